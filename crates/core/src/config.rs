@@ -1,0 +1,210 @@
+//! Configuration: plain structs with RFC or Linux defaults, checked once by `Stack::new`.
+
+use alloc::vec::Vec;
+use core::net::IpAddr;
+use core::ops::RangeInclusive;
+
+use crate::error::ConfigError;
+use crate::stack::LinkCaps;
+use crate::tcp::congestion::Algorithm;
+use crate::time::Duration;
+
+/// An own address with the length of its on-link prefix, `10.0.0.2/24`.
+#[derive(Copy, Clone, Debug, Eq, PartialEq, Hash)]
+pub struct IpCidr {
+    /// The address.
+    pub address: IpAddr,
+    /// Leading bits shared by all hosts of the link: 0 to 32, or 0 to 128.
+    pub prefix_len: u8,
+}
+
+impl IpCidr {
+    /// `address/prefix_len`.
+    #[must_use]
+    pub const fn new(address: IpAddr, prefix_len: u8) -> Self {
+        Self {
+            address,
+            prefix_len,
+        }
+    }
+
+    /// Whether `other` is on this prefix. Addresses of the other IP version never are.
+    #[must_use]
+    pub fn contains(&self, other: IpAddr) -> bool {
+        match (self.address, other) {
+            (IpAddr::V4(own), IpAddr::V4(other)) => {
+                let mask = u32::MAX
+                    .checked_shl(32 - u32::from(self.prefix_len.min(32)))
+                    .unwrap_or(0);
+                (u32::from(own) ^ u32::from(other)) & mask == 0
+            }
+            (IpAddr::V6(own), IpAddr::V6(other)) => {
+                let mask = u128::MAX
+                    .checked_shl(128 - u32::from(self.prefix_len.min(128)))
+                    .unwrap_or(0);
+                (u128::from(own) ^ u128::from(other)) & mask == 0
+            }
+            _ => false,
+        }
+    }
+}
+
+/// The whole stack's configuration.
+#[derive(Clone, Debug)]
+pub struct StackConfig {
+    /// Own addresses; the stack answers ARP for these and no others.
+    pub addresses: Vec<IpCidr>,
+    /// Next hop for destinations off every own prefix.
+    pub gateway: Option<IpAddr>,
+    /// What the link below can do; [`Stack::set_link`](crate::Stack::set_link) changes it later.
+    pub link: LinkCaps,
+    /// Defaults of every connection.
+    pub tcp: TcpConfig,
+    /// Ephemeral ports (RFC 6056): connects and port-0 listeners draw from these.
+    pub ephemeral_ports: RangeInclusive<u16>,
+    /// Most connections at once, closing ones included.
+    pub max_connections: usize,
+    /// Most half-open passive connections at once, over all listeners (RFC 4987).
+    pub max_half_open: usize,
+    /// Most TIME-WAIT records; past it the oldest is dropped.
+    pub max_time_wait: usize,
+    /// Most entries of the neighbour cache.
+    pub max_neighbors: usize,
+}
+
+impl StackConfig {
+    /// A configuration with one address on the given link and the default of everything else.
+    #[must_use]
+    pub fn new(address: IpCidr, link: LinkCaps) -> Self {
+        Self {
+            addresses: alloc::vec![address],
+            gateway: None,
+            link,
+            tcp: TcpConfig::default(),
+            // RFC 6335 dynamic range start, as Linux' default upper part; RFC 6056 3.2 asks for as many as possible.
+            ephemeral_ports: 32_768..=65_535,
+            max_connections: 1 << 20,
+            max_half_open: 4_096,
+            max_time_wait: 65_536,
+            max_neighbors: 1_024,
+        }
+    }
+
+    pub(crate) fn validate(&self) -> Result<(), ConfigError> {
+        if self.addresses.is_empty() {
+            return Err(ConfigError::NoAddress);
+        }
+        for cidr in &self.addresses {
+            let (bits, bad) = match cidr.address {
+                IpAddr::V4(a) => (
+                    32,
+                    a.is_unspecified() || a.is_multicast() || a.is_broadcast() || a.is_loopback(),
+                ),
+                IpAddr::V6(a) => (
+                    128,
+                    a.is_unspecified() || a.is_multicast() || a.is_loopback(),
+                ),
+            };
+            if bad || cidr.prefix_len > bits {
+                return Err(ConfigError::BadAddress);
+            }
+        }
+        if let Some(gateway) = self.gateway
+            && !self.addresses.iter().any(|cidr| cidr.contains(gateway))
+        {
+            return Err(ConfigError::GatewayOffLink);
+        }
+        self.link.validate()?;
+        let limits = [
+            (
+                "ephemeral_ports",
+                usize::from(!self.ephemeral_ports.is_empty() && *self.ephemeral_ports.start() > 0),
+            ),
+            ("max_connections", self.max_connections),
+            ("max_half_open", self.max_half_open),
+            ("max_time_wait", self.max_time_wait),
+            ("max_neighbors", self.max_neighbors),
+        ];
+        if let Some((field, _)) = limits.into_iter().find(|&(_, limit)| limit == 0) {
+            return Err(ConfigError::BadLimit(field));
+        }
+        self.tcp.validate()
+    }
+}
+
+/// Defaults of a connection; a listener's apply to the connections it accepts.
+#[derive(Clone, Debug)]
+pub struct TcpConfig {
+    /// Most bytes of application data held for sending, acknowledged ones excluded.
+    pub send_buffer: usize,
+    /// Most bytes held for the application to read; the largest window ever advertised.
+    pub recv_buffer: usize,
+    /// Send small segments at once (true) or gather them while data is in flight (false: Nagle, RFC 9293 3.7.4).
+    pub nodelay: bool,
+    /// The congestion controller of new connections.
+    pub congestion: Algorithm,
+    /// Longest delay of an ACK; RFC 9293 3.8.6.3 allows 500 ms, Linux uses 40 ms.
+    pub delayed_ack: Duration,
+    /// RTO before the first measurement, RFC 6298 2.1: 1 s.
+    pub initial_rto: Duration,
+    /// Least RTO. DEVIATION(RFC 6298 2.4): 200 ms as Linux has it, where the RFC says 1 s; RFC 8961 4 allows it.
+    pub min_rto: Duration,
+    /// Greatest RTO, RFC 6298 2.5: at least 60 s.
+    pub max_rto: Duration,
+    /// Retransmissions of a SYN or SYN-ACK before giving up.
+    pub syn_retries: u8,
+    /// Retransmissions of data in a row before giving up (RFC 9293 3.8.3, R2).
+    pub data_retries: u8,
+    /// How long TIME-WAIT lasts (2 MSL). Linux: 60 s.
+    pub time_wait: Duration,
+    /// How long a closed connection waits in FIN-WAIT-2 for the peer's FIN. Linux: 60 s.
+    pub fin_wait_2: Duration,
+    /// Offer timestamps (RFC 7323).
+    pub timestamps: bool,
+    /// Offer selective acknowledgements (RFC 2018).
+    pub sack: bool,
+    /// Offer window scaling (RFC 7323).
+    pub window_scaling: bool,
+}
+
+impl Default for TcpConfig {
+    fn default() -> Self {
+        Self {
+            send_buffer: 1 << 20,
+            recv_buffer: 1 << 20,
+            nodelay: false,
+            congestion: Algorithm::NewReno,
+            delayed_ack: Duration::from_millis(40),
+            initial_rto: Duration::from_secs(1),
+            min_rto: Duration::from_millis(200),
+            max_rto: Duration::from_secs(120),
+            syn_retries: 6,
+            data_retries: 15,
+            time_wait: Duration::from_secs(60),
+            fin_wait_2: Duration::from_secs(60),
+            timestamps: true,
+            sack: true,
+            window_scaling: true,
+        }
+    }
+}
+
+impl TcpConfig {
+    fn validate(&self) -> Result<(), ConfigError> {
+        let field = if self.send_buffer == 0 {
+            "tcp.send_buffer"
+        } else if self.recv_buffer == 0 || self.recv_buffer > 1 << 30 {
+            // RFC 7323 2.3: windows end at 2^30.
+            "tcp.recv_buffer"
+        } else if self.min_rto == Duration::ZERO || self.min_rto > self.max_rto {
+            "tcp.min_rto"
+        } else if self.initial_rto < self.min_rto || self.initial_rto > self.max_rto {
+            "tcp.initial_rto"
+        } else if self.delayed_ack > Duration::from_millis(500) {
+            "tcp.delayed_ack"
+        } else {
+            return Ok(());
+        };
+        Err(ConfigError::BadLimit(field))
+    }
+}

@@ -1,0 +1,184 @@
+//! What can go wrong, one small enum per operation.
+//!
+//! `Blocked` is flow control, not a failure: the driver turns it into `Poll::Pending`. Bad packets are not errors at
+//! all, they are counted ([`DropReason`](crate::DropReason)).
+
+use core::fmt;
+
+/// Why a connection ended before its streams did.
+#[derive(Copy, Clone, Debug, Eq, PartialEq, Hash)]
+#[non_exhaustive]
+pub enum ConnError {
+    /// The peer answered the SYN with a reset (RFC 9293 3.10.7.3): `ECONNREFUSED`.
+    Refused,
+    /// The peer reset an established connection (RFC 9293 3.10.7.4): `ECONNRESET`.
+    Reset,
+    /// Retransmissions went unanswered for too long (RFC 9293 3.8.3, R2): `ETIMEDOUT`.
+    TimedOut,
+    /// The application aborted the connection itself: `ECONNABORTED`.
+    Aborted,
+    /// No neighbour answers for the next hop, or ICMP said so during connect: `EHOSTUNREACH`.
+    HostUnreachable,
+    /// ICMP reported the network unreachable during connect: `ENETUNREACH`.
+    NetworkUnreachable,
+}
+
+/// Why a `write` took no bytes.
+#[derive(Copy, Clone, Debug, Eq, PartialEq, Hash)]
+#[non_exhaustive]
+pub enum WriteError {
+    /// The send buffer is full, or the handshake is not over; wait for `WRITABLE`.
+    Blocked,
+    /// The write side was shut down, or the connection ended and its error was already reported: `EPIPE`.
+    Closed,
+    /// The connection failed; reported once.
+    Failed(ConnError),
+}
+
+/// Why a `read` gave no bytes. The end of the stream is not an error: `Ok(0)`.
+#[derive(Copy, Clone, Debug, Eq, PartialEq, Hash)]
+#[non_exhaustive]
+pub enum ReadError {
+    /// Nothing has arrived; wait for `READABLE`.
+    Blocked,
+    /// The connection failed before the peer's FIN; every later read says so again, so that a reset never looks like a
+    /// clean end of file.
+    Failed(ConnError),
+}
+
+/// Why a write side could not be shut down.
+#[derive(Copy, Clone, Debug, Eq, PartialEq, Hash)]
+#[non_exhaustive]
+pub enum ShutdownError {
+    /// The connection is not established yet, or no more: `ENOTCONN`.
+    NotConnected,
+}
+
+/// Why a connection attempt could not start.
+#[derive(Copy, Clone, Debug, Eq, PartialEq, Hash)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// Every ephemeral port towards this destination is taken: `EADDRNOTAVAIL`.
+    PortsExhausted,
+    /// This 4-tuple is in use: `EADDRINUSE`.
+    AddrInUse,
+    /// The local address is not one of the stack's: `EADDRNOTAVAIL`.
+    AddrNotAvailable,
+    /// No on-link prefix and no gateway leads to the destination: `ENETUNREACH`.
+    NoRoute,
+    /// The destination cannot be a TCP peer (unspecified, multicast, broadcast, port 0): `EINVAL`.
+    InvalidDestination,
+    /// The stack's limit of connections is reached: `ENOBUFS`.
+    TooManyConnections,
+}
+
+/// Why a listener could not be made.
+#[derive(Copy, Clone, Debug, Eq, PartialEq, Hash)]
+#[non_exhaustive]
+pub enum ListenError {
+    /// Another listener has this address and port: `EADDRINUSE`.
+    AddrInUse,
+    /// The address is not one of the stack's: `EADDRNOTAVAIL`.
+    AddrNotAvailable,
+    /// Port 0 was asked for and no ephemeral port is free: `EADDRINUSE`, as Linux has it.
+    PortsExhausted,
+}
+
+/// Why a [`StackConfig`](crate::StackConfig) was refused.
+#[derive(Copy, Clone, Debug, Eq, PartialEq, Hash)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// The stack needs at least one address of its own.
+    NoAddress,
+    /// This address cannot be a host's (unspecified, loopback, multicast, broadcast) or its prefix is out of range.
+    BadAddress,
+    /// No own address is on the gateway's link.
+    GatewayOffLink,
+    /// The link's MTU is below the least an Internet host may have (68 bytes, RFC 791) or above 65,535.
+    BadMtu,
+    /// The link's MAC address is a group address or all zeros.
+    BadMac,
+    /// A limit or time in the configuration is zero, or a lower bound is above its upper one; the field is named.
+    BadLimit(&'static str),
+}
+
+macro_rules! display_error {
+    ($($type:ty { $($pattern:pat => $text:expr),+ $(,)? })+) => { $(
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                match self {
+                    $( $pattern => f.write_str($text), )+
+                }
+            }
+        }
+
+        impl core::error::Error for $type {}
+    )+ };
+}
+
+display_error! {
+    ConnError {
+        Self::Refused => "connection refused",
+        Self::Reset => "connection reset by peer",
+        Self::TimedOut => "connection timed out",
+        Self::Aborted => "connection aborted",
+        Self::HostUnreachable => "no route to host",
+        Self::NetworkUnreachable => "network is unreachable",
+    }
+    ShutdownError {
+        Self::NotConnected => "not connected",
+    }
+    ConnectError {
+        Self::PortsExhausted => "every ephemeral port towards this destination is in use",
+        Self::AddrInUse => "a connection between these addresses and ports exists",
+        Self::AddrNotAvailable => "the local address does not belong to this stack",
+        Self::NoRoute => "no on-link prefix and no gateway leads to the destination",
+        Self::InvalidDestination => "the destination cannot be a TCP peer",
+        Self::TooManyConnections => "the stack's limit of connections is reached",
+    }
+    ListenError {
+        Self::AddrInUse => "another listener has this address and port",
+        Self::AddrNotAvailable => "the address does not belong to this stack",
+        Self::PortsExhausted => "no ephemeral port is free",
+    }
+}
+
+impl fmt::Display for WriteError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Blocked => f.write_str("the send buffer is full"),
+            Self::Closed => f.write_str("the write side is closed"),
+            Self::Failed(error) => error.fmt(f),
+        }
+    }
+}
+
+impl core::error::Error for WriteError {}
+
+impl fmt::Display for ReadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Blocked => f.write_str("nothing has arrived"),
+            Self::Failed(error) => error.fmt(f),
+        }
+    }
+}
+
+impl core::error::Error for ReadError {}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoAddress => f.write_str("the stack needs an address of its own"),
+            Self::BadAddress => {
+                f.write_str("an own address is not a host address or its prefix is out of range")
+            }
+            Self::GatewayOffLink => f.write_str("the gateway is on no own address's link"),
+            Self::BadMtu => f.write_str("the link's MTU must be 68 to 65535 bytes"),
+            Self::BadMac => f.write_str("the link's MAC address must be a unicast address"),
+            Self::BadLimit(field) => write!(f, "the configuration's {field} is out of range"),
+        }
+    }
+}
+
+impl core::error::Error for ConfigError {}

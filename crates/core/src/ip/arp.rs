@@ -1,0 +1,115 @@
+//! ARP (RFC 826), with address conflict detection as far as a host must (RFC 5227).
+
+use alloc::vec::Vec;
+use core::net::{IpAddr, Ipv4Addr};
+
+use tidewire_wire::{ArpOperation, ArpPacket, EtherType, EthernetHeader, MacAddr};
+
+use crate::stack::{DropReason, Stack};
+use crate::time::Instant;
+
+impl Stack {
+    /// An ARP packet arrived.
+    pub(crate) fn handle_arp(&mut self, now: Instant, bytes: &[u8]) {
+        let Ok(packet) = ArpPacket::parse(bytes) else {
+            return self.drop_frame(DropReason::Malformed);
+        };
+        let sender = IpAddr::V4(packet.sender_ip);
+        if packet.sender_mac.is_multicast() || packet.sender_mac == self.link().mac {
+            return self.drop_frame(DropReason::BadSource);
+        }
+        if self.is_own(sender) {
+            // Somebody else uses our address (RFC 5227 2.4). It is reported, and defended by answering on.
+            self.note_conflict(sender, packet.sender_mac);
+            return self.drop_frame(DropReason::BadSource);
+        }
+        let target_is_own = self.is_own(IpAddr::V4(packet.target_ip));
+        let is_probe = packet.sender_ip.is_unspecified();
+        match packet.operation {
+            ArpOperation::Request if target_is_own => {
+                if !is_probe && self.is_on_link(sender) {
+                    let waiters = self.neighbors.on_request(now, sender, packet.sender_mac);
+                    self.release(waiters);
+                }
+                self.send_arp(
+                    ArpOperation::Reply,
+                    packet.target_ip,
+                    packet.sender_ip,
+                    packet.sender_mac,
+                );
+            }
+            ArpOperation::Reply if !is_probe => {
+                let solicited = target_is_own;
+                let waiters = self
+                    .neighbors
+                    .on_answer(now, sender, packet.sender_mac, solicited);
+                if waiters.is_none() {
+                    return self.drop_frame(DropReason::UnsolicitedNeighbor);
+                }
+                self.release(waiters);
+            }
+            // A gratuitous request of a host we know: it may have moved.
+            ArpOperation::Request if packet.sender_ip == packet.target_ip => {
+                let waiters = self
+                    .neighbors
+                    .on_answer(now, sender, packet.sender_mac, false);
+                self.release(waiters);
+            }
+            _ => {}
+        }
+    }
+
+    /// Sends the requests that the neighbour cache wants sent.
+    pub(crate) fn flush_neighbor_requests(&mut self) {
+        while let Some(request) = self.neighbors.pop_request() {
+            let IpAddr::V4(target) = request.target else {
+                continue;
+            };
+            let Some(IpAddr::V4(source)) = self.source_for(request.target) else {
+                continue;
+            };
+            self.send_arp(
+                ArpOperation::Request,
+                source,
+                target,
+                request.to.unwrap_or(MacAddr::BROADCAST),
+            );
+        }
+    }
+
+    /// Sends an ARP packet; a request without sender address is a probe (RFC 5227 1.1).
+    pub(crate) fn send_arp(
+        &mut self,
+        operation: ArpOperation,
+        sender: Ipv4Addr,
+        target: Ipv4Addr,
+        to: MacAddr,
+    ) {
+        let own = self.link().mac;
+        let target_mac = if operation == ArpOperation::Request {
+            MacAddr([0; 6])
+        } else {
+            to
+        };
+        let packet = ArpPacket {
+            operation,
+            sender_mac: own,
+            sender_ip: sender,
+            target_mac,
+            target_ip: target,
+        };
+        let mut frame: Vec<u8> = alloc::vec![0; EthernetHeader::LEN + ArpPacket::LEN];
+        let ethernet = EthernetHeader {
+            dst: to,
+            src: own,
+            vlan: None,
+            ether_type: EtherType::ARP,
+        };
+        if let Ok(at) = ethernet.emit(&mut frame)
+            && let Some(rest) = frame.get_mut(at..)
+            && packet.emit(rest).is_ok()
+        {
+            self.queue_frame(frame);
+        }
+    }
+}

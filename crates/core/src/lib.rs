@@ -1,0 +1,58 @@
+//! Tidewire's protocol core: TCP over IPv4 and Ethernet, sans-I/O.
+//!
+//! One type, [`Stack`], is the entry. It owns no socket, no clock, no thread and no task: frames and time go in, frames,
+//! deadlines and events come out, so that the same code runs under a tokio driver, in virtual time, and under a script
+//! player, and does the same thing every time. All randomness comes from one [`Secret`].
+//!
+//! ```text
+//!             handle_frame   handle_timeout   set_link        connect listen accept
+//!                  |               |              |            conn(id).read/write ...
+//!                  v               v              v                    |
+//!   stack/   ingress -> delivery -> tcp::Connection <------------------+
+//!                                        |
+//!            egress  <-------------------+------> events, deadlines
+//!                  |                                |
+//!                  v                                v
+//!            poll_transmit                poll_event, poll_timeout
+//! ```
+//!
+//! The crate is `no_std` with `alloc`, and has no `unsafe` code. Nothing a peer sends can make it panic: what is wrong
+//! is dropped and counted ([`DropReason`]).
+#![no_std]
+#![forbid(unsafe_code)]
+#![cfg_attr(
+    not(test),
+    warn(
+        clippy::indexing_slicing,
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::unreachable
+    )
+)]
+
+extern crate alloc;
+
+mod config;
+mod error;
+mod ip;
+mod offload;
+mod stack;
+mod tcp;
+mod time;
+
+pub use config::{IpCidr, StackConfig, TcpConfig};
+pub use error::{
+    ConfigError, ConnError, ConnectError, ListenError, ReadError, ShutdownError, WriteError,
+};
+pub use offload::{Coalescer, FrameBuffer, RxChecksum, RxMeta, TxOffload, segment};
+pub use stack::{
+    Conn, ConnEvents, ConnId, ConnectOptions, ConnectionCounts, Direction, DropReason, Event,
+    LinkCaps, ListenOptions, ListenerId, Secret, Stack, Stats, TraceEntry, Transmit,
+};
+pub use tcp::congestion::{
+    AckSample, Algorithm, CongestionControl, CongestionEvent, NewReno, initial_window,
+};
+pub use tcp::{SendLimit, State, TcpInfo, Transition};
+pub use tidewire_wire as wire;
+pub use time::{Duration, Instant};

@@ -1,0 +1,238 @@
+//! From a TCP segment to whom it concerns: a connection, a handshake, TIME-WAIT, a listener, or nobody.
+
+use tidewire_wire::TcpFlags;
+
+use super::flow::{FourTuple, Target};
+use super::slab::Key;
+use super::trace::{Direction, TraceEntry};
+use super::{ConnId, DropReason, Stack};
+use crate::tcp::listen::HalfOpenVerdict;
+use crate::tcp::segment::SegmentIn;
+use crate::tcp::time_wait::TimeWaitVerdict;
+use crate::tcp::{Payload, State, Verdict};
+use crate::time::Instant;
+
+impl Stack {
+    /// Processes a TCP segment (RFC 9293 3.10.7).
+    pub(super) fn deliver(
+        &mut self,
+        now: Instant,
+        tuple: FourTuple,
+        segment: &SegmentIn,
+        payload: &mut Payload<'_>,
+    ) {
+        self.stats.segments_in += 1;
+        match self.find_flow(&tuple) {
+            Some(Target::Conn(index)) => self.deliver_to_conn(now, index, segment, payload),
+            Some(Target::HalfOpen(index)) => {
+                self.deliver_to_half_open(now, index, segment, payload);
+            }
+            Some(Target::TimeWait(index)) => self.deliver_to_time_wait(now, index, segment),
+            None => self.deliver_to_listener(now, tuple, segment),
+        }
+    }
+
+    pub(super) fn find_flow(&self, tuple: &FourTuple) -> Option<Target> {
+        self.flows.find(tuple, |target| match target {
+            Target::Conn(index) => self
+                .conns
+                .at(index)
+                .is_some_and(|(_, conn)| conn.tuple == *tuple),
+            Target::HalfOpen(index) => self
+                .half_open
+                .at(index)
+                .is_some_and(|(_, half_open)| half_open.tuple == *tuple),
+            Target::TimeWait(index) => self
+                .time_wait
+                .at(index)
+                .is_some_and(|(_, record)| record.tuple == *tuple),
+        })
+    }
+
+    fn deliver_to_conn(
+        &mut self,
+        now: Instant,
+        index: u32,
+        segment: &SegmentIn,
+        payload: &mut Payload<'_>,
+    ) {
+        let Some((key, _)) = self.conns.at(index) else {
+            return;
+        };
+        let Some(conn) = self.conns.get_mut(key) else {
+            return;
+        };
+        let before = conn.state;
+        let verdict = conn.on_segment(now, segment, payload);
+        let (after, tuple) = (conn.state, conn.tuple);
+        self.trace_in(now, &tuple, Some(ConnId(key)), segment, before, after);
+        if segment.has(TcpFlags::RST) && after == State::Closed && before != State::Closed {
+            self.stats.resets_in += 1;
+        }
+        self.conclude(now, &tuple, segment, verdict);
+        self.settle(ConnId(key));
+    }
+
+    /// Counts a segment that was dropped, and answers it where it must be.
+    fn conclude(&mut self, now: Instant, tuple: &FourTuple, segment: &SegmentIn, verdict: Verdict) {
+        match verdict {
+            Verdict::Accepted => {}
+            Verdict::Dropped(reason) => self.drop_frame(reason),
+            Verdict::Reset(reason) => {
+                self.drop_frame(reason);
+                if let Some(reset) = segment.reset() {
+                    self.send_reset(now, tuple, reset, segment.options.timestamps);
+                }
+            }
+        }
+    }
+
+    fn deliver_to_half_open(
+        &mut self,
+        now: Instant,
+        index: u32,
+        segment: &SegmentIn,
+        payload: &mut Payload<'_>,
+    ) {
+        let Some((key, half_open)) = self.half_open.at(index) else {
+            return;
+        };
+        let tuple = half_open.tuple;
+        let window = self
+            .listeners
+            .get(half_open.listener.0)
+            .map_or(0, |listener| listener.config.recv_buffer);
+        let window = u32::try_from(window)
+            .unwrap_or(u32::MAX)
+            .min(u32::from(u16::MAX));
+        let verdict = half_open.judge(segment, window);
+        if verdict != HalfOpenVerdict::Complete {
+            let after = if verdict == HalfOpenVerdict::Reset {
+                State::Closed
+            } else {
+                State::SynReceived
+            };
+            self.trace_in(now, &tuple, None, segment, State::SynReceived, after);
+        }
+        match verdict {
+            HalfOpenVerdict::Complete => self.complete_handshake(now, key, segment, payload),
+            HalfOpenVerdict::SynAgain => self.send_syn_ack(now, key, true),
+            HalfOpenVerdict::Reset => {
+                self.stats.resets_in += 1;
+                self.forget_half_open(key);
+            }
+            HalfOpenVerdict::BadAck => {
+                self.conclude(now, &tuple, segment, Verdict::Reset(DropReason::BadAck));
+            }
+            HalfOpenVerdict::Ignore => self.drop_frame(DropReason::OutOfWindow),
+        }
+    }
+
+    /// The third segment of the handshake: the record becomes a connection, which processes the segment in full.
+    fn complete_handshake(
+        &mut self,
+        now: Instant,
+        key: Key,
+        segment: &SegmentIn,
+        payload: &mut Payload<'_>,
+    ) {
+        let Some(id) = self.promote(now, key) else {
+            // The accept queue is full: as if the segment were lost. The SYN-ACK comes again, and with it the chance.
+            return self.drop_frame(DropReason::BacklogFull);
+        };
+        self.deliver_to_conn(now, id.0.index, segment, payload);
+        self.announce(id);
+    }
+
+    fn deliver_to_time_wait(&mut self, now: Instant, index: u32, segment: &SegmentIn) {
+        let Some((key, record)) = self.time_wait.at(index) else {
+            return;
+        };
+        let tuple = record.tuple;
+        let verdict = record.judge(segment);
+        self.trace_in(
+            now,
+            &tuple,
+            record.conn,
+            segment,
+            State::TimeWait,
+            State::TimeWait,
+        );
+        match verdict {
+            TimeWaitVerdict::Ignore => self.drop_frame(DropReason::Duplicate),
+            TimeWaitVerdict::Acknowledge { restart } => {
+                let wait = self.tcp_defaults.time_wait;
+                if restart && let Some(record) = self.time_wait.get_mut(key) {
+                    record.deadline = now + wait;
+                }
+                self.acknowledge_time_wait(now, key);
+            }
+            TimeWaitVerdict::Reopen => {
+                if self.listener_for(&tuple).is_none() {
+                    return self.acknowledge_time_wait(now, key);
+                }
+                let Some(record) = self.time_wait.remove(key) else {
+                    return;
+                };
+                let last = record.snd_nxt;
+                self.forget_time_wait(key, &record);
+                self.open_passively(now, tuple, segment, Some(last));
+            }
+        }
+    }
+
+    /// RFC 9293 3.10.7.1 and 3.10.7.2: CLOSED and LISTEN.
+    fn deliver_to_listener(&mut self, now: Instant, tuple: FourTuple, segment: &SegmentIn) {
+        let listener = self.listener_for(&tuple);
+        let from = if listener.is_some() {
+            State::Listen
+        } else {
+            State::Closed
+        };
+        let only_syn = segment.has(TcpFlags::SYN)
+            && !segment
+                .header
+                .flags
+                .intersects(TcpFlags::ACK | TcpFlags::RST | TcpFlags::FIN);
+        if listener.is_some() && only_syn {
+            self.trace_in(now, &tuple, None, segment, from, State::SynReceived);
+            return self.open_passively(now, tuple, segment, None);
+        }
+        self.trace_in(now, &tuple, None, segment, from, from);
+        let harmless = listener.is_some() && !segment.has(TcpFlags::ACK);
+        let verdict = if harmless {
+            // In LISTEN anything without ACK and SYN, or with SYN and FIN, is dropped without a word.
+            Verdict::Dropped(DropReason::BadFlags)
+        } else {
+            Verdict::Reset(DropReason::NoConnection)
+        };
+        self.conclude(now, &tuple, segment, verdict);
+    }
+
+    fn trace_in(
+        &mut self,
+        at: Instant,
+        tuple: &FourTuple,
+        conn: Option<ConnId>,
+        segment: &SegmentIn,
+        before: State,
+        after: State,
+    ) {
+        if !self.trace.is_on() {
+            return;
+        }
+        self.trace.push(TraceEntry {
+            at,
+            remote: tuple.remote_addr(),
+            local: tuple.local_addr(),
+            conn,
+            direction: Direction::In,
+            header: segment.header,
+            options: segment.options,
+            payload_len: segment.payload_len,
+            retransmission: false,
+            before,
+            after,
+        });
+    }
+}

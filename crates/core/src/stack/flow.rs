@@ -1,0 +1,242 @@
+//! Which connection a segment belongs to: the 4-tuple and the table keyed by it.
+//!
+//! Peers choose their half of the 4-tuple, so the table hashes it with a secret key (SipHash): nobody can aim at one
+//! bucket.
+
+use alloc::vec::Vec;
+use core::hash::{Hash, Hasher};
+use core::net::{IpAddr, SocketAddr};
+
+use siphasher::sip::SipHasher13;
+
+/// Both ends of a connection, from the stack's point of view.
+#[derive(Copy, Clone, Debug, Eq, PartialEq, Hash)]
+pub(crate) struct FourTuple {
+    pub(crate) local: IpAddr,
+    pub(crate) remote: IpAddr,
+    pub(crate) local_port: u16,
+    pub(crate) remote_port: u16,
+}
+
+impl FourTuple {
+    pub(crate) fn new(local: SocketAddr, remote: SocketAddr) -> Self {
+        Self {
+            local: local.ip(),
+            remote: remote.ip(),
+            local_port: local.port(),
+            remote_port: remote.port(),
+        }
+    }
+
+    pub(crate) fn local_addr(&self) -> SocketAddr {
+        SocketAddr::new(self.local, self.local_port)
+    }
+
+    pub(crate) fn remote_addr(&self) -> SocketAddr {
+        SocketAddr::new(self.remote, self.remote_port)
+    }
+}
+
+/// A keyed hash of anything; each use derives a key of its own so that one leaks nothing of another.
+#[derive(Clone)]
+pub(crate) struct HashKey(u64, u64);
+
+impl HashKey {
+    /// Derives the key of one `purpose` from the stack's secret.
+    pub(crate) fn derive(secret: [u8; 16], purpose: u8) -> Self {
+        let half = |domain: u8| {
+            let mut hasher = siphasher::sip::SipHasher24::new_with_key(&secret);
+            hasher.write(&[purpose, domain]);
+            hasher.finish()
+        };
+        Self(half(0), half(1))
+    }
+
+    pub(crate) fn hash(&self, value: &impl Hash) -> u64 {
+        let mut hasher = SipHasher13::new_with_keys(self.0, self.1);
+        value.hash(&mut hasher);
+        hasher.finish()
+    }
+}
+
+impl core::fmt::Debug for HashKey {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("HashKey(..)")
+    }
+}
+
+/// Where a segment goes.
+#[derive(Copy, Clone, Debug, Eq, PartialEq)]
+pub(crate) enum Target {
+    /// A connection: slot of the connection table.
+    Conn(u32),
+    /// A half-open passive connection: slot of its table.
+    HalfOpen(u32),
+    /// A TIME-WAIT record: slot of its table.
+    TimeWait(u32),
+}
+
+#[derive(Copy, Clone, Debug)]
+struct Entry {
+    hash: u32,
+    target: Target,
+}
+
+/// An open-addressing table from 4-tuple to [`Target`]. It stores hashes only; the tuple is in the target, and the
+/// caller compares it.
+#[derive(Debug)]
+pub(crate) struct FlowTable {
+    key: HashKey,
+    slots: Vec<Option<Entry>>,
+    len: usize,
+}
+
+impl FlowTable {
+    pub(crate) fn new(key: HashKey) -> Self {
+        Self {
+            key,
+            slots: Vec::new(),
+            len: 0,
+        }
+    }
+
+    /// The target of `tuple`, where `is_match` says whether a candidate's tuple is this one.
+    pub(crate) fn find(
+        &self,
+        tuple: &FourTuple,
+        is_match: impl Fn(Target) -> bool,
+    ) -> Option<Target> {
+        let hash = self.hash(tuple);
+        self.probe(hash)
+            .map_while(|slot| self.slots.get(slot).copied().flatten())
+            .find_map(|entry| {
+                (entry.hash == hash && is_match(entry.target)).then_some(entry.target)
+            })
+    }
+
+    /// Adds a target; the caller has made sure that the tuple is not there.
+    pub(crate) fn insert(&mut self, tuple: &FourTuple, target: Target) {
+        if (self.len + 1) * 4 > self.slots.len() * 3 {
+            self.grow();
+        }
+        let hash = self.hash(tuple);
+        self.place(Entry { hash, target });
+        self.len += 1;
+    }
+
+    /// Replaces the target of a tuple; says whether it was there.
+    pub(crate) fn replace(&mut self, tuple: &FourTuple, old: Target, new: Target) -> bool {
+        let slot = self.slot_of(tuple, old);
+        match slot.and_then(|slot| self.slots.get_mut(slot)) {
+            Some(Some(entry)) => {
+                entry.target = new;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Removes a tuple's target.
+    pub(crate) fn remove(&mut self, tuple: &FourTuple, target: Target) {
+        let Some(mut hole) = self.slot_of(tuple, target) else {
+            return;
+        };
+        self.len -= 1;
+        // Close the gap: move back every following entry that may not be found otherwise.
+        let mask = self.slots.len() - 1;
+        let mut next = (hole + 1) & mask;
+        while let Some(entry) = self.slots.get(next).copied().flatten() {
+            let home = entry.hash as usize & mask;
+            if next.wrapping_sub(home) & mask >= next.wrapping_sub(hole) & mask {
+                if let Some(slot) = self.slots.get_mut(hole) {
+                    *slot = Some(entry);
+                }
+                hole = next;
+            }
+            next = (next + 1) & mask;
+        }
+        if let Some(slot) = self.slots.get_mut(hole) {
+            *slot = None;
+        }
+    }
+
+    fn hash(&self, tuple: &FourTuple) -> u32 {
+        self.key.hash(tuple) as u32
+    }
+
+    fn slot_of(&self, tuple: &FourTuple, target: Target) -> Option<usize> {
+        let hash = self.hash(tuple);
+        self.probe(hash)
+            .take_while(|&slot| self.slots.get(slot).is_some_and(Option::is_some))
+            .find(|&slot| {
+                self.slots
+                    .get(slot)
+                    .copied()
+                    .flatten()
+                    .is_some_and(|entry| entry.target == target)
+            })
+    }
+
+    /// The slots where an entry of this hash may be, in order.
+    fn probe(&self, hash: u32) -> impl Iterator<Item = usize> + use<> {
+        let mask = self.slots.len().wrapping_sub(1);
+        let len = self.slots.len();
+        (0..len).map(move |step| (hash as usize).wrapping_add(step) & mask)
+    }
+
+    fn place(&mut self, entry: Entry) {
+        let free = self
+            .probe(entry.hash)
+            .find(|&slot| self.slots.get(slot).is_some_and(Option::is_none));
+        if let Some(slot) = free.and_then(|slot| self.slots.get_mut(slot)) {
+            *slot = Some(entry);
+        }
+    }
+
+    fn grow(&mut self) {
+        let size = (self.slots.len() * 2).max(16);
+        let old = core::mem::replace(&mut self.slots, alloc::vec![None; size]);
+        for entry in old.into_iter().flatten() {
+            self.place(entry);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{FlowTable, FourTuple, HashKey, Target};
+    use alloc::collections::BTreeMap;
+    use core::net::{IpAddr, Ipv4Addr};
+    use proptest::prelude::*;
+
+    fn tuple(n: u16) -> FourTuple {
+        let ip = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        FourTuple {
+            local: ip,
+            remote: ip,
+            local_port: n,
+            remote_port: n,
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn behaves_like_a_map(ops in prop::collection::vec((any::<bool>(), 0u16..60), 0..400)) {
+            let mut table = FlowTable::new(HashKey::derive([7; 16], 0));
+            let mut model = BTreeMap::new();
+            for (add, n) in ops {
+                let target = Target::Conn(u32::from(n));
+                if add && model.insert(n, target).is_none() {
+                    table.insert(&tuple(n), target);
+                } else if !add {
+                    model.remove(&n);
+                    table.remove(&tuple(n), target);
+                }
+                for n in 0..60 {
+                    let found = table.find(&tuple(n), |t| t == Target::Conn(u32::from(n)));
+                    prop_assert_eq!(found, model.get(&n).copied());
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! From a frame to a TCP segment: Ethernet, IP, checksums, and what is not for us.
+
+use core::net::IpAddr;
+
+use tidewire_wire::{
+    EtherType, EthernetHeader, IpProtocol, Ipv4Header, TcpHeader, TcpOptions, verify_tcp,
+};
+
+use super::{DropReason, FourTuple, Stack};
+use crate::offload::{FrameBuffer, RxChecksum, RxMeta};
+use crate::tcp::Payload;
+use crate::tcp::segment::SegmentIn;
+use crate::time::Instant;
+
+/// How parsing ends early.
+type Parsed<T> = Result<T, DropReason>;
+
+/// A TCP segment in its frame.
+struct Located {
+    tuple: FourTuple,
+    segment: SegmentIn,
+    payload: core::ops::Range<usize>,
+}
+
+impl Stack {
+    /// A frame arrived; its bytes are checked, counted, and processed at once. Nothing it holds can make this fail.
+    pub fn handle_frame(&mut self, now: Instant, frame: &mut dyn FrameBuffer, meta: RxMeta) {
+        self.advance(now);
+        let now = self.now;
+        self.stats.frames_in += 1;
+        self.stats.bytes_in += frame.bytes().len() as u64;
+        let result = self.handle_ethernet(now, frame, meta);
+        if let Err(reason) = result {
+            self.drop_frame(reason);
+        }
+        self.flush_neighbor_requests();
+    }
+
+    fn handle_ethernet(
+        &mut self,
+        now: Instant,
+        frame: &mut dyn FrameBuffer,
+        meta: RxMeta,
+    ) -> Parsed<()> {
+        let bytes = frame.bytes();
+        let (ethernet, at) = EthernetHeader::parse(bytes).map_err(|_| DropReason::Malformed)?;
+        if ethernet.dst != self.link.mac && !ethernet.dst.is_multicast()
+            || ethernet.src.is_multicast()
+        {
+            return Err(DropReason::NotForUs);
+        }
+        let rest = bytes.get(at..).unwrap_or_default();
+        match ethernet.ether_type {
+            EtherType::ARP => {
+                self.handle_arp(now, rest);
+                Ok(())
+            }
+            EtherType::IPV4 => {
+                // RFC 1122 3.3.6: a unicast IP packet in a link-layer broadcast is dropped.
+                if ethernet.dst.is_multicast() {
+                    return Err(DropReason::NotForUs);
+                }
+                self.handle_ipv4(now, frame, at, meta)
+            }
+            _ => Err(DropReason::UnknownProtocol),
+        }
+    }
+
+    fn handle_ipv4(
+        &mut self,
+        now: Instant,
+        frame: &mut dyn FrameBuffer,
+        at: usize,
+        meta: RxMeta,
+    ) -> Parsed<()> {
+        let packet = frame.bytes().get(at..).unwrap_or_default();
+        let (ip, _) = Ipv4Header::parse(packet).map_err(|_| DropReason::Malformed)?;
+        if !self.is_own(IpAddr::V4(ip.dst)) {
+            return Err(DropReason::NotForUs);
+        }
+        let source = ip.src;
+        // RFC 1122 3.2.1.3: addresses that are never a host's. Our own from the wire is a loop or a lie (LAND).
+        if source.is_unspecified()
+            || source.is_multicast()
+            || source.is_broadcast()
+            || source.is_loopback()
+            || self.is_own(IpAddr::V4(source))
+        {
+            return Err(DropReason::BadSource);
+        }
+        if ip.is_fragment() {
+            return Err(DropReason::Fragment);
+        }
+        let body = ip.payload_range(packet.len());
+        match ip.protocol {
+            IpProtocol::TCP => {
+                let range = at + body.start..at + body.end;
+                let located =
+                    Self::locate_tcp(frame.bytes(), range, ip.src.into(), ip.dst.into(), meta)?;
+                let mut payload = Payload {
+                    frame,
+                    range: located.payload,
+                };
+                self.deliver(now, located.tuple, &located.segment, &mut payload);
+                Ok(())
+            }
+            IpProtocol::ICMP => {
+                let message = packet.get(body).unwrap_or_default();
+                self.handle_icmpv4(now, &ip, message);
+                Ok(())
+            }
+            _ => Err(DropReason::UnknownProtocol),
+        }
+    }
+
+    /// Parses the TCP segment at `range` of the frame, from `src` to `dst`.
+    fn locate_tcp(
+        bytes: &[u8],
+        range: core::ops::Range<usize>,
+        src: IpAddr,
+        dst: IpAddr,
+        meta: RxMeta,
+    ) -> Parsed<Located> {
+        let end = range.end;
+        let start = range.start;
+        let segment = bytes.get(range).ok_or(DropReason::Malformed)?;
+        let (header, options, header_len) =
+            TcpHeader::parse(segment).map_err(|_| DropReason::Malformed)?;
+        // MUST-3: verified, unless the device did, or the segment never was on a wire.
+        if meta.checksum == RxChecksum::Unverified && !verify_tcp(src, dst, segment) {
+            return Err(DropReason::BadChecksum);
+        }
+        let options = TcpOptions::parse(options).map_err(|_| DropReason::Malformed)?;
+        if header.src_port == 0 || header.dst_port == 0 {
+            return Err(DropReason::BadSource);
+        }
+        let tuple = FourTuple {
+            local: dst,
+            remote: src,
+            local_port: header.dst_port,
+            remote_port: header.src_port,
+        };
+        let payload = start + header_len..end;
+        let segment = SegmentIn {
+            header,
+            options,
+            payload_len: payload.len(),
+            segment_len: meta.segment_len,
+        };
+        Ok(Located {
+            tuple,
+            segment,
+            payload,
+        })
+    }
+}

@@ -1,0 +1,220 @@
+//! A connection's way through the stack's tables: from its first segment to TIME-WAIT and oblivion.
+
+use alloc::boxed::Box;
+use core::net::IpAddr;
+
+use tidewire_wire::{TcpFlags, TcpOptions, TcpTimestamps};
+
+use super::events::Source;
+use super::flow::Target;
+use super::slab::Key;
+use super::{ConnId, DropReason, Stack};
+use crate::error::ConnError;
+use crate::ip::Waiters;
+use crate::tcp::segment::{ResetReply, SegmentPlan};
+use crate::tcp::time_wait::TimeWait;
+use crate::tcp::{Connection, State, TimerOutcome};
+use crate::time::Instant;
+
+impl Stack {
+    pub(super) fn add_connection(&mut self, conn: Connection) -> ConnId {
+        let tuple = conn.tuple;
+        let key = self.conns.insert(Box::new(conn));
+        self.flows.insert(&tuple, Target::Conn(key.index));
+        ConnId(key)
+    }
+
+    /// Draws the conclusions of whatever just happened to a connection: queues it for sending, reports its events,
+    /// sets its deadline, and moves it on when its state says so. Every input and call ends here.
+    pub(super) fn settle(&mut self, id: ConnId) {
+        let Some(conn) = self.conns.get_mut(id.0) else {
+            return;
+        };
+        if conn.app.orphaned {
+            conn.app.events = super::ConnEvents::NONE;
+        } else if !conn.app.events.is_empty() && !conn.in_events {
+            conn.in_events = true;
+            self.events.push(Source::Conn(id));
+        }
+        match conn.state {
+            State::TimeWait => return self.enter_time_wait(id),
+            State::Closed => return self.enter_closed(id),
+            _ => {}
+        }
+        if !conn.in_ready && !conn.in_neighbor_queue && conn.wants_to_send() {
+            conn.in_ready = true;
+            self.ready.push_back(id);
+        }
+        self.settle_timers(id);
+    }
+
+    pub(super) fn settle_timers(&mut self, id: ConnId) {
+        if let Some(at) = self.conns.get(id.0).and_then(|conn| conn.timers.next()) {
+            self.deadlines.no_later_than(id.0.index, at);
+        }
+    }
+
+    pub(super) fn fire_connection_timers(&mut self, now: Instant, index: u32) {
+        let Some((key, _)) = self.conns.at(index) else {
+            return;
+        };
+        let Some(conn) = self.conns.get_mut(key) else {
+            return;
+        };
+        let connecting = matches!(conn.state, State::SynSent | State::SynReceived);
+        let reset = conn.reset_on_abort();
+        let outcome = conn.on_timer(now);
+        if connecting && conn.state == State::Closed {
+            self.stats.failed_attempts += 1;
+        }
+        if outcome == TimerOutcome::Reset
+            && let Some(reset) = reset
+        {
+            self.send_reset_of(now, key, reset);
+        }
+        self.settle(ConnId(key));
+    }
+
+    /// The protocol's part is over; 2 MSL remain. The control block stays only as long as its handle, for what the
+    /// application has not read yet.
+    fn enter_time_wait(&mut self, id: ConnId) {
+        let now = self.now;
+        let Some(conn) = self.conns.get(id.0) else {
+            return;
+        };
+        if self.find_flow(&conn.tuple) != Some(Target::Conn(id.0.index)) {
+            // Already there; the handle may have been given back since.
+            return self.release_if_orphaned(id);
+        }
+        let handle = (!conn.app.orphaned).then_some(id);
+        let (tuple, owes_ack) = (conn.tuple, conn.ack.is_due());
+        if self.time_wait.is_full()
+            && let Some((key, oldest)) = self.time_wait.pop_oldest()
+        {
+            self.forget_time_wait(key, &oldest);
+        }
+        let Some(conn) = self.conns.get(id.0) else {
+            return;
+        };
+        let key = self.time_wait.insert(TimeWait::new(conn, now, handle));
+        self.flows.replace(
+            &tuple,
+            Target::Conn(id.0.index),
+            Target::TimeWait(key.index),
+        );
+        if owes_ack {
+            self.acknowledge_time_wait(now, key);
+        }
+        self.deadlines.remove(id.0.index);
+        self.release_if_orphaned(id);
+    }
+
+    /// Nothing is left to do on the wire.
+    fn enter_closed(&mut self, id: ConnId) {
+        let Some(conn) = self.conns.get(id.0) else {
+            return;
+        };
+        let tuple = conn.tuple;
+        if self.find_flow(&tuple) == Some(Target::Conn(id.0.index)) {
+            self.flows.remove(&tuple, Target::Conn(id.0.index));
+        }
+        self.deadlines.remove(id.0.index);
+        self.release_if_orphaned(id);
+    }
+
+    fn release_if_orphaned(&mut self, id: ConnId) {
+        if self.conns.get(id.0).is_some_and(|conn| conn.app.orphaned) {
+            self.conns.remove(id.0);
+            self.orphans = self.orphans.saturating_sub(1);
+        }
+    }
+
+    /// A TIME-WAIT record is gone from its table.
+    pub(super) fn forget_time_wait(&mut self, key: Key, record: &TimeWait) {
+        self.flows
+            .remove(&record.tuple, Target::TimeWait(key.index));
+        if let Some(conn) = record.conn.and_then(|id| self.conns.get_mut(id.0)) {
+            conn.state = State::Closed;
+        }
+    }
+
+    /// Sends the ACK of a TIME-WAIT record.
+    pub(super) fn acknowledge_time_wait(&mut self, now: Instant, key: Key) {
+        let Some(record) = self.time_wait.get_mut(key) else {
+            return;
+        };
+        let timestamps = record.timestamps.map(|(offset, recent)| TcpTimestamps {
+            value: ((now.as_nanos() / 1_000_000) as u32).wrapping_add(offset),
+            echo: recent,
+        });
+        let plan = SegmentPlan {
+            seq: record.snd_nxt,
+            ack: record.rcv_nxt,
+            flags: TcpFlags::ACK,
+            window: record.window,
+            options: TcpOptions {
+                timestamps,
+                ..TcpOptions::default()
+            },
+            payload: 0..0,
+            mss: 0,
+            retransmission: false,
+        };
+        let tuple = record.tuple;
+        self.send_control_segment(now, &tuple, &plan, State::TimeWait);
+    }
+
+    /// Sends a connection's own reset.
+    pub(super) fn send_reset_of(&mut self, now: Instant, key: Key, reset: ResetReply) {
+        if let Some(conn) = self.conns.get(key) {
+            let tuple = conn.tuple;
+            let recent = conn.negotiated.timestamps.then_some(TcpTimestamps {
+                value: conn.ts.recent,
+                echo: 0,
+            });
+            self.send_reset(now, &tuple, reset, recent);
+        }
+    }
+
+    // ---- Neighbours ----
+
+    /// A neighbour was resolved: what waited for it may go.
+    pub(crate) fn release(&mut self, waiters: Option<Waiters>) {
+        let Some(Waiters { packets, conns }) = waiters else {
+            return;
+        };
+        let now = self.now;
+        for packet in packets {
+            // The packet knows where it goes; its next hop is resolved now.
+            let destination = packet
+                .get(16..20)
+                .and_then(|octets| <[u8; 4]>::try_from(octets).ok());
+            if let Some(octets) = destination {
+                self.send_packet(now, IpAddr::from(octets), packet);
+            }
+        }
+        for id in conns {
+            if let Some(conn) = self.conns.get_mut(id.0) {
+                conn.in_neighbor_queue = false;
+            }
+            self.settle(id);
+        }
+    }
+
+    /// A neighbour did not answer. Attempts to connect through it fail; connections go on trying (RFC 5461).
+    pub(super) fn fail_waiters(&mut self, _neighbor: IpAddr, waiters: Waiters) {
+        for _ in &waiters.packets {
+            self.drop_frame(DropReason::NeighborUnresolved);
+        }
+        for id in waiters.conns {
+            if let Some(conn) = self.conns.get_mut(id.0) {
+                conn.in_neighbor_queue = false;
+                if matches!(conn.state, State::SynSent | State::SynReceived) {
+                    conn.fail(ConnError::HostUnreachable);
+                    self.stats.failed_attempts += 1;
+                }
+            }
+            self.settle(id);
+        }
+    }
+}

@@ -1,0 +1,290 @@
+//! Listeners and the handshakes that they answer.
+
+use alloc::collections::VecDeque;
+use alloc::sync::Arc;
+use core::net::{IpAddr, SocketAddr};
+
+use tidewire_wire::{SeqNum, TcpFlags, TcpOptions};
+
+use super::events::Source;
+use super::flow::{FourTuple, Target};
+use super::slab::Key;
+use super::{ConnId, DropReason, ListenOptions, ListenerId, Stack};
+use crate::error::ListenError;
+use crate::tcp::listen::{HalfOpen, Listener};
+use crate::tcp::segment::{SegmentIn, SegmentPlan};
+use crate::tcp::tcb::Offer;
+use crate::tcp::{Connection, State};
+use crate::time::Instant;
+
+impl Stack {
+    /// Opens a listener (RFC 9293 3.10.1, passive). An unspecified address stands for all own ones, port 0 for an
+    /// ephemeral port.
+    ///
+    /// # Errors
+    /// [`ListenError`].
+    pub fn listen(
+        &mut self,
+        local: SocketAddr,
+        options: ListenOptions,
+    ) -> Result<ListenerId, ListenError> {
+        if !local.ip().is_unspecified() && !self.is_own(local.ip()) {
+            return Err(ListenError::AddrNotAvailable);
+        }
+        let port = match local.port() {
+            0 => self
+                .free_listening_port(local.ip())
+                .ok_or(ListenError::PortsExhausted)?,
+            port => port,
+        };
+        let addr = SocketAddr::new(local.ip(), port);
+        if self.is_listening(addr) {
+            return Err(ListenError::AddrInUse);
+        }
+        let listener = Listener {
+            addr,
+            backlog: options.backlog.max(1),
+            config: options
+                .tcp
+                .map_or_else(|| Arc::clone(&self.tcp_defaults), Arc::new),
+            queue: VecDeque::new(),
+            half_open: 0,
+            in_events: false,
+        };
+        let id = ListenerId(self.listeners.insert(listener));
+        self.listening.entry(port).or_default().push(id);
+        Ok(id)
+    }
+
+    /// The address of a listener.
+    #[must_use]
+    pub fn listener_addr(&self, id: ListenerId) -> Option<SocketAddr> {
+        self.listeners.get(id.0).map(|listener| listener.addr)
+    }
+
+    /// The next connection of a listener's accept queue, which the peer may have closed or reset already.
+    pub fn accept(&mut self, id: ListenerId) -> Option<(ConnId, SocketAddr)> {
+        let listener = self.listeners.get_mut(id.0)?;
+        while let Some(conn_id) = listener.queue.pop_front() {
+            if let Some(conn) = self.conns.get(conn_id.0) {
+                return Some((conn_id, conn.tuple.remote_addr()));
+            }
+        }
+        None
+    }
+
+    /// Whether [`accept`](Self::accept) would return a connection.
+    #[must_use]
+    pub fn is_acceptable(&self, id: ListenerId) -> bool {
+        self.listeners
+            .get(id.0)
+            .is_some_and(|listener| !listener.queue.is_empty())
+    }
+
+    /// Closes a listener: connections that nobody accepted are reset, handshakes under way forgotten.
+    pub fn close_listener(&mut self, now: Instant, id: ListenerId) {
+        self.advance(now);
+        let Some(listener) = self.listeners.remove(id.0) else {
+            return;
+        };
+        let port = listener.addr.port();
+        if let Some(ids) = self.listening.get_mut(&port) {
+            ids.retain(|&other| other != id);
+            if ids.is_empty() {
+                self.listening.remove(&port);
+            }
+        }
+        for conn_id in listener.queue {
+            if let Some(conn) = self.conn(conn_id) {
+                conn.abort(now);
+            }
+        }
+        let orphaned: alloc::vec::Vec<Key> = self
+            .half_open
+            .iter()
+            .filter(|(_, half_open)| half_open.listener == id)
+            .map(|(key, _)| key)
+            .collect();
+        for key in orphaned {
+            self.forget_half_open(key);
+        }
+    }
+
+    /// The listener for a tuple: one on exactly its local address before one on all.
+    pub(super) fn listener_for(&self, tuple: &FourTuple) -> Option<ListenerId> {
+        let ids = self.listening.get(&tuple.local_port)?;
+        let serving = || {
+            ids.iter()
+                .copied()
+                .filter_map(|id| self.listeners.get(id.0).map(|listener| (id, listener)))
+        };
+        let exact = serving().find(|(_, listener)| listener.addr.ip() == tuple.local);
+        exact
+            .or_else(|| serving().find(|(_, listener)| listener.serves(tuple.local)))
+            .map(|(id, _)| id)
+    }
+
+    /// Whether a listener has this address, or one that includes it.
+    fn is_listening(&self, addr: SocketAddr) -> bool {
+        let ids = self.listening.get(&addr.port()).into_iter().flatten();
+        ids.filter_map(|id| self.listeners.get(id.0))
+            .any(|listener| {
+                let other = listener.addr.ip();
+                let same_version = other.is_ipv4() == addr.is_ipv4();
+                same_version
+                    && (other == addr.ip() || other.is_unspecified() || addr.ip().is_unspecified())
+            })
+    }
+
+    fn free_listening_port(&mut self, ip: IpAddr) -> Option<u16> {
+        let listening = &self.listening;
+        self.ports
+            .choose((ip, ip, 0), |port| !listening.contains_key(&port))
+    }
+
+    /// RFC 9293 3.10.7.2: a SYN for a listener. `after` is the sequence number that a previous connection of this
+    /// tuple ended with.
+    pub(super) fn open_passively(
+        &mut self,
+        now: Instant,
+        tuple: FourTuple,
+        segment: &SegmentIn,
+        after: Option<SeqNum>,
+    ) {
+        let Some(id) = self.listener_for(&tuple) else {
+            return;
+        };
+        let max_half_open = self.config.max_half_open;
+        let link_mss = self.link_mss(tuple.local);
+        let Some(listener) = self.listeners.get_mut(id.0) else {
+            return;
+        };
+        if listener.is_full() || self.half_open.len() >= max_half_open {
+            return self.drop_frame(DropReason::BacklogFull);
+        }
+        listener.half_open += 1;
+        let offer = Offer::new(&listener.config, link_mss);
+        let mut iss = self.iss.iss(&tuple, now);
+        if let Some(last) = after.filter(|last| iss.le(*last)) {
+            // RFC 6191, RFC 1122 4.2.2.13: beyond everything the previous connection sent.
+            iss = last.add(1 << 16);
+        }
+        let record = HalfOpen {
+            tuple,
+            listener: id,
+            iss,
+            irs: segment.header.seq,
+            offer,
+            peer: TcpOptions {
+                sack: Default::default(),
+                ..segment.options
+            },
+            window: segment.header.window,
+            ts_offset: self.iss.timestamp_offset(&tuple),
+            sent_at: now,
+            retries: 0,
+            deadline: now,
+        };
+        let key = self.half_open.insert(record);
+        self.flows.insert(&tuple, Target::HalfOpen(key.index));
+        self.send_syn_ack(now, key, false);
+    }
+
+    /// Sends the SYN-ACK of a half-open connection, first or again, and sets its timer.
+    pub(super) fn send_syn_ack(&mut self, now: Instant, key: Key, again: bool) {
+        let Some(record) = self.half_open.get_mut(key) else {
+            return;
+        };
+        let Some(listener) = self.listeners.get(record.listener.0) else {
+            return;
+        };
+        record.sent_at = now;
+        if again {
+            record.retries = record.retries.saturating_add(1);
+        }
+        record.deadline = now + record.timeout(&listener.config);
+        self.half_open_deadlines
+            .no_later_than(key.index, record.deadline);
+        let plan = SegmentPlan {
+            seq: record.iss,
+            ack: record.irs.add(1),
+            flags: TcpFlags::SYN | TcpFlags::ACK,
+            window: u16::try_from(listener.config.recv_buffer).unwrap_or(u16::MAX),
+            options: record.options((now.as_nanos() / 1_000_000) as u32),
+            payload: 0..0,
+            mss: 0,
+            retransmission: again,
+        };
+        let tuple = record.tuple;
+        self.send_control_segment(now, &tuple, &plan, State::SynReceived);
+    }
+
+    /// The timer of a half-open connection came up.
+    pub(super) fn fire_half_open_timer(&mut self, now: Instant, index: u32) {
+        let Some((key, record)) = self.half_open.at(index) else {
+            return;
+        };
+        if record.deadline > now {
+            let at = record.deadline;
+            return self.half_open_deadlines.no_later_than(index, at);
+        }
+        let retries = self
+            .listeners
+            .get(record.listener.0)
+            .map_or(0, |listener| listener.config.syn_retries);
+        if record.retries >= retries {
+            self.stats.failed_attempts += 1;
+            self.forget_half_open(key);
+        } else {
+            self.send_syn_ack(now, key, true);
+        }
+    }
+
+    /// Removes a half-open connection.
+    pub(super) fn forget_half_open(&mut self, key: Key) {
+        let Some(record) = self.half_open.remove(key) else {
+            return;
+        };
+        self.flows
+            .remove(&record.tuple, Target::HalfOpen(key.index));
+        self.half_open_deadlines.remove(key.index);
+        if let Some(listener) = self.listeners.get_mut(record.listener.0) {
+            listener.half_open = listener.half_open.saturating_sub(1);
+        }
+    }
+
+    /// Makes a half-open connection a full one; `None` when there is no room for it in the accept queue or the stack.
+    pub(super) fn promote(&mut self, now: Instant, key: Key) -> Option<ConnId> {
+        let record = self.half_open.get(key)?;
+        let listener = self.listeners.get(record.listener.0)?;
+        if listener.queue_is_full() || self.conns.len() >= self.config.max_connections {
+            return None;
+        }
+        let config = Arc::clone(&listener.config);
+        let conn = Connection::passive(record, config, now);
+        let owner = record.listener;
+        self.forget_half_open(key);
+        let id = self.add_connection(conn);
+        if let Some(listener) = self.listeners.get_mut(owner.0) {
+            listener.queue.push_back(id);
+        }
+        Some(id)
+    }
+
+    /// Tells the listener of a promoted connection that there is something to accept.
+    pub(super) fn announce(&mut self, id: ConnId) {
+        let Some(conn) = self.conns.get(id.0) else {
+            return;
+        };
+        self.stats.passive_opens += 1;
+        let Some(owner) = self.listener_for(&conn.tuple) else {
+            return;
+        };
+        if let Some(listener) = self.listeners.get_mut(owner.0)
+            && !listener.in_events
+        {
+            listener.in_events = true;
+            self.events.push(Source::Listener(owner));
+        }
+    }
+}

@@ -1,0 +1,498 @@
+//! The stack: frames in, frames out, timers, events, and the application's calls.
+
+mod conn;
+mod deadlines;
+mod delivery;
+mod egress;
+mod events;
+mod flow;
+mod ingress;
+mod lifecycle;
+mod link;
+mod listeners;
+mod ports;
+mod slab;
+mod stats;
+mod time_wait;
+mod trace;
+mod transmit;
+
+use alloc::boxed::Box;
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use tidewire_wire::{ArpOperation, MacAddr};
+
+pub use conn::Conn;
+pub use events::{ConnEvents, Event};
+pub(crate) use flow::{FourTuple, HashKey};
+pub use link::LinkCaps;
+pub use stats::{DropReason, Stats};
+pub use trace::{Direction, TraceEntry};
+pub(crate) use transmit::Slices;
+pub use transmit::Transmit;
+
+use crate::config::{StackConfig, TcpConfig};
+use crate::error::{ConfigError, ConnectError};
+use crate::ip::NeighborCache;
+use crate::stack::deadlines::Deadlines;
+use crate::stack::events::{EventQueue, Source};
+use crate::stack::flow::FlowTable;
+use crate::stack::ports::Ports;
+use crate::stack::slab::{Key, Slab};
+use crate::stack::time_wait::TimeWaitTable;
+use crate::stack::trace::Trace;
+use crate::tcp::listen::{HalfOpen, Listener};
+use crate::tcp::{Connection, IssGenerator};
+use crate::time::Instant;
+
+/// Hop limit of everything sent (RFC 9293 3.9.2, MUST-49: configurable there; RFC 1700's default).
+pub(crate) const TTL: u8 = 64;
+
+/// 128 random bits behind everything that outsiders must not guess: initial sequence numbers, ports, hash keys.
+#[derive(Clone)]
+pub struct Secret([u8; 16]);
+
+impl Secret {
+    /// A secret of these bytes. They come from the operating system's random source, or from a simulation's seed.
+    #[must_use]
+    pub const fn new(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+}
+
+impl core::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("Secret(..)")
+    }
+}
+
+/// Names a connection. An id outlives its connection harmlessly: it then finds nothing.
+#[derive(Copy, Clone, Debug, Eq, PartialEq, Hash, Ord, PartialOrd)]
+pub struct ConnId(Key);
+
+impl ConnId {
+    /// The slot in the stack's table: small, dense, and reused after the connection is gone.
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self.0.index as usize
+    }
+}
+
+/// Names a listener, as [`ConnId`] a connection.
+#[derive(Copy, Clone, Debug, Eq, PartialEq, Hash, Ord, PartialOrd)]
+pub struct ListenerId(Key);
+
+impl ListenerId {
+    /// The slot in the stack's table: small, dense, and reused after the listener is closed.
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self.0.index as usize
+    }
+}
+
+/// Options of a listener.
+#[derive(Clone, Debug)]
+pub struct ListenOptions {
+    /// Most connections waiting to be accepted, and as many half-open ones. tokio's default: 1024. At least 1.
+    pub backlog: usize,
+    /// What accepted connections use; `None`: the stack's defaults.
+    pub tcp: Option<TcpConfig>,
+}
+
+impl Default for ListenOptions {
+    fn default() -> Self {
+        Self {
+            backlog: 1024,
+            tcp: None,
+        }
+    }
+}
+
+/// Options of an active open.
+#[derive(Clone, Debug, Default)]
+pub struct ConnectOptions {
+    /// The local end. An unspecified address or port 0, like `None`, lets the stack choose.
+    pub local: Option<SocketAddr>,
+    /// What the connection uses; `None`: the stack's defaults.
+    pub tcp: Option<TcpConfig>,
+}
+
+/// A TCP/IP stack on one link.
+///
+/// # The calling contract
+///
+/// Four families of methods:
+///
+/// - **Inputs** tell the stack what happened: [`handle_frame`](Stack::handle_frame),
+///   [`handle_timeout`](Stack::handle_timeout), [`set_link`](Stack::set_link).
+/// - **Outputs** say what is to be done: [`poll_transmit`](Stack::poll_transmit) (until `None`),
+///   [`poll_timeout`](Stack::poll_timeout), [`poll_event`](Stack::poll_event) (until `None`).
+/// - **Application calls**: [`listen`](Stack::listen), [`accept`](Stack::accept), [`connect`](Stack::connect), and those
+///   of [`Conn`].
+/// - **Views**: [`stats`](Stack::stats), [`Conn::info`], [`poll_trace`](Stack::poll_trace).
+///
+/// Any order is correct. After an input or an application call, the driver polls transmits, then events, then the
+/// timeout; several inputs may come before that, and their ACKs are then sent together. `now` must not go backwards;
+/// should it, the stack uses the latest instant it has seen. A spurious timeout does nothing. A stale id finds `None`.
+///
+/// # Example
+///
+/// ```
+/// use tidewire_core::{Instant, IpCidr, LinkCaps, Secret, Stack, StackConfig, wire::MacAddr};
+///
+/// let link = LinkCaps::ethernet(MacAddr([2, 0, 0, 0, 0, 1]), 1500);
+/// let config = StackConfig::new(IpCidr::new("10.0.0.2".parse().unwrap(), 24), link);
+/// let mut stack = Stack::new(config, Secret::new([42; 16]), Instant::ZERO)?;
+///
+/// stack.connect(Instant::ZERO, "10.0.0.1:80".parse().unwrap(), Default::default()).unwrap();
+/// // Before the SYN can leave, the stack asks who has 10.0.0.1.
+/// let mut frame = [0; 64];
+/// let len = stack.poll_transmit(Instant::ZERO).and_then(|transmit| transmit.copy_to(&mut frame)).unwrap();
+/// assert_eq!((len, &frame[12..14]), (42, &[0x08, 0x06][..]));
+/// # Ok::<(), tidewire_core::ConfigError>(())
+/// ```
+#[derive(Debug)]
+pub struct Stack {
+    config: StackConfig,
+    tcp_defaults: Arc<TcpConfig>,
+    link: LinkCaps,
+    now: Instant,
+
+    conns: Slab<Box<Connection>>,
+    half_open: Slab<HalfOpen>,
+    time_wait: TimeWaitTable,
+    listeners: Slab<Listener>,
+    /// Listeners by port.
+    listening: BTreeMap<u16, Vec<ListenerId>>,
+    flows: FlowTable,
+    ports: Ports,
+    iss: IssGenerator,
+    pub(crate) neighbors: NeighborCache,
+
+    deadlines: Deadlines,
+    half_open_deadlines: Deadlines,
+    /// Connections that may have something to send, each at most once.
+    ready: VecDeque<ConnId>,
+    /// Frames of no connection, complete and bounded.
+    control: VecDeque<Vec<u8>>,
+    /// The frame of `control` that was handed out last: `poll_transmit` borrows it.
+    outgoing: Vec<u8>,
+    events: EventQueue,
+    orphans: usize,
+    conflict: Option<(IpAddr, MacAddr)>,
+
+    stats: Stats,
+    trace: Trace,
+}
+
+/// What each derived key is for.
+mod purpose {
+    pub(super) const FLOWS: u8 = 0;
+    pub(super) const ISS: u8 = 1;
+    pub(super) const TIMESTAMPS: u8 = 2;
+    pub(super) const PORTS: u8 = 3;
+}
+
+impl Stack {
+    /// A stack with this configuration.
+    ///
+    /// # Errors
+    /// [`ConfigError`] names what is wrong with the configuration.
+    #[allow(
+        clippy::needless_pass_by_value,
+        reason = "the secret should not live on with the caller"
+    )]
+    pub fn new(config: StackConfig, secret: Secret, now: Instant) -> Result<Self, ConfigError> {
+        config.validate()?;
+        let key = |purpose| HashKey::derive(secret.0, purpose);
+        Ok(Self {
+            tcp_defaults: Arc::new(config.tcp.clone()),
+            link: config.link,
+            now,
+            conns: Slab::default(),
+            half_open: Slab::default(),
+            time_wait: TimeWaitTable::new(config.max_time_wait),
+            listeners: Slab::default(),
+            listening: BTreeMap::new(),
+            flows: FlowTable::new(key(purpose::FLOWS)),
+            ports: Ports::new(config.ephemeral_ports.clone(), key(purpose::PORTS)),
+            iss: IssGenerator::new(key(purpose::ISS), key(purpose::TIMESTAMPS)),
+            neighbors: NeighborCache::new(config.max_neighbors),
+            deadlines: Deadlines::default(),
+            half_open_deadlines: Deadlines::default(),
+            ready: VecDeque::new(),
+            control: VecDeque::new(),
+            outgoing: Vec::new(),
+            events: EventQueue::default(),
+            orphans: 0,
+            conflict: None,
+            stats: Stats::default(),
+            trace: Trace::default(),
+            config,
+        })
+    }
+
+    // ---- Inputs ----
+
+    /// The link changed: MTU, offloads, up or down. Connections keep the MSS that they negotiated.
+    ///
+    /// # Errors
+    /// [`ConfigError`] if the new link cannot be used; the old one stays.
+    pub fn set_link(&mut self, now: Instant, link: LinkCaps) -> Result<(), ConfigError> {
+        link.validate()?;
+        self.advance(now);
+        let came_up = link.up && !self.link.up;
+        self.link = link;
+        if came_up {
+            let waiting: Vec<ConnId> = self.conns.iter().map(|(key, _)| ConnId(key)).collect();
+            waiting.into_iter().for_each(|id| self.settle(id));
+        }
+        Ok(())
+    }
+
+    /// Time has passed: fires every timer that is due.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.advance(now);
+        let now = self.now;
+        while let Some(index) = self.deadlines.pop_due(now) {
+            self.fire_connection_timers(now, index);
+        }
+        while let Some(index) = self.half_open_deadlines.pop_due(now) {
+            self.fire_half_open_timer(now, index);
+        }
+        while let Some((key, expired)) = self.time_wait.pop_due(now) {
+            self.forget_time_wait(key, &expired);
+        }
+        for (ip, waiters) in self.neighbors.on_timeout(now) {
+            self.fail_waiters(ip, waiters);
+        }
+        self.flush_neighbor_requests();
+    }
+
+    // ---- Outputs ----
+
+    /// When to call [`handle_timeout`](Self::handle_timeout), if ever. It may be early, never late.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let deadlines = [
+            self.deadlines.next(),
+            self.half_open_deadlines.next(),
+            self.time_wait.next_deadline(),
+            self.neighbors.next_deadline(),
+        ];
+        deadlines.into_iter().flatten().min()
+    }
+
+    /// The next thing that an application should know.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        while let Some(source) = self.events.pop() {
+            match source {
+                Source::Listener(id) => {
+                    if let Some(listener) = self.listeners.get_mut(id.0) {
+                        listener.in_events = false;
+                        return Some(Event::Acceptable(id));
+                    }
+                }
+                Source::Conn(id) => {
+                    if let Some(conn) = self.conns.get_mut(id.0) {
+                        conn.in_events = false;
+                        let events = core::mem::take(&mut conn.app.events);
+                        if !events.is_empty() {
+                            return Some(Event::Conn(id, events));
+                        }
+                    }
+                }
+            }
+        }
+        None
+    }
+
+    // ---- Application calls ----
+
+    /// Starts an active open (RFC 9293 3.10.1). The id is good at once; [`ConnEvents::CONNECTED`] tells when it is
+    /// established or failed.
+    ///
+    /// # Errors
+    /// [`ConnectError`] when the attempt cannot even start.
+    pub fn connect(
+        &mut self,
+        now: Instant,
+        remote: SocketAddr,
+        options: ConnectOptions,
+    ) -> Result<ConnId, ConnectError> {
+        self.advance(now);
+        let tuple = self.choose_tuple(remote, options.local)?;
+        if self.conns.len() >= self.config.max_connections {
+            return Err(ConnectError::TooManyConnections);
+        }
+        let config = options
+            .tcp
+            .map_or_else(|| Arc::clone(&self.tcp_defaults), Arc::new);
+        let iss = self.iss.iss(&tuple, self.now);
+        let ts_offset = self.iss.timestamp_offset(&tuple);
+        let conn = Connection::active(
+            tuple,
+            config,
+            self.link_mss(tuple.local),
+            iss,
+            ts_offset,
+            self.now,
+        );
+        let id = self.add_connection(conn);
+        self.stats.active_opens += 1;
+        self.settle(id);
+        Ok(id)
+    }
+
+    /// A connection by its id; `None` once it is gone.
+    pub fn conn(&mut self, id: ConnId) -> Option<Conn<'_>> {
+        self.conns.get(id.0)?;
+        Some(Conn { stack: self, id })
+    }
+
+    /// Asks the link whether somebody else uses `address` (RFC 5227 2.1.1, an ARP probe); see
+    /// [`address_conflict`](Self::address_conflict).
+    pub fn probe_address(&mut self, now: Instant, address: IpAddr) {
+        self.advance(now);
+        if let IpAddr::V4(address) = address {
+            self.send_arp(
+                ArpOperation::Request,
+                Ipv4Addr::UNSPECIFIED,
+                address,
+                MacAddr::BROADCAST,
+            );
+        }
+    }
+
+    // ---- Views ----
+
+    /// The own address that somebody else claimed last, and who.
+    #[must_use]
+    pub fn address_conflict(&self) -> Option<(IpAddr, MacAddr)> {
+        self.conflict
+    }
+
+    /// Counters.
+    #[must_use]
+    pub fn stats(&self) -> &Stats {
+        &self.stats
+    }
+
+    /// The configuration.
+    #[must_use]
+    pub fn config(&self) -> &StackConfig {
+        &self.config
+    }
+
+    /// The link as last set.
+    #[must_use]
+    pub fn link(&self) -> LinkCaps {
+        self.link
+    }
+
+    /// Connections without handle that still have data or FINs to exchange; TIME-WAIT excluded.
+    #[must_use]
+    pub fn closing_connections(&self) -> usize {
+        self.orphans
+    }
+
+    /// Connections in the table, TIME-WAIT records and half-open ones: all that is not idle memory.
+    #[must_use]
+    pub fn connection_counts(&self) -> ConnectionCounts {
+        ConnectionCounts {
+            connections: self.conns.len(),
+            half_open: self.half_open.len(),
+            time_wait: self.time_wait.len(),
+        }
+    }
+
+    /// Keeps the newest `capacity` segments for [`poll_trace`](Self::poll_trace); 0 turns tracing off.
+    pub fn set_trace(&mut self, capacity: usize) {
+        self.trace.set_capacity(capacity);
+    }
+
+    /// The oldest traced segment.
+    pub fn poll_trace(&mut self) -> Option<TraceEntry> {
+        self.trace.pop()
+    }
+
+    /// Traced segments that were dropped before somebody fetched them.
+    #[must_use]
+    pub fn trace_dropped(&self) -> u64 {
+        self.trace.dropped()
+    }
+
+    // ---- Shared by the parts ----
+
+    /// Takes note of the time; it never goes back.
+    fn advance(&mut self, now: Instant) {
+        self.now = self.now.max(now);
+    }
+
+    pub(crate) fn drop_frame(&mut self, reason: DropReason) {
+        self.stats.count_drop(reason);
+    }
+
+    pub(crate) fn note_conflict(&mut self, address: IpAddr, mac: MacAddr) {
+        self.conflict = Some((address, mac));
+    }
+
+    pub(crate) fn is_own(&self, address: IpAddr) -> bool {
+        self.config
+            .addresses
+            .iter()
+            .any(|cidr| cidr.address == address)
+    }
+
+    pub(crate) fn is_on_link(&self, address: IpAddr) -> bool {
+        self.config
+            .addresses
+            .iter()
+            .any(|cidr| cidr.contains(address))
+    }
+
+    /// The own address to use towards `remote`: the one on its link, else the first of its version.
+    pub(crate) fn source_for(&self, remote: IpAddr) -> Option<IpAddr> {
+        let same_version = || {
+            self.config
+                .addresses
+                .iter()
+                .filter(|cidr| cidr.address.is_ipv4() == remote.is_ipv4())
+        };
+        same_version()
+            .find(|cidr| cidr.contains(remote))
+            .or_else(|| same_version().next())
+            .map(|cidr| cidr.address)
+    }
+
+    /// Where packets to `remote` go on this link (RFC 1122 3.3.1.1).
+    fn next_hop(&self, remote: IpAddr) -> Option<IpAddr> {
+        if self.is_on_link(remote) {
+            return Some(remote);
+        }
+        self.config
+            .gateway
+            .filter(|gateway| gateway.is_ipv4() == remote.is_ipv4())
+    }
+
+    /// Largest segment that the link brings us: MTU less fixed headers (RFC 9293 3.7.1, MUST-67).
+    fn link_mss(&self, local: IpAddr) -> u16 {
+        let headers = if local.is_ipv4() { 40 } else { 60 };
+        u16::try_from(self.link.ip_mtu.saturating_sub(headers)).unwrap_or(u16::MAX)
+    }
+}
+
+/// How many of each kind there are.
+#[derive(Copy, Clone, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct ConnectionCounts {
+    /// Full control blocks.
+    pub connections: usize,
+    /// Handshakes of listeners that are under way.
+    pub half_open: usize,
+    /// TIME-WAIT records.
+    pub time_wait: usize,
+}

@@ -1,0 +1,88 @@
+//! What the stack did, segment by segment, for those who want to see it.
+//!
+//! Off by default and then free. When on, a bounded ring keeps the newest entries and counts those it had to drop.
+
+use alloc::collections::VecDeque;
+
+use tidewire_wire::{TcpHeader, TcpOptions};
+
+use super::ConnId;
+use crate::tcp::State;
+use crate::time::Instant;
+
+/// Which way a segment went.
+#[derive(Copy, Clone, Debug, Eq, PartialEq, Hash)]
+pub enum Direction {
+    /// From the wire.
+    In,
+    /// To the wire.
+    Out,
+}
+
+/// One thing that happened.
+#[derive(Copy, Clone, Debug)]
+pub struct TraceEntry {
+    /// When.
+    pub at: Instant,
+    /// To whom: remote address and port of the segment.
+    pub remote: core::net::SocketAddr,
+    /// The local end.
+    pub local: core::net::SocketAddr,
+    /// The connection, where there is one with a handle already.
+    pub conn: Option<ConnId>,
+    /// In or out.
+    pub direction: Direction,
+    /// The segment's header.
+    pub header: TcpHeader,
+    /// Its options.
+    pub options: TcpOptions,
+    /// Its payload in bytes.
+    pub payload_len: usize,
+    /// Whether it carries data sent before.
+    pub retransmission: bool,
+    /// The state before it.
+    pub before: State,
+    /// The state after it.
+    pub after: State,
+}
+
+/// The bounded ring.
+#[derive(Debug, Default)]
+pub(crate) struct Trace {
+    ring: VecDeque<TraceEntry>,
+    capacity: usize,
+    dropped: u64,
+}
+
+impl Trace {
+    pub(crate) fn set_capacity(&mut self, capacity: usize) {
+        self.capacity = capacity;
+        while self.ring.len() > capacity {
+            self.ring.pop_front();
+            self.dropped += 1;
+        }
+    }
+
+    pub(crate) fn is_on(&self) -> bool {
+        self.capacity > 0
+    }
+
+    pub(crate) fn push(&mut self, entry: TraceEntry) {
+        if self.capacity == 0 {
+            return;
+        }
+        if self.ring.len() == self.capacity {
+            self.ring.pop_front();
+            self.dropped += 1;
+        }
+        self.ring.push_back(entry);
+    }
+
+    pub(crate) fn pop(&mut self) -> Option<TraceEntry> {
+        self.ring.pop_front()
+    }
+
+    pub(crate) fn dropped(&self) -> u64 {
+        self.dropped
+    }
+}

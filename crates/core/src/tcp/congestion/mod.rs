@@ -1,0 +1,147 @@
+//! Congestion control: how many bytes may be in flight, and how fast.
+//!
+//! The trait knows bytes and instants only, never sequence numbers: which ranges are lost is decided by
+//! [`recovery`](crate::tcp), what is sent by output. A program may bring a controller of its own
+//! ([`Algorithm::Custom`]).
+
+mod newreno;
+
+use alloc::boxed::Box;
+use core::fmt;
+
+pub use newreno::NewReno;
+
+use crate::time::{Duration, Instant};
+
+/// What one acknowledgement told the sender.
+#[derive(Copy, Clone, Debug, Eq, PartialEq)]
+pub struct AckSample {
+    /// When the ACK arrived.
+    pub now: Instant,
+    /// Bytes newly acknowledged, cumulatively or selectively.
+    pub newly_acked: u64,
+    /// Bytes in flight before this ACK.
+    pub prior_in_flight: u64,
+    /// Bytes in flight after it.
+    pub in_flight: u64,
+    /// The round trip it measured, if it measured one (RFC 6298 3, Karn's rule).
+    pub rtt: Option<Duration>,
+    /// The smoothed round trip, once there is one (RFC 6298 2).
+    pub srtt: Option<Duration>,
+    /// The least round trip seen on this connection.
+    pub min_rtt: Option<Duration>,
+    /// Whether the window, and not the application or the receiver, held the sender back since the last ACK; a window
+    /// that was not used must not grow (RFC 7661, S-5681-9).
+    pub cwnd_limited: bool,
+    /// Whether loss recovery is going on: cwnd is the recovery's, not to grow.
+    pub in_recovery: bool,
+}
+
+/// Loss was detected; said once per window of data (RFC 5681 4.3).
+#[derive(Copy, Clone, Debug, Eq, PartialEq)]
+pub struct CongestionEvent {
+    /// When.
+    pub now: Instant,
+    /// FlightSize: bytes sent and not yet cumulatively acknowledged (RFC 5681 2).
+    pub flight_size: u64,
+    /// Whether this is another timeout of data that timed out before: the threshold is not lowered again (RFC 5681 3.1).
+    pub repeated: bool,
+}
+
+/// A congestion controller. All sizes in bytes.
+///
+/// # Example
+///
+/// A window that never changes:
+///
+/// ```
+/// use tidewire_core::{AckSample, CongestionControl, CongestionEvent, Instant};
+///
+/// #[derive(Debug)]
+/// struct Fixed(u64);
+///
+/// impl CongestionControl for Fixed {
+///     fn name(&self) -> &'static str { "fixed" }
+///     fn on_ack(&mut self, _: &AckSample) {}
+///     fn on_congestion(&mut self, _: &CongestionEvent) {}
+///     fn on_rto(&mut self, _: &CongestionEvent) {}
+///     fn set_mss(&mut self, _: u32) {}
+///     fn cwnd(&self) -> u64 { self.0 }
+///     fn ssthresh(&self) -> u64 { self.0 }
+/// }
+/// ```
+pub trait CongestionControl: Send + Sync + fmt::Debug {
+    /// A short lower-case name, as `ss` prints it.
+    fn name(&self) -> &'static str;
+
+    /// Data was acknowledged.
+    fn on_ack(&mut self, sample: &AckSample);
+
+    /// Loss was detected by SACK or duplicate ACKs: recovery begins.
+    fn on_congestion(&mut self, event: &CongestionEvent);
+
+    /// The retransmission timer expired (RFC 5681 3.1): everything in flight counts as lost.
+    fn on_rto(&mut self, event: &CongestionEvent);
+
+    /// Bytes were sent. Most window-based controllers have no use for it.
+    fn on_sent(&mut self, now: Instant, bytes: u64, in_flight: u64) {
+        let _ = (now, bytes, in_flight);
+    }
+
+    /// The connection sends again after having been idle for longer than one RTO (RFC 5681 4.1, RFC 6928).
+    fn on_idle_restart(&mut self, now: Instant) {
+        let _ = now;
+    }
+
+    /// Recovery ended: everything sent before it began is acknowledged.
+    fn on_recovery_exit(&mut self, now: Instant) {
+        let _ = now;
+    }
+
+    /// The effective send MSS is known or changed.
+    fn set_mss(&mut self, mss: u32);
+
+    /// The congestion window. The sender keeps at least one segment in flight whatever this says.
+    fn cwnd(&self) -> u64;
+
+    /// The slow start threshold, `u64::MAX` where there is none yet.
+    fn ssthresh(&self) -> u64;
+
+    /// Bytes per second at which to pace, or `None` to send as soon as the window allows.
+    fn pacing_rate(&self) -> Option<u64> {
+        None
+    }
+
+    /// The largest burst handed to the link in one super-frame.
+    fn send_quantum(&self) -> u32 {
+        u32::MAX
+    }
+}
+
+/// Which controller a connection uses.
+#[derive(Copy, Clone, Debug)]
+#[non_exhaustive]
+pub enum Algorithm {
+    /// RFC 5681 with RFC 6582 and byte counting (RFC 3465).
+    NewReno,
+    /// A controller of the application's own, made by this function from the MSS in bytes.
+    Custom(fn(mss: u32) -> Box<dyn CongestionControl>),
+}
+
+impl Algorithm {
+    /// Makes a controller for a connection with this effective send MSS.
+    #[must_use]
+    pub fn build(self, mss: u32) -> Box<dyn CongestionControl> {
+        match self {
+            Self::NewReno => Box::new(NewReno::new(mss)),
+            Self::Custom(make) => make(mss),
+        }
+    }
+}
+
+/// The initial window of RFC 6928: ten segments, at most 14,600 bytes unless two segments are more.
+#[must_use]
+pub fn initial_window(mss: u32) -> u64 {
+    let mss = u64::from(mss);
+    (10 * mss).min((2 * mss).max(14_600))
+}

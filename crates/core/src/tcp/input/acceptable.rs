@@ -1,0 +1,90 @@
+//! First check: the sequence number (RFC 9293 3.10.7.4, table 6), and trimming to the window.
+
+use tidewire_wire::TcpFlags;
+
+use super::{Check, Verdict};
+use crate::stack::DropReason;
+use crate::tcp::recv_buffer::Payload;
+use crate::tcp::segment::SegmentIn;
+use crate::tcp::tcb::Connection;
+use crate::time::Instant;
+
+/// What an acceptable segment carries, after trimming to the window.
+#[derive(Clone, Debug)]
+pub(super) struct Text {
+    /// Position of the first sequence number it occupies as sent, before trimming; that of RCV.NXT may be later.
+    pub(super) start: u64,
+    /// Position of the first payload byte that is left.
+    pub(super) data_start: u64,
+    /// Position of its FIN, where it has one inside the window.
+    pub(super) fin: Option<u64>,
+}
+
+impl Connection {
+    /// Drops segments outside the window, with an ACK; trims the others to what is new and inside.
+    pub(super) fn check_sequence(
+        &mut self,
+        now: Instant,
+        segment: &SegmentIn,
+        payload: &mut Payload<'_>,
+    ) -> Check<Text> {
+        let Some(start) = self.rcv.position(segment.header.seq) else {
+            return Err(self.refuse(now, segment, DropReason::OutOfWindow));
+        };
+        let end = start + segment.len();
+        let (nxt, edge) = (self.rcv.nxt, self.rcv.edge);
+        // The two-sided test for segments with length, the one-sided for those without. At a closed window nothing
+        // with length is acceptable, but what sits exactly at RCV.NXT still has its ACK and RST looked at.
+        let acceptable = match (segment.len(), edge - nxt) {
+            (0, 0) => start == nxt,
+            (0, _) => (nxt..edge).contains(&start),
+            (_, 0) => start == nxt,
+            _ => start < edge && end > nxt,
+        };
+        if !acceptable {
+            let reason = if end <= nxt {
+                DropReason::Duplicate
+            } else {
+                DropReason::OutOfWindow
+            };
+            return Err(self.refuse(now, segment, reason));
+        }
+        let data_start = start + u64::from(segment.has(TcpFlags::SYN));
+        let data_end = data_start + payload.len() as u64;
+        // A FIN right at the edge takes no memory: a reader who stopped reading still learns that the peer is done.
+        let fin = segment
+            .has(TcpFlags::FIN)
+            .then_some(data_end)
+            .filter(|&fin| fin >= nxt && fin <= edge);
+        let old = nxt.saturating_sub(data_start);
+        payload.truncate(usize::try_from(edge.saturating_sub(data_start)).unwrap_or(usize::MAX));
+        payload.skip(usize::try_from(old).unwrap_or(usize::MAX));
+        if end > edge || start < nxt && segment.len() > 0 {
+            // Partly outside: the peer should learn where the window is.
+            self.ack.now();
+        }
+        Ok(Text {
+            start,
+            data_start: data_start.max(nxt),
+            fin,
+        })
+    }
+
+    /// An unacceptable segment is answered with an ACK, unless it is a reset (RFC 9293 3.10.7.4).
+    fn refuse(&mut self, now: Instant, segment: &SegmentIn, reason: DropReason) -> Verdict {
+        if !segment.has(TcpFlags::RST) {
+            self.acknowledge_unacceptable(now, segment);
+        }
+        Verdict::Dropped(reason)
+    }
+
+    /// Data that arrived before is acknowledged at once, since the first ACK may be lost. Anything without data is
+    /// answered sparingly: two ends that disagree would answer each other for ever.
+    pub(super) fn acknowledge_unacceptable(&mut self, now: Instant, segment: &SegmentIn) {
+        if segment.len() > 0 && !segment.has(TcpFlags::SYN) {
+            self.ack.now();
+        } else {
+            self.challenge(now);
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! Seventh check: the segment text (RFC 9293 3.10.7.4), reassembly and the ACK it earns.
+
+use super::acceptable::Text;
+use super::{Check, Verdict};
+use crate::stack::{ConnEvents, DropReason};
+use crate::tcp::recv_buffer::Payload;
+use crate::tcp::segment::SegmentIn;
+use crate::tcp::tcb::Connection;
+use crate::time::Instant;
+
+impl Connection {
+    pub(super) fn process_text(
+        &mut self,
+        now: Instant,
+        segment: &SegmentIn,
+        text: &Text,
+        payload: &mut Payload<'_>,
+    ) -> Check {
+        if payload.len() == 0 {
+            return Ok(());
+        }
+        if !self.state.can_receive() {
+            // After the peer's FIN there is nothing to receive (RFC 9293 3.10.7.4: "this should not occur").
+            return Err(Verdict::Dropped(DropReason::Duplicate));
+        }
+        if self.app.orphaned {
+            // Nobody will read it, and the peer must know that it was not delivered (RFC 9293 3.6.1, MUST-13 note;
+            // RFC 2525 2.17): reset.
+            self.fail(crate::error::ConnError::Aborted);
+            return Err(Verdict::Reset(DropReason::NoConnection));
+        }
+        let wire_segment = segment.segment_len.map_or(segment.payload_len, usize::from);
+        let full = u32::try_from(wire_segment).unwrap_or(u32::MAX);
+        self.rcv.mss_seen = self.rcv.mss_seen.max(full).min(u32::from(self.offer.mss));
+        if text.data_start == self.rcv.nxt {
+            self.receive_in_order(now, payload);
+            return Ok(());
+        }
+        let limit = usize::try_from(self.rcv_capacity()).unwrap_or(usize::MAX);
+        let kept = self.rcv.buffer.insert(text.data_start, payload, limit);
+        // RFC 5681 4.2: an out-of-order segment is acknowledged at once, so that the sender learns of the gap.
+        if self.negotiated.sack {
+            self.ack.now();
+        } else {
+            self.ack.now_duplicate();
+        }
+        if kept {
+            Ok(())
+        } else {
+            Err(Verdict::Dropped(DropReason::NoMemory))
+        }
+    }
+
+    fn receive_in_order(&mut self, now: Instant, payload: &mut Payload<'_>) {
+        let filled_gap = self.rcv.buffer.has_gap();
+        let before = self.rcv.nxt;
+        self.rcv.nxt = self.rcv.buffer.append(before, payload);
+        self.app.events |= ConnEvents::READABLE;
+        let bytes = u32::try_from(self.rcv.nxt - before).unwrap_or(u32::MAX);
+        let may_wait = self.ack.on_data(bytes, self.rcv.mss_seen);
+        if filled_gap {
+            // RFC 5681 4.2: at once when a segment fills all or part of a gap.
+            self.ack.now();
+        } else if may_wait {
+            self.timers.arm_delayed_ack(now + self.config.delayed_ack);
+        }
+    }
+}

@@ -1,0 +1,28 @@
+//! Eighth check: the FIN (RFC 9293 3.10.7.4), processed only after everything before it.
+
+use super::acceptable::Text;
+use crate::stack::ConnEvents;
+use crate::tcp::state::{State, Transition};
+use crate::tcp::tcb::Connection;
+use crate::time::Instant;
+
+impl Connection {
+    pub(super) fn process_fin(&mut self, _now: Instant, text: &Text) {
+        if let Some(fin) = text.fin.filter(|_| self.state.can_receive()) {
+            // First received wins: a second FIN elsewhere does not move the end of the stream.
+            self.rcv.fin.get_or_insert(fin);
+            self.ack.now();
+        }
+        if self.rcv.fin != Some(self.rcv.nxt) || !self.state.can_receive() {
+            return;
+        }
+        self.rcv.nxt += 1;
+        self.rcv.edge = self.rcv.edge.max(self.rcv.nxt);
+        self.ack.now();
+        self.app.events |= ConnEvents::READABLE;
+        self.transition(Transition::FinReceived);
+        if self.state == State::TimeWait {
+            self.finish();
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! Second and fourth check: RST and SYN, with the proofs that RFC 5961 asks of them.
+
+use tidewire_wire::TcpFlags;
+
+use super::{Check, Verdict};
+use crate::error::ConnError;
+use crate::stack::DropReason;
+use crate::tcp::segment::SegmentIn;
+use crate::tcp::state::State;
+use crate::tcp::tcb::Connection;
+use crate::time::Instant;
+
+impl Connection {
+    /// RFC 5961 3.2: a reset counts only exactly at RCV.NXT; elsewhere in the window it has to be repeated there.
+    pub(super) fn check_reset(&mut self, now: Instant, segment: &SegmentIn, start: u64) -> Check {
+        if !segment.has(TcpFlags::RST) {
+            return Ok(());
+        }
+        if start != self.rcv.nxt {
+            self.challenge(now);
+            return Err(Verdict::Dropped(DropReason::Challenged));
+        }
+        // RFC 9293 3.10.7.4: from SYN-RECEIVED after an active open this is "connection refused".
+        let error = if self.state == State::SynReceived {
+            ConnError::Refused
+        } else {
+            ConnError::Reset
+        };
+        self.fail(error);
+        Err(Verdict::Accepted)
+    }
+
+    /// RFC 5961 4.2: a SYN in a synchronized state is challenged, whatever its sequence number.
+    pub(super) fn check_syn(&mut self, now: Instant, segment: &SegmentIn) -> Check {
+        if !segment.has(TcpFlags::SYN) {
+            return Ok(());
+        }
+        self.challenge(now);
+        Err(Verdict::Dropped(DropReason::Challenged))
+    }
+}

@@ -1,0 +1,82 @@
+//! SYN-SENT (RFC 9293 3.10.7.3).
+
+use tidewire_wire::TcpFlags;
+
+use super::{Check, Verdict};
+use crate::error::ConnError;
+use crate::stack::{ConnEvents, DropReason};
+use crate::tcp::recv_buffer::Payload;
+use crate::tcp::segment::SegmentIn;
+use crate::tcp::state::Transition;
+use crate::tcp::tcb::Connection;
+use crate::time::Instant;
+
+impl Connection {
+    pub(super) fn on_segment_in_syn_sent(
+        &mut self,
+        now: Instant,
+        segment: &SegmentIn,
+        payload: &mut Payload<'_>,
+    ) -> Check {
+        let has_ack = segment.has(TcpFlags::ACK);
+        // First, the ACK: only that of our SYN is acceptable.
+        let acks_syn =
+            has_ack && self.snd.position(segment.header.ack) == Some(1) && self.snd.nxt == 1;
+        if has_ack && !acks_syn {
+            return Err(Verdict::Reset(DropReason::BadAck));
+        }
+        // Second, the RST: believed when the ACK proves that it answers our SYN.
+        if segment.has(TcpFlags::RST) {
+            if !acks_syn {
+                return Err(Verdict::Dropped(DropReason::BadFlags));
+            }
+            self.fail(ConnError::Refused);
+            return Ok(());
+        }
+        if !segment.has(TcpFlags::SYN) || segment.has(TcpFlags::FIN) && !acks_syn {
+            return Err(Verdict::Dropped(DropReason::BadFlags));
+        }
+        // Fourth, the SYN. What it carries beyond is not acknowledged and comes again.
+        self.negotiate(&segment.options, segment.header.seq, now);
+        self.set_window_of_syn(segment);
+        payload.truncate(0);
+        self.ack.now();
+        if acks_syn {
+            self.on_syn_acked(now, segment);
+        } else {
+            // Simultaneous open: our SYN goes out again, with an ACK (figure 7).
+            self.transition(Transition::SynReceived);
+            self.recovery.on_window_opened(0, self.snd.nxt);
+        }
+        Ok(())
+    }
+
+    /// The window of a SYN is never scaled (RFC 7323 2.2).
+    pub(crate) fn set_window_of_syn(&mut self, segment: &SegmentIn) {
+        self.snd.wnd = u32::from(segment.header.window);
+        self.snd.max_wnd = self.snd.wnd;
+        self.snd.wl1 = 0;
+        self.snd.wl2 = self.snd.una;
+    }
+
+    /// Our SYN is acknowledged and the peer's is known: ESTABLISHED.
+    pub(crate) fn on_syn_acked(&mut self, now: Instant, segment: &SegmentIn) {
+        let (_, sent_at) =
+            self.recovery
+                .on_ack(0, 1, self.negotiated.sack, u64::from(self.eff_snd_mss()));
+        self.recovery.exit_if_done(1, self.snd.nxt);
+        self.snd.una = 1;
+        self.snd.wl2 = 1;
+        // The handshake measures the first round trip, unless the SYN was sent twice (Karn).
+        let rtt = sent_at
+            .map(|at| now.duration_since(at))
+            .or_else(|| self.rtt_of_echo(now, segment));
+        if let Some(rtt) = rtt {
+            self.rtt.on_sample(rtt);
+        }
+        self.rtt.on_established();
+        self.timers.disarm_retransmit();
+        self.transition(Transition::SynAcked);
+        self.app.events |= ConnEvents::CONNECTED | ConnEvents::WRITABLE;
+    }
+}

@@ -1,0 +1,57 @@
+//! PAWS and TS.Recent (RFC 7323 4.3 and 5).
+
+use tidewire_wire::TcpFlags;
+
+use super::{Check, Verdict};
+use crate::stack::DropReason;
+use crate::tcp::segment::SegmentIn;
+use crate::tcp::tcb::Connection;
+use crate::time::{Duration, Instant};
+
+/// A TS.Recent this old tells nothing: the peer's clock may have wrapped (RFC 7323 5.5).
+const RECENT_EXPIRES: Duration = Duration::from_secs(24 * 24 * 3600);
+
+/// `a < b` for timestamps, which wrap like sequence numbers.
+const fn before(a: u32, b: u32) -> bool {
+    a.wrapping_sub(b).cast_signed() < 0
+}
+
+impl Connection {
+    /// Drops segments from before the last wrap of the sequence space.
+    pub(super) fn check_timestamps(&mut self, now: Instant, segment: &SegmentIn) -> Check {
+        // Resets are exempt (RFC 7323 5.2).
+        if !self.negotiated.timestamps || segment.has(TcpFlags::RST) {
+            return Ok(());
+        }
+        let Some(ts) = segment.options.timestamps else {
+            // RFC 7323 3.2: a segment without the negotiated option is dropped and must not end the connection.
+            return Err(Verdict::Dropped(DropReason::MissingTimestamp));
+        };
+        let valid = now.duration_since(self.ts.recent_at) < RECENT_EXPIRES;
+        if valid && before(ts.value, self.ts.recent) {
+            self.acknowledge_unacceptable(now, segment);
+            return Err(Verdict::Dropped(DropReason::Paws));
+        }
+        Ok(())
+    }
+
+    /// RFC 7323 4.3 (2): the timestamp of the segment that reaches back to the last ACK is echoed next, which is the
+    /// earliest of those that one delayed ACK covers.
+    pub(super) fn record_timestamp(&mut self, now: Instant, segment: &SegmentIn, start: u64) {
+        let Some(ts) = segment
+            .options
+            .timestamps
+            .filter(|_| self.negotiated.timestamps)
+        else {
+            return;
+        };
+        let expired = now.duration_since(self.ts.recent_at) >= RECENT_EXPIRES;
+        if start <= self.rcv.last_ack
+            && !segment.has(TcpFlags::RST)
+            && (expired || !before(ts.value, self.ts.recent))
+        {
+            self.ts.recent = ts.value;
+            self.ts.recent_at = now;
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! TCP (RFC 9293), without IP: segments in, segments out, timers.
+//!
+//! [`tcb`] is the state of one connection; [`input`] is SEGMENT ARRIVES, check by check; [`output`] decides what to
+//! send; [`recovery`] knows what is lost, [`congestion`] how much may be in flight. The parts talk through plain
+//! values, and nothing here knows about frames, addresses beyond the 4-tuple, or tasks.
+
+mod ack_policy;
+pub(crate) mod congestion;
+mod info;
+mod input;
+mod iss;
+pub(crate) mod listen;
+mod output;
+mod ranges;
+mod recovery;
+mod recv_buffer;
+pub(crate) mod segment;
+mod send_buffer;
+mod state;
+pub(crate) mod tcb;
+pub(crate) mod time_wait;
+mod timer;
+
+pub use info::{SendLimit, TcpInfo};
+pub(crate) use input::Verdict;
+pub(crate) use iss::IssGenerator;
+pub(crate) use output::TimerOutcome;
+pub(crate) use recv_buffer::Payload;
+pub use state::{State, Transition};
+pub(crate) use tcb::Connection;

@@ -1,0 +1,180 @@
+//! How much to send: windows, whole segments, Nagle, sender SWS avoidance (RFC 9293 3.7.4 and 3.8.6.2.1), and holding
+//! short super-frames back while many bytes are in flight.
+
+use core::ops::Range;
+
+use crate::tcp::info::SendLimit;
+use crate::tcp::recovery::Phase;
+use crate::tcp::tcb::Connection;
+use crate::tcp::timer::RetransmitKind;
+use crate::time::Instant;
+
+/// Bytes in flight behind which a short frame waits for its predecessors' ACKs: the longest super-frame.
+const CORK: u64 = 64 * 1024;
+
+impl Connection {
+    /// The next lost range to send again: whole segments, as far as congestion control allows.
+    pub(super) fn retransmission(&mut self, room: usize) -> Option<Range<u64>> {
+        let lost = self.recovery.next_lost()?;
+        let mss = u64::from(self.segment_size(&self.options(self.snd.last_sent)));
+        let in_flight = self.in_flight();
+        let mut allowed = self.congestion.cwnd().saturating_sub(in_flight);
+        if in_flight == 0 {
+            // RFC 5681 3.2: the first retransmission does not wait for the window.
+            allowed = allowed.max(mss);
+        }
+        if self.snd.wnd == 0 {
+            // A closed window is probed with what is at the left edge, one unit at a time.
+            return self.snd.probe.then(|| {
+                self.snd.probe = false;
+                lost.start..lost.start + 1
+            });
+        }
+        if allowed < mss {
+            self.snd.limit = SendLimit::Congestion;
+            self.snd.cwnd_limited_until = self.snd.nxt;
+            return None;
+        }
+        let room = (room as u64).max(mss);
+        let most = room.min(allowed) / mss * mss;
+        // The peer may have shrunk its window since (RFC 9293 3.8.6, SHLD-15): at least one segment goes out all the
+        // same, the rest waits.
+        let inside = self.snd.window_edge().saturating_sub(lost.start).max(mss);
+        let end = lost.end.min(lost.start + most.min(inside));
+        Some(lost.start..self.cut_to_slices(lost.start..end))
+    }
+
+    /// The next range of new data to send, FIN included.
+    pub(super) fn new_data(&mut self, now: Instant, room: usize) -> Option<Range<u64>> {
+        let unsent = self.snd.end() - self.snd.nxt;
+        if unsent == 0 {
+            self.snd.limit = SendLimit::Application;
+            return None;
+        }
+        if self.snd.probe && self.snd.flight_size() == 0 {
+            // MUST-36, MUST-37: one octet of new data into a closed window, or as much as a small window takes.
+            self.snd.probe = false;
+            let window = self.snd.window_edge().saturating_sub(self.snd.nxt);
+            let len = unsent.min(window.max(1)).min(u64::from(self.eff_snd_mss()));
+            return Some(self.snd.nxt..self.snd.nxt + len);
+        }
+        self.restart_after_idle(now);
+        let len = self.sendable(unsent, room)?;
+        let end = self.cut_to_slices(self.snd.nxt..self.snd.nxt + len);
+        Some(self.snd.nxt..end)
+    }
+
+    /// How many of the `unsent` bytes may leave in one frame now; `None` with the reason in `snd.limit`.
+    fn sendable(&mut self, unsent: u64, room: usize) -> Option<u64> {
+        let mss = u64::from(self.segment_size(&self.options(self.snd.last_sent)));
+        let room = ((room as u64).max(mss) / mss * mss)
+            .min(u64::from(self.congestion.send_quantum()).max(mss));
+        let in_flight = self.in_flight();
+        let mut cwnd_room = self.congestion.cwnd().saturating_sub(in_flight);
+        if in_flight == 0 {
+            // Whatever a controller says, one segment keeps the ACK clock running.
+            cwnd_room = cwnd_room.max(mss);
+        }
+        let window_room = self.snd.window_edge().saturating_sub(self.snd.nxt);
+        let data = self.snd.buffer.end() - self.snd.nxt.min(self.snd.buffer.end());
+        // A bare FIN is not held back by congestion: it takes no bandwidth to speak of.
+        let usable = if data == 0 {
+            window_room
+        } else {
+            cwnd_room.min(window_room)
+        };
+        if usable < unsent && cwnd_room <= window_room {
+            self.snd.cwnd_limited_until = self.snd.nxt + usable;
+        }
+        let len = unsent.min(usable).min(room);
+        let blocked_by = if window_room < cwnd_room {
+            SendLimit::ReceiveWindow
+        } else {
+            SendLimit::Congestion
+        };
+        if len == 0 {
+            self.snd.limit = blocked_by;
+            return None;
+        }
+        let whole = len / mss * mss;
+        let tail_fits = len == unsent && self.may_send_small();
+        let len = if tail_fits {
+            len
+        } else if whole > 0 {
+            whole
+        } else {
+            self.snd.limit = if usable < unsent {
+                blocked_by
+            } else {
+                SendLimit::Coalescing
+            };
+            return self.override_sws(len, usable);
+        };
+        self.worth_a_frame(len, unsent, room, in_flight)
+            .then_some(len)
+    }
+
+    /// Nagle (SHLD-7), in Minshall's form as Linux has it: a small segment waits only while another small one is
+    /// unacknowledged. A request longer than one segment is then not held up by its own first part.
+    fn may_send_small(&self) -> bool {
+        self.app.nodelay || self.snd.fin_queued || self.snd.small_until <= self.snd.una
+    }
+
+    /// Sender SWS avoidance (RFC 9293 3.8.6.2.1): less than a segment, and not all there is, goes out only where it is
+    /// half of the largest window seen.
+    fn override_sws(&mut self, len: u64, usable: u64) -> Option<u64> {
+        let limited_by_window = self.snd.limit == SendLimit::ReceiveWindow;
+        (limited_by_window && usable.saturating_mul(2) >= u64::from(self.snd.max_wnd))
+            .then_some(len)
+    }
+
+    /// Whether to send `len` bytes now or let them grow. While much is in flight, its ACKs come soon and bring either
+    /// more window or more data; a frame costs the same whatever its length. Nothing is held back during recovery or
+    /// when little is in flight, so that no ACK can be late for it.
+    fn worth_a_frame(&mut self, len: u64, unsent: u64, room: u64, in_flight: u64) -> bool {
+        if len >= room || self.snd.fin_queued || self.recovery.phase() != Phase::Open {
+            return true;
+        }
+        let enough = if len == unsent {
+            // The application's own pace: hold back only behind more than a whole super-frame.
+            in_flight < room.max(CORK)
+        } else {
+            // The window's pace: a quarter of it is a frame worth waiting for.
+            let window = self.congestion.cwnd().min(u64::from(self.snd.wnd));
+            len >= window / 4 || in_flight < window / 2
+        };
+        if !enough {
+            self.snd.limit = SendLimit::Coalescing;
+        }
+        enough
+    }
+
+    /// A frame has room for so many pieces of the send buffer; the FIN takes none.
+    fn cut_to_slices(&self, range: Range<u64>) -> u64 {
+        let data_end = self.snd.buffer.end();
+        if range.start >= data_end {
+            return range.end;
+        }
+        let reach = self.snd.buffer.reach(range.start..range.end.min(data_end));
+        if reach < data_end { reach } else { range.end }
+    }
+
+    /// RFC 5681 4.1: after an idle RTO the ACK clock is gone, and cwnd falls back to the restart window.
+    fn restart_after_idle(&mut self, now: Instant) {
+        if self.snd.flight_size() == 0 && now.duration_since(self.snd.last_sent) > self.rto() {
+            self.congestion.on_idle_restart(now);
+        }
+    }
+
+    /// Something waits, nothing is in flight, and no ACK will come by itself: the persist timer must (MUST-36).
+    pub(super) fn arm_persist_if_stuck(&mut self, now: Instant) {
+        let waiting = self.snd.end() > self.snd.nxt
+            || self.snd.wnd == 0 && self.recovery.next_lost().is_some();
+        let idle = self.snd.flight_size() == 0 || self.snd.wnd == 0;
+        if waiting && idle && self.timers.retransmit().is_none() {
+            // SHLD-29: the first probe after one RTO.
+            self.timers
+                .arm_retransmit(now + self.persist_interval(), RetransmitKind::Persist);
+        }
+    }
+}

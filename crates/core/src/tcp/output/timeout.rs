@@ -1,0 +1,110 @@
+//! When a timer fires.
+
+use crate::error::ConnError;
+use crate::tcp::congestion::CongestionEvent;
+use crate::tcp::state::State;
+use crate::tcp::tcb::Connection;
+use crate::tcp::timer::{Fired, LifetimeKind, RetransmitKind};
+use crate::time::{Duration, Instant};
+
+/// What a timer did beyond making segments due.
+#[derive(Copy, Clone, Debug, Eq, PartialEq)]
+pub(crate) enum TimerOutcome {
+    /// Nothing else.
+    None,
+    /// The connection is over, and the peer has to be told with a reset.
+    Reset,
+}
+
+impl Connection {
+    /// Handles every timer that is due. Calling it early does nothing.
+    pub(crate) fn on_timer(&mut self, now: Instant) -> TimerOutcome {
+        while let Some(fired) = self.timers.take_due(now) {
+            match fired {
+                Fired::DelayedAck => self.ack.now(),
+                Fired::Retransmit(RetransmitKind::Persist) => self.on_persist(now),
+                Fired::Retransmit(RetransmitKind::Rto)
+                    if self.snd.wnd == 0 && self.state.is_synchronized() =>
+                {
+                    // Data that the peer's window was closed over: probe, do not give up (RFC 9293 3.8.6.1).
+                    self.recovery.on_timeout(self.snd.una, self.snd.nxt);
+                    self.on_persist(now);
+                }
+                Fired::Retransmit(RetransmitKind::Rto) => {
+                    if self.on_rto(now) == TimerOutcome::Reset {
+                        return TimerOutcome::Reset;
+                    }
+                }
+                Fired::Lifetime(LifetimeKind::FinWait2) => {
+                    self.fail(ConnError::TimedOut);
+                    return TimerOutcome::None;
+                }
+                Fired::Lifetime(LifetimeKind::Linger) => {
+                    self.fail(ConnError::Aborted);
+                    return TimerOutcome::Reset;
+                }
+            }
+        }
+        TimerOutcome::None
+    }
+
+    /// RFC 6298 5.4 to 5.7.
+    fn on_rto(&mut self, now: Instant) -> TimerOutcome {
+        let handshake = matches!(self.state, State::SynSent | State::SynReceived);
+        let most = if handshake {
+            self.config.syn_retries
+        } else {
+            self.config.data_retries
+        };
+        if self.recovery.retries >= most {
+            // RFC 9293 3.8.3 (MUST-20): R2 is passed.
+            self.fail(ConnError::TimedOut);
+            return if handshake {
+                TimerOutcome::None
+            } else {
+                TimerOutcome::Reset
+            };
+        }
+        let flight_size = self.snd.flight_size();
+        let repeated = self.recovery.on_timeout(self.snd.una, self.snd.nxt);
+        if handshake {
+            self.rtt.on_syn_timeout();
+        } else {
+            self.rtt.on_timeout();
+            self.counters.timeouts = self.counters.timeouts.saturating_add(1);
+            self.congestion.on_rto(&CongestionEvent {
+                now,
+                flight_size,
+                repeated,
+            });
+        }
+        self.timers
+            .arm_retransmit(now + self.rto(), RetransmitKind::Rto);
+        TimerOutcome::None
+    }
+
+    /// The window is still closed, or still too small: send what fits, at least one octet (MUST-36, MUST-37), and
+    /// wait twice as long for the next time (SHLD-30). It goes on for ever while the peer answers; each answer resets
+    /// the count of retries.
+    fn on_persist(&mut self, now: Instant) {
+        if self.recovery.retries >= self.config.data_retries {
+            self.fail(ConnError::TimedOut);
+            return;
+        }
+        self.recovery.retries += 1;
+        if self.snd.flight_size() > 0 {
+            self.recovery.on_window_opened(self.snd.una, self.snd.nxt);
+        }
+        self.snd.probe = true;
+        self.snd.persist_backoff = self.snd.persist_backoff.saturating_add(1).min(16);
+        self.timers
+            .arm_retransmit(now + self.persist_interval(), RetransmitKind::Persist);
+    }
+
+    /// Time until the next probe.
+    pub(super) fn persist_interval(&self) -> Duration {
+        self.rto()
+            .saturating_mul(1 << self.snd.persist_backoff)
+            .min(self.config.max_rto)
+    }
+}

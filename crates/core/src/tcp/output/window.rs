@@ -1,0 +1,64 @@
+//! The window we offer (RFC 9293 3.8.6, RFC 7323 2.3): its right edge never moves left, and moves right only in steps
+//! worth a segment (receiver SWS avoidance, 3.8.6.2.2).
+
+use tidewire_wire::SeqNum;
+
+use crate::tcp::tcb::Connection;
+
+impl Connection {
+    /// Bytes that may be held for the application. Rounding to the window's scale may promise up to one unit more
+    /// than is free, so one unit is kept back.
+    pub(crate) fn rcv_capacity(&self) -> u64 {
+        let unit = (1_u64 << self.rcv_shift()) - 1;
+        (self.config.recv_buffer as u64).saturating_sub(unit).max(1)
+    }
+
+    /// The right edge that free memory allows. Out-of-order data lies inside the window, so it is not deducted.
+    fn free_edge(&self) -> u64 {
+        let largest_field = u64::from(u16::MAX) << self.rcv_shift();
+        let free = self
+            .rcv_capacity()
+            .saturating_sub(self.rcv.buffer.len() as u64);
+        self.rcv.nxt + free.min(largest_field)
+    }
+
+    /// SEG.ACK and SEG.WND of a segment that leaves now.
+    pub(super) fn acknowledge(&mut self) -> (SeqNum, u16) {
+        self.ack.on_sent();
+        self.timers.disarm_delayed_ack();
+        self.rcv.last_ack = self.rcv.nxt;
+        let free = self.free_edge();
+        if free > self.rcv.edge && free - self.rcv.edge >= self.worthwhile_step() {
+            self.rcv.edge = free;
+        }
+        let shift = self.rcv_shift();
+        // Rounded up: a promise once given is kept (RFC 7323 2.4).
+        let unit = 1_u64 << shift;
+        let field = self.rcv.wnd().div_ceil(unit).min(u64::from(u16::MAX));
+        self.rcv.edge = self.rcv.edge.max(self.rcv.nxt + field * unit);
+        (
+            self.rcv.seq(self.rcv.nxt),
+            u16::try_from(field).unwrap_or(u16::MAX),
+        )
+    }
+
+    /// The application read: tells the peer at once when that opens the window by enough.
+    pub(crate) fn update_window_after_read(&mut self) {
+        if !self.state.can_receive() {
+            return;
+        }
+        let step = self.free_edge().saturating_sub(self.rcv.edge);
+        let quarter = self.rcv_capacity() / 4;
+        let nearly_closed = self.rcv.wnd() < u64::from(self.rcv.mss_seen).saturating_mul(2);
+        if step >= quarter.max(1) || nearly_closed && step >= self.worthwhile_step() {
+            self.ack.now();
+        }
+    }
+
+    /// SWS avoidance: the least step of the right edge, min(half of the buffer, one segment).
+    fn worthwhile_step(&self) -> u64 {
+        (self.rcv_capacity() / 2)
+            .min(u64::from(self.rcv.mss_seen))
+            .max(1)
+    }
+}

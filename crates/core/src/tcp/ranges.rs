@@ -1,0 +1,207 @@
+//! Sets of stream positions, as the few disjoint ranges that TCP meets: what was received out of order, what was
+//! selectively acknowledged, what is lost.
+
+use alloc::collections::VecDeque;
+use core::ops::Range;
+
+/// Disjoint, non-adjacent, non-empty ranges in ascending order.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(crate) struct SeqRanges {
+    ranges: VecDeque<Range<u64>>,
+    bytes: u64,
+}
+
+impl SeqRanges {
+    /// Bytes in the set.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.ranges.is_empty()
+    }
+
+    /// Number of ranges.
+    pub(crate) fn count(&self) -> usize {
+        self.ranges.len()
+    }
+
+    pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = &Range<u64>> {
+        self.ranges.iter()
+    }
+
+    pub(crate) fn first(&self) -> Option<&Range<u64>> {
+        self.ranges.front()
+    }
+
+    /// The range that holds `position`.
+    pub(crate) fn containing(&self, position: u64) -> Option<&Range<u64>> {
+        self.ranges
+            .get(self.first_ending_after(position))
+            .filter(|range| range.start <= position)
+    }
+
+    /// Adds a range and returns how many of its bytes were new.
+    pub(crate) fn insert(&mut self, add: Range<u64>) -> u64 {
+        if add.is_empty() {
+            return 0;
+        }
+        // Every range that overlaps or touches `add` melts into it.
+        let from = self.ranges.partition_point(|range| range.end < add.start);
+        let to = self.ranges.partition_point(|range| range.start <= add.end);
+        let before = self.bytes;
+        let mut merged = add;
+        for range in self.ranges.range(from..to) {
+            merged.start = merged.start.min(range.start);
+            merged.end = merged.end.max(range.end);
+            self.bytes -= range.end - range.start;
+        }
+        self.bytes += merged.end - merged.start;
+        self.replace(from, to, merged);
+        self.bytes - before
+    }
+
+    /// Removes a range and returns how many of its bytes were there.
+    pub(crate) fn remove(&mut self, cut: Range<u64>) -> u64 {
+        if cut.is_empty() {
+            return 0;
+        }
+        let from = self.first_ending_after(cut.start);
+        let to = self.ranges.partition_point(|range| range.start < cut.end);
+        if from >= to {
+            return 0;
+        }
+        let before = self.bytes;
+        let overlapped = self.ranges.range(from..to);
+        let (mut left, mut right) = (cut.start..cut.start, cut.end..cut.end);
+        for range in overlapped {
+            left.start = left.start.min(range.start);
+            right.end = right.end.max(range.end);
+            self.bytes -= range.end - range.start;
+        }
+        self.ranges.drain(from..to);
+        for (offset, keep) in [left, right]
+            .into_iter()
+            .filter(|keep| !keep.is_empty())
+            .enumerate()
+        {
+            self.bytes += keep.end - keep.start;
+            self.ranges.insert(from + offset, keep);
+        }
+        before - self.bytes
+    }
+
+    /// Removes everything below `position` and returns how many bytes that was.
+    pub(crate) fn remove_below(&mut self, position: u64) -> u64 {
+        self.remove(0..position)
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.ranges.clear();
+        self.bytes = 0;
+    }
+
+    /// The parts of `within` that are not in the set, in order.
+    pub(crate) fn gaps(&self, within: Range<u64>) -> impl Iterator<Item = Range<u64>> + '_ {
+        let mut at = within.start;
+        let mut index = self.first_ending_after(within.start);
+        core::iter::from_fn(move || {
+            while at < within.end {
+                let Some(range) = self
+                    .ranges
+                    .get(index)
+                    .filter(|range| range.start < within.end)
+                else {
+                    let gap = at..within.end;
+                    at = within.end;
+                    return Some(gap);
+                };
+                index += 1;
+                let gap = at..range.start;
+                at = at.max(range.end);
+                if !gap.is_empty() {
+                    return Some(gap);
+                }
+            }
+            None
+        })
+    }
+
+    fn first_ending_after(&self, position: u64) -> usize {
+        self.ranges.partition_point(|range| range.end <= position)
+    }
+
+    fn replace(&mut self, from: usize, to: usize, with: Range<u64>) {
+        if from < to
+            && let Some(slot) = self.ranges.get_mut(from)
+        {
+            *slot = with;
+            self.ranges.drain(from + 1..to);
+        } else {
+            self.ranges.insert(from, with);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::SeqRanges;
+    use alloc::vec::Vec;
+    use proptest::prelude::*;
+
+    const SPACE: usize = 64;
+
+    /// The set as a bitmap, and the bitmap as the ranges it should be.
+    fn ranges_of(bits: &[bool; SPACE]) -> Vec<(u64, u64)> {
+        let mut ranges: Vec<(u64, u64)> = Vec::new();
+        for (position, _) in (0u64..).zip(bits).filter(|(_, bit)| **bit) {
+            match ranges.last_mut() {
+                Some(last) if last.1 == position => last.1 += 1,
+                _ => ranges.push((position, position + 1)),
+            }
+        }
+        ranges
+    }
+
+    proptest! {
+        #[test]
+        fn behaves_like_a_bitmap(ops in prop::collection::vec((any::<bool>(), 0usize..SPACE, 0usize..20), 0..100)) {
+            let mut set = SeqRanges::default();
+            let mut bits = [false; SPACE];
+            for (add, start, len) in ops {
+                let end = (start + len).min(SPACE);
+                let changed = bits[start..end].iter().filter(|bit| **bit != add).count() as u64;
+                bits[start..end].fill(add);
+                let range = start as u64..end as u64;
+                prop_assert_eq!(if add { set.insert(range) } else { set.remove(range) }, changed);
+                let want = ranges_of(&bits);
+                prop_assert_eq!(set.iter().map(|r| (r.start, r.end)).collect::<Vec<_>>(), want);
+                prop_assert_eq!(set.bytes(), bits.iter().filter(|bit| **bit).count() as u64);
+
+                let inverse: [bool; SPACE] = core::array::from_fn(|i| !bits[i]);
+                let gaps: Vec<_> = set.gaps(0..SPACE as u64).map(|r| (r.start, r.end)).collect();
+                prop_assert_eq!(gaps, ranges_of(&inverse));
+                for position in 0..SPACE as u64 {
+                    prop_assert_eq!(set.containing(position).is_some(), bits[position as usize]);
+                }
+            }
+        }
+
+        #[test]
+        fn gaps_stay_within(start in 0u64..64, len in 0u64..64, ranges in prop::collection::vec((0u64..64, 0u64..9), 0..8)) {
+            let mut set = SeqRanges::default();
+            for (start, len) in ranges {
+                set.insert(start..start + len);
+            }
+            let within = start..start + len;
+            let mut covered = 0;
+            for gap in set.gaps(within.clone()) {
+                prop_assert!(!gap.is_empty() && gap.start >= within.start && gap.end <= within.end);
+                prop_assert!((gap.start..gap.end).all(|position| set.containing(position).is_none()));
+                covered += gap.end - gap.start;
+            }
+            let inside = (within.start..within.end).filter(|position| set.containing(*position).is_some()).count() as u64;
+            prop_assert_eq!(covered + inside, len);
+        }
+    }
+}

@@ -1,0 +1,329 @@
+//! Loss recovery: which ranges are in flight, selectively acknowledged, or lost.
+//!
+//! RFC 6298 (timeout), RFC 5681 and RFC 6582 (duplicate ACKs without SACK), RFC 6675 (SACK). Everything is a set of
+//! positions; SND.NXT never goes back, and a byte is at any time acknowledged, in flight, or lost. How much may be in
+//! flight is congestion control's business, not this module's.
+
+mod rtt;
+mod sent;
+
+use core::ops::Range;
+
+pub(crate) use rtt::RttEstimator;
+use sent::SentRecords;
+
+use super::ranges::SeqRanges;
+use crate::time::Instant;
+
+/// Duplicate ACKs, or segments' worth of SACKed data above a hole, that make it a loss (RFC 5681 3.2, RFC 6675 2).
+const DUP_THRESH: u64 = 3;
+/// Most SACKed runs kept; a receiver that reports more only has the rest ignored (CVE-2019-11478).
+const MAX_SACK_RUNS: usize = 1024;
+
+/// Where the sender is in recovering from loss.
+#[derive(Copy, Clone, Debug, Default, Eq, PartialEq)]
+pub(crate) enum Phase {
+    /// No loss.
+    #[default]
+    Open,
+    /// Loss was detected by ACKs; over once `point` is acknowledged (RecoveryPoint, RFC 6675).
+    Recovery { point: u64 },
+    /// The timer expired; likewise.
+    Loss { point: u64 },
+}
+
+/// One connection's recovery state.
+#[derive(Debug, Default)]
+pub(crate) struct Recovery {
+    phase: Phase,
+    sent: SentRecords,
+    /// Received out of order by the peer, as its SACK blocks say.
+    sacked: SeqRanges,
+    /// Lost and not sent again yet. Disjoint from `sacked`.
+    lost: SeqRanges,
+    /// Loss detection has judged everything below: a byte is marked lost once, and again only by a timeout.
+    judged_to: u64,
+    /// Duplicate ACKs in a row, for peers without SACK.
+    dup_acks: u32,
+    /// Bytes that those duplicate ACKs say have left the network (RFC 5681 3.2 "inflation").
+    dup_credit: u64,
+    /// Timeouts in a row without progress (RFC 9293 3.8.3).
+    pub(crate) retries: u8,
+}
+
+impl Recovery {
+    pub(crate) fn phase(&self) -> Phase {
+        self.phase
+    }
+
+    /// "pipe" of RFC 6675 4: sent, and neither acknowledged in any way nor lost.
+    pub(crate) fn in_flight(&self, una: u64, nxt: u64) -> u64 {
+        (nxt - una).saturating_sub(self.sacked.bytes() + self.lost.bytes() + self.dup_credit)
+    }
+
+    /// The first range to send again.
+    pub(crate) fn next_lost(&self) -> Option<Range<u64>> {
+        self.lost.first().cloned()
+    }
+
+    /// A segment with new sequence space left.
+    pub(crate) fn on_sent(&mut self, range: Range<u64>, now: Instant) {
+        self.sent.push(range, now);
+    }
+
+    /// A lost range was sent again: it is in flight.
+    pub(crate) fn on_resent(&mut self, range: Range<u64>, now: Instant) {
+        self.lost.remove(range.clone());
+        self.sent.resend(range, now);
+    }
+
+    /// The cumulative acknowledgement moved from `una` to `ack`. Returns how many bytes had not been selectively
+    /// acknowledged before, and when they were sent if that is unambiguous.
+    pub(crate) fn on_ack(
+        &mut self,
+        una: u64,
+        ack: u64,
+        sack_enabled: bool,
+        mss: u64,
+    ) -> (u64, Option<Instant>) {
+        let known = self.sacked.remove_below(ack);
+        self.lost.remove_below(ack);
+        let sent_at = self.sent.ack_to(ack);
+        self.retries = 0;
+        self.dup_acks = 0;
+        match self.phase {
+            Phase::Recovery { point } if ack < point && !sack_enabled => {
+                // RFC 6582 3.2 step 5, partial ACK: the next segment is lost too; deflate by what was acknowledged,
+                // but let one segment out for it.
+                self.dup_credit = (self.dup_credit + mss).saturating_sub(ack - una);
+                self.mark_lost(ack..(ack + mss).min(point));
+            }
+            _ => self.dup_credit = 0,
+        }
+        (ack - una - known, sent_at)
+    }
+
+    /// Ends recovery once its point is acknowledged; says whether it ended.
+    pub(crate) fn exit_if_done(&mut self, una: u64, nxt: u64) -> bool {
+        let (Phase::Recovery { point } | Phase::Loss { point }) = self.phase else {
+            return false;
+        };
+        if una < point {
+            return false;
+        }
+        self.phase = Phase::Open;
+        self.dup_credit = 0;
+        if una == nxt {
+            self.sent.shrink_if_empty();
+        }
+        true
+    }
+
+    /// The peer selectively acknowledged a range inside (SND.UNA, SND.NXT]. Returns how many bytes are news, and when
+    /// they were sent if that is unambiguous.
+    pub(crate) fn on_sack(&mut self, range: Range<u64>) -> (u64, Option<Instant>) {
+        let known = self
+            .sacked
+            .containing(range.start)
+            .is_some_and(|run| run.end >= range.end);
+        if known || self.sacked.count() >= MAX_SACK_RUNS {
+            return (0, None);
+        }
+        self.lost.remove(range.clone());
+        (self.sacked.insert(range.clone()), self.sent.sack(range))
+    }
+
+    /// A duplicate ACK from a peer without SACK. Says whether it is the one that makes the first segment lost.
+    pub(crate) fn on_dup_ack(&mut self, una: u64, nxt: u64, mss: u64) -> bool {
+        self.dup_acks = self.dup_acks.saturating_add(1);
+        // Limited transmit (RFC 3042) and inflation in one: each duplicate is a segment that left the network.
+        self.dup_credit = (self.dup_credit + mss).min(nxt - una);
+        if u64::from(self.dup_acks) != DUP_THRESH
+            || self.phase != Phase::Open
+            || una < self.judged_to
+        {
+            // RFC 6582 3.2 step 1: not again for data of an earlier recovery.
+            return false;
+        }
+        self.mark_lost(una..(una + mss).min(nxt));
+        true
+    }
+
+    /// Marks what RFC 6675 4, IsLost(), calls lost: three runs, or more than two segments, SACKed above it. Returns
+    /// whether anything new is lost.
+    pub(crate) fn detect_loss(&mut self, una: u64, mss: u64) -> bool {
+        let mut above = 0;
+        let mut runs = 0;
+        let mut lost_below = None;
+        for run in self.sacked.iter().rev() {
+            above += run.end - run.start;
+            runs += 1;
+            if runs >= DUP_THRESH || above > (DUP_THRESH - 1) * mss {
+                lost_below = Some(run.start);
+                break;
+            }
+        }
+        let from = una.max(self.judged_to);
+        let Some(to) = lost_below.filter(|&to| to > from) else {
+            return false;
+        };
+        self.judged_to = to;
+        let before = self.lost.bytes();
+        let holes: alloc::vec::Vec<_> = self.sacked.gaps(from..to).collect();
+        for hole in holes {
+            self.lost.insert(hole);
+        }
+        self.lost.bytes() > before
+    }
+
+    /// Loss was detected: enters recovery. Says whether this is news that congestion control must hear: it is told
+    /// once per window (RFC 6675 5).
+    pub(crate) fn enter_recovery(&mut self, nxt: u64) -> bool {
+        let news = self.phase == Phase::Open;
+        if news {
+            self.phase = Phase::Recovery { point: nxt };
+        }
+        news
+    }
+
+    /// The retransmission timer expired: everything in flight counts as lost (RFC 6675 5.1). Returns whether the same
+    /// data had timed out before.
+    pub(crate) fn on_timeout(&mut self, una: u64, nxt: u64) -> bool {
+        let repeated = matches!(self.phase, Phase::Loss { .. });
+        self.retries = self.retries.saturating_add(1);
+        self.dup_acks = 0;
+        self.dup_credit = 0;
+        if self.sacked.containing(una).is_some()
+            || self.sacked.first().is_some_and(|run| run.start <= una)
+        {
+            // The receiver may have thrown away what it SACKed (RFC 2018 8): the left edge must be sent again.
+            self.sacked.clear();
+            self.sent.forget_sacks();
+        }
+        let holes: alloc::vec::Vec<_> = self.sacked.gaps(una..nxt).collect();
+        for hole in holes {
+            self.lost.insert(hole);
+        }
+        self.judged_to = nxt;
+        // The point only moves forward: data sent since the first timeout is part of the same episode.
+        self.phase = Phase::Loss { point: nxt };
+        repeated
+    }
+
+    /// What was sent into a closed window has to be sent again now that it opened.
+    pub(crate) fn on_window_opened(&mut self, una: u64, nxt: u64) {
+        self.mark_lost(una..nxt);
+    }
+
+    /// Everything sent is acknowledged: frees memory.
+    pub(crate) fn on_idle(&mut self) {
+        self.sent.shrink_if_empty();
+    }
+
+    fn mark_lost(&mut self, range: Range<u64>) {
+        self.judged_to = self.judged_to.max(range.end);
+        let holes: alloc::vec::Vec<_> = self.sacked.gaps(range).collect();
+        for hole in holes {
+            self.lost.insert(hole);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Phase, Recovery};
+    use crate::time::Instant;
+
+    const MSS: u64 = 1_000;
+
+    fn with_sent(segments: u64) -> Recovery {
+        let mut recovery = Recovery::default();
+        for i in 0..segments {
+            recovery.on_sent(i * MSS..(i + 1) * MSS, Instant::from_nanos(i));
+        }
+        recovery
+    }
+
+    #[test]
+    fn three_segments_sacked_above_make_a_hole_lost() {
+        let mut recovery = with_sent(10);
+        recovery.on_sack(MSS..3 * MSS);
+        assert!(
+            !recovery.detect_loss(0, MSS),
+            "two segments' worth is not more than two"
+        );
+        recovery.on_sack(3 * MSS..3 * MSS + 1);
+        assert!(recovery.detect_loss(0, MSS));
+        assert_eq!(recovery.next_lost(), Some(0..MSS));
+        assert_eq!(
+            recovery.in_flight(0, 10 * MSS),
+            10 * MSS - MSS - 2 * MSS - 1
+        );
+        assert!(!recovery.detect_loss(0, MSS), "a hole is marked once");
+    }
+
+    #[test]
+    fn three_runs_make_the_holes_below_lost() {
+        let mut recovery = with_sent(10);
+        for start in [1, 3, 5] {
+            recovery.on_sack(start * MSS..start * MSS + 10);
+        }
+        assert!(recovery.detect_loss(0, MSS));
+        assert_eq!(recovery.next_lost(), Some(0..MSS));
+        assert!(recovery.enter_recovery(10 * MSS));
+        assert!(
+            !recovery.enter_recovery(10 * MSS),
+            "congestion control hears of it once"
+        );
+    }
+
+    #[test]
+    fn a_retransmission_is_in_flight_again() {
+        let mut recovery = with_sent(10);
+        recovery.on_sack(MSS..10 * MSS);
+        recovery.detect_loss(0, MSS);
+        assert_eq!(recovery.in_flight(0, 10 * MSS), 0);
+        recovery.on_resent(0..MSS, Instant::from_nanos(99));
+        assert_eq!(
+            (recovery.next_lost(), recovery.in_flight(0, 10 * MSS)),
+            (None, MSS)
+        );
+    }
+
+    #[test]
+    fn the_third_duplicate_ack_marks_one_segment_and_partial_acks_the_next() {
+        let mut recovery = with_sent(10);
+        assert!(!recovery.on_dup_ack(0, 10 * MSS, MSS) && !recovery.on_dup_ack(0, 10 * MSS, MSS));
+        assert!(recovery.on_dup_ack(0, 10 * MSS, MSS));
+        recovery.enter_recovery(10 * MSS);
+        recovery.on_resent(0..MSS, Instant::from_nanos(50));
+        assert_eq!(recovery.next_lost(), None);
+        recovery.on_ack(0, 4 * MSS, false, MSS);
+        assert_eq!(recovery.next_lost(), Some(4 * MSS..5 * MSS));
+        assert!(!recovery.exit_if_done(4 * MSS, 10 * MSS));
+        recovery.on_ack(4 * MSS, 10 * MSS, false, MSS);
+        assert!(recovery.exit_if_done(10 * MSS, 10 * MSS));
+        assert_eq!(recovery.phase(), Phase::Open);
+    }
+
+    #[test]
+    fn a_timeout_marks_all_but_what_was_sacked() {
+        let mut recovery = with_sent(10);
+        recovery.on_sack(2 * MSS..4 * MSS);
+        assert!(!recovery.on_timeout(0, 10 * MSS));
+        assert_eq!(recovery.in_flight(0, 10 * MSS), 0);
+        assert_eq!(recovery.next_lost(), Some(0..2 * MSS));
+        assert!(
+            recovery.on_timeout(0, 10 * MSS),
+            "the same data timed out again"
+        );
+    }
+
+    #[test]
+    fn a_timeout_at_a_sacked_left_edge_distrusts_all_sacks() {
+        let mut recovery = with_sent(4);
+        recovery.on_sack(0..MSS);
+        recovery.on_timeout(0, 4 * MSS);
+        assert_eq!(recovery.next_lost(), Some(0..4 * MSS));
+    }
+}

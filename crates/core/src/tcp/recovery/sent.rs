@@ -1,0 +1,168 @@
+//! What was sent when: one record per transmitted (super-)segment, split where acknowledgements cut through it.
+
+use alloc::collections::VecDeque;
+use core::ops::Range;
+
+use crate::time::Instant;
+
+/// A run of sequence space that left in one piece.
+#[derive(Clone, Debug, Eq, PartialEq)]
+struct Record {
+    range: Range<u64>,
+    /// When it was sent last.
+    sent_at: Instant,
+    /// Sent more than once: its acknowledgement measures nothing (Karn, RFC 6298 3).
+    retransmitted: bool,
+    /// Selectively acknowledged: its round trip has been counted.
+    sacked: bool,
+}
+
+/// The records of everything between SND.UNA and SND.NXT, in sequence order, without gaps.
+#[derive(Debug, Default)]
+pub(crate) struct SentRecords {
+    records: VecDeque<Record>,
+}
+
+impl SentRecords {
+    /// New sequence space was sent.
+    pub(crate) fn push(&mut self, range: Range<u64>, now: Instant) {
+        self.records.push_back(Record {
+            range,
+            sent_at: now,
+            retransmitted: false,
+            sacked: false,
+        });
+    }
+
+    /// Old sequence space was sent again.
+    pub(crate) fn resend(&mut self, range: Range<u64>, now: Instant) {
+        for index in self.isolate(range) {
+            if let Some(record) = self.records.get_mut(index) {
+                record.sent_at = now;
+                record.retransmitted = true;
+            }
+        }
+    }
+
+    /// A range was selectively acknowledged. Returns when its newest never-retransmitted part was sent.
+    pub(crate) fn sack(&mut self, range: Range<u64>) -> Option<Instant> {
+        let mut newest = None;
+        for index in self.isolate(range) {
+            if let Some(record) = self.records.get_mut(index).filter(|record| !record.sacked) {
+                record.sacked = true;
+                if !record.retransmitted {
+                    newest = newest.max(Some(record.sent_at));
+                }
+            }
+        }
+        newest
+    }
+
+    /// Everything below `position` was acknowledged. Returns when the newest part of it was sent, unless any of it was
+    /// sent twice: then the acknowledgement is ambiguous.
+    pub(crate) fn ack_to(&mut self, position: u64) -> Option<Instant> {
+        let mut newest = None;
+        let mut ambiguous = false;
+        while let Some(record) = self
+            .records
+            .front_mut()
+            .filter(|record| record.range.start < position)
+        {
+            ambiguous |= record.retransmitted;
+            if !record.sacked {
+                newest = newest.max(Some(record.sent_at));
+            }
+            if record.range.end > position {
+                record.range.start = position;
+                break;
+            }
+            self.records.pop_front();
+        }
+        newest.filter(|_| !ambiguous)
+    }
+
+    /// The receiver took back what it had selectively acknowledged (RFC 2018 8).
+    pub(crate) fn forget_sacks(&mut self) {
+        for record in &mut self.records {
+            record.sacked = false;
+        }
+    }
+
+    /// Frees the memory of an idle connection.
+    pub(crate) fn shrink_if_empty(&mut self) {
+        if self.records.is_empty() {
+            self.records = VecDeque::new();
+        }
+    }
+
+    /// Splits records at the edges of `range` and returns the indices of those inside it.
+    fn isolate(&mut self, range: Range<u64>) -> Range<usize> {
+        self.split_at(range.start);
+        self.split_at(range.end);
+        let from = self
+            .records
+            .partition_point(|record| record.range.end <= range.start);
+        let to = self
+            .records
+            .partition_point(|record| record.range.start < range.end);
+        from..to.max(from)
+    }
+
+    fn split_at(&mut self, position: u64) {
+        let index = self
+            .records
+            .partition_point(|record| record.range.end <= position);
+        let Some(record) = self
+            .records
+            .get_mut(index)
+            .filter(|record| record.range.start < position)
+        else {
+            return;
+        };
+        let mut tail = record.clone();
+        tail.range.start = position;
+        record.range.end = position;
+        self.records.insert(index + 1, tail);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::SentRecords;
+    use crate::time::Instant;
+
+    fn at(nanos: u64) -> Instant {
+        Instant::from_nanos(nanos)
+    }
+
+    #[test]
+    fn an_ack_measures_the_newest_part_it_covers() {
+        let mut sent = SentRecords::default();
+        sent.push(0..100, at(1));
+        sent.push(100..200, at(2));
+        assert_eq!(sent.ack_to(150), Some(at(2)));
+        assert_eq!(sent.ack_to(200), Some(at(2)));
+        assert_eq!(sent.ack_to(200), None);
+    }
+
+    #[test]
+    fn an_ack_over_a_retransmission_measures_nothing() {
+        let mut sent = SentRecords::default();
+        sent.push(0..300, at(1));
+        sent.resend(100..200, at(9));
+        assert_eq!(sent.ack_to(100), Some(at(1)));
+        assert_eq!(sent.ack_to(200), None);
+        assert_eq!(sent.ack_to(300), Some(at(1)));
+    }
+
+    #[test]
+    fn a_sack_measures_once() {
+        let mut sent = SentRecords::default();
+        sent.push(0..300, at(1));
+        assert_eq!(sent.sack(100..200), Some(at(1)));
+        assert_eq!(sent.sack(100..200), None);
+        assert_eq!(sent.sack(100..250), Some(at(1)));
+        sent.forget_sacks();
+        assert_eq!(sent.sack(100..200), Some(at(1)));
+    }
+}

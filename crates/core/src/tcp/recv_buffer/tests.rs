@@ -1,0 +1,140 @@
+use alloc::vec::Vec;
+use core::ops::Range;
+
+use bytes::Bytes;
+use proptest::prelude::*;
+use tidewire_wire::SeqNum;
+
+use super::{Payload, RecvBuffer};
+use crate::offload::FrameBuffer;
+
+const LIMIT: usize = 1 << 20;
+
+/// The byte at a position of the stream; a second copy of it differs, so that "first received wins" shows.
+fn byte(position: u64, copy: u8) -> u8 {
+    (position % 251) as u8 ^ copy
+}
+
+fn data(range: Range<u64>, copy: u8) -> Vec<u8> {
+    range.map(|position| byte(position, copy)).collect()
+}
+
+/// Delivers a segment as the connection does.
+fn deliver(buffer: &mut RecvBuffer, nxt: &mut u64, range: Range<u64>, copy: u8, owned: bool) {
+    let bytes = data(range.clone(), copy);
+    let mut borrowed: &[u8] = &bytes;
+    let mut shared = Bytes::from(bytes.clone());
+    let frame: &mut dyn FrameBuffer = if owned { &mut shared } else { &mut borrowed };
+    let mut payload = Payload {
+        frame,
+        range: 0..bytes.len(),
+    };
+    payload.skip(nxt.saturating_sub(range.start) as usize);
+    if payload.len() == 0 {
+        return;
+    }
+    if range.start <= *nxt {
+        *nxt = buffer.append(*nxt, &mut payload);
+    } else {
+        buffer.insert(range.start, &mut payload, LIMIT);
+    }
+}
+
+proptest! {
+    /// Any order, any overlap: what is read is the stream, each byte as it was first received.
+    #[test]
+    fn reassembles_what_arrives_first(
+        segments in prop::collection::vec((0u64..400, 1u64..120, any::<bool>()), 1..40),
+        reads in prop::collection::vec(1usize..100, 1..40),
+    ) {
+        let mut buffer = RecvBuffer::default();
+        let mut nxt = 0;
+        let mut model: Vec<Option<u8>> = alloc::vec![None; 600];
+        let mut read = Vec::new();
+        let mut reads = reads.into_iter().cycle();
+        for (copy, (start, len, owned)) in (0u8..).zip(segments) {
+            let range = start..start + len;
+            for position in range.clone() {
+                model[position as usize].get_or_insert_with(|| byte(position, copy));
+            }
+            deliver(&mut buffer, &mut nxt, range, copy, owned);
+            let want = model.iter().take_while(|b| b.is_some()).count() as u64;
+            prop_assert_eq!(nxt, want);
+            let ooo = model.iter().filter(|b| b.is_some()).count() as u64 - want;
+            prop_assert_eq!(buffer.out_of_order() as u64, ooo);
+            prop_assert_eq!(buffer.len(), nxt as usize - read.len());
+            let max = reads.next().unwrap_or(1);
+            if owned {
+                buffer.read_with(max, &mut |piece| read.extend_from_slice(piece));
+            } else {
+                read.extend_from_slice(&buffer.read_chunk(max));
+            }
+        }
+        buffer.read_with(usize::MAX, &mut |piece| read.extend_from_slice(piece));
+        let want: Vec<u8> = model.iter().map_while(|b| *b).collect();
+        prop_assert_eq!(read, want);
+        prop_assert_eq!(buffer.queue.capacity(), 0);
+    }
+}
+
+#[test]
+fn sack_blocks_come_newest_first() {
+    let mut buffer = RecvBuffer::default();
+    let mut nxt = 0;
+    for start in [10, 30, 50, 70] {
+        deliver(&mut buffer, &mut nxt, start..start + 10, 0, false);
+    }
+    deliver(&mut buffer, &mut nxt, 20..25, 0, false);
+    let blocks = buffer.sack_blocks(3, |position| SeqNum::new(position as u32));
+    let edges: Vec<_> = blocks
+        .iter()
+        .map(|b| (b.left.raw(), b.right.raw()))
+        .collect();
+    assert_eq!(edges, [(10, 25), (70, 80), (50, 60)]);
+}
+
+#[test]
+fn a_small_payload_does_not_pin_its_frame() {
+    let mut buffer = RecvBuffer::default();
+    let frame = Bytes::from(alloc::vec![7; 60_000]);
+    let mut shared = frame.clone();
+    buffer.append(
+        0,
+        &mut Payload {
+            frame: &mut shared,
+            range: 0..100,
+        },
+    );
+    drop(shared);
+    assert!(frame.is_unique());
+    let mut shared = frame.clone();
+    buffer.append(
+        100,
+        &mut Payload {
+            frame: &mut shared,
+            range: 0..60_000,
+        },
+    );
+    drop(shared);
+    assert!(!frame.is_unique(), "a large payload is kept where it is");
+}
+
+#[test]
+fn out_of_order_data_is_bounded_by_what_it_costs() {
+    let mut buffer = RecvBuffer::default();
+    let mut nxt = 0;
+    let kept = (1..100_000_u64).filter(|i| {
+        let mut frame: &[u8] = &[1];
+        buffer.insert(
+            2 * i,
+            &mut Payload {
+                frame: &mut frame,
+                range: 0..1,
+            },
+            64 * 1024,
+        )
+    });
+    assert!(kept.count() <= 64 * 1024 / 128 + 1);
+    deliver(&mut buffer, &mut nxt, 0..2, 0, false);
+    assert_eq!(nxt, 3);
+}

@@ -1,0 +1,84 @@
+//! Segments as TCP sees them: what came in, and what is to go out.
+
+use core::ops::Range;
+
+use tidewire_wire::{SeqNum, TcpFlags, TcpHeader, TcpOptions};
+
+/// A received segment without its payload.
+#[derive(Copy, Clone, Debug)]
+pub(crate) struct SegmentIn {
+    pub(crate) header: TcpHeader,
+    pub(crate) options: TcpOptions,
+    pub(crate) payload_len: usize,
+    /// Payload of each wire segment, where the frame is several of them.
+    pub(crate) segment_len: Option<u16>,
+}
+
+impl SegmentIn {
+    pub(crate) fn has(&self, flags: TcpFlags) -> bool {
+        self.header.flags.contains(flags)
+    }
+
+    /// SEG.LEN: SYN and FIN count (RFC 9293 3.4).
+    pub(crate) fn len(&self) -> u64 {
+        self.payload_len as u64
+            + u64::from(self.has(TcpFlags::SYN))
+            + u64::from(self.has(TcpFlags::FIN))
+    }
+
+    /// How many segments it was on the wire.
+    pub(crate) fn wire_segments(&self) -> u64 {
+        match self.segment_len {
+            Some(len) if len > 0 => (self.payload_len as u64).div_ceil(u64::from(len)).max(1),
+            _ => 1,
+        }
+    }
+
+    /// The reset that answers it (RFC 9293 3.10.7.1), unless it is one.
+    pub(crate) fn reset(&self) -> Option<ResetReply> {
+        if self.has(TcpFlags::RST) {
+            return None;
+        }
+        Some(if self.has(TcpFlags::ACK) {
+            ResetReply {
+                seq: self.header.ack,
+                ack: None,
+            }
+        } else {
+            // Truncation is the arithmetic of sequence space.
+            ResetReply {
+                seq: SeqNum::new(0),
+                ack: Some(self.header.seq.add(self.len() as u32)),
+            }
+        })
+    }
+}
+
+/// A reset to send outside of any connection.
+#[derive(Copy, Clone, Debug, Eq, PartialEq)]
+pub(crate) struct ResetReply {
+    pub(crate) seq: SeqNum,
+    pub(crate) ack: Option<SeqNum>,
+}
+
+/// A segment to send, which may be a super-segment.
+#[derive(Clone, Debug)]
+pub(crate) struct SegmentPlan {
+    pub(crate) seq: SeqNum,
+    /// SEG.ACK; sent with the ACK flag.
+    pub(crate) ack: SeqNum,
+    pub(crate) flags: TcpFlags,
+    pub(crate) window: u16,
+    pub(crate) options: TcpOptions,
+    /// Positions of the payload in the send buffer.
+    pub(crate) payload: Range<u64>,
+    /// Payload of each wire segment.
+    pub(crate) mss: u32,
+    pub(crate) retransmission: bool,
+}
+
+impl SegmentPlan {
+    pub(crate) fn payload_len(&self) -> usize {
+        usize::try_from(self.payload.end - self.payload.start).unwrap_or(usize::MAX)
+    }
+}

@@ -1,0 +1,466 @@
+//! The transmission control block: everything known about one connection.
+//!
+//! Sequence numbers wrap, positions do not. Inside the stack both directions are counted by `u64` positions, where 0
+//! is the SYN, 1 the first byte of data, and the FIN follows the last:
+//!
+//! ```text
+//!  send:     SND.UNA         SND.NXT              SND.UNA + SND.WND
+//!   acknowledged | in flight    | may be sent now          | must wait
+//!
+//!  receive:  RCV.NXT         RCV.NXT + RCV.WND (the right edge, which never moves left)
+//!   received     | acceptable   | not acceptable
+//! ```
+//!
+//! [`SeqNum`] appears at the border only: [`SendSide::seq`], [`SendSide::position`] and their twins.
+
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+
+use tidewire_wire::{SeqNum, TcpOptions};
+
+use super::ack_policy::AckPolicy;
+use super::congestion::CongestionControl;
+use super::listen::HalfOpen;
+use super::recovery::{Recovery, RttEstimator};
+use super::recv_buffer::RecvBuffer;
+use super::send_buffer::SendBuffer;
+use super::state::{State, Transition};
+use super::timer::TimerTable;
+use crate::config::TcpConfig;
+use crate::error::ConnError;
+use crate::stack::{ConnEvents, FourTuple};
+use crate::tcp::SendLimit;
+use crate::time::{Duration, Instant};
+
+/// What the SYNs agreed on.
+#[derive(Copy, Clone, Debug)]
+pub(crate) struct Negotiated {
+    /// Largest TCP payload plus options of a segment to the peer: the lesser of its MSS option and what the link carries.
+    pub(crate) mss: u32,
+    /// Shift of the peer's window field, and of ours; `None` where scaling is off.
+    pub(crate) wscale: Option<(u8, u8)>,
+    pub(crate) sack: bool,
+    pub(crate) timestamps: bool,
+}
+
+/// Default MSS where the SYN carries no option (RFC 9293 3.7.1, MUST-15).
+const DEFAULT_MSS: u32 = 536;
+/// A peer that offers less wastes more on headers than it carries (CVE-2019-11479).
+const MIN_MSS: u32 = 88;
+
+impl Negotiated {
+    /// What both sides' SYN options have in common; `own` is what we offered or would offer.
+    pub(crate) fn new(own: &TcpOptions, peer: &TcpOptions) -> Self {
+        let link = u32::from(own.mss.unwrap_or(0)).max(MIN_MSS);
+        let peer_mss = peer.mss.map_or(DEFAULT_MSS, u32::from);
+        Self {
+            mss: peer_mss.max(MIN_MSS).min(link),
+            // RFC 7323 2.3: shifts above 14 count as 14.
+            wscale: peer
+                .window_scale
+                .zip(own.window_scale)
+                .map(|(peer, own)| (peer.min(14), own)),
+            sack: own.sack_permitted && peer.sack_permitted,
+            timestamps: own.timestamps.is_some() && peer.timestamps.is_some(),
+        }
+    }
+}
+
+/// The send half: RFC 9293 3.3.1, send sequence variables.
+#[derive(Debug)]
+pub(crate) struct SendSide {
+    pub(crate) iss: SeqNum,
+    /// SND.UNA.
+    pub(crate) una: u64,
+    /// SND.NXT. It never goes back: retransmission is a matter of ranges.
+    pub(crate) nxt: u64,
+    /// SND.WND in bytes, scaled.
+    pub(crate) wnd: u32,
+    /// Largest SND.WND seen, for sender SWS avoidance and RFC 5961 5.
+    pub(crate) max_wnd: u32,
+    /// SND.WL1 as a position of the receive half, and SND.WL2 as one of this half.
+    pub(crate) wl1: u64,
+    pub(crate) wl2: u64,
+    pub(crate) buffer: SendBuffer,
+    /// The application has no more to send: a FIN follows the buffer.
+    pub(crate) fin_queued: bool,
+    /// End of the last segment sent below the MSS: while it is unacknowledged, Nagle holds further small ones.
+    pub(crate) small_until: u64,
+    /// The window (cwnd) held data back up to this position: acknowledgements below it may grow it.
+    pub(crate) cwnd_limited_until: u64,
+    /// The persist timer fired: one byte may go beyond the window.
+    pub(crate) probe: bool,
+    /// Probes sent since the window closed, as the exponent of their back-off.
+    pub(crate) persist_backoff: u8,
+    pub(crate) last_sent: Instant,
+    pub(crate) limit: SendLimit,
+}
+
+impl SendSide {
+    fn new(iss: SeqNum, now: Instant) -> Self {
+        Self {
+            iss,
+            una: 0,
+            nxt: 0,
+            wnd: 0,
+            max_wnd: 0,
+            wl1: 0,
+            wl2: 0,
+            buffer: SendBuffer::new(1),
+            fin_queued: false,
+            small_until: 0,
+            cwnd_limited_until: 0,
+            probe: false,
+            persist_backoff: 0,
+            last_sent: now,
+            limit: SendLimit::Application,
+        }
+    }
+
+    /// The sequence number of a position.
+    pub(crate) fn seq(&self, position: u64) -> SeqNum {
+        // Truncation is the arithmetic of sequence space.
+        self.iss.add(position as u32)
+    }
+
+    /// The position nearest to SND.UNA that a sequence number can mean; `None` before the ISS.
+    pub(crate) fn position(&self, seq: SeqNum) -> Option<u64> {
+        self.una
+            .checked_add_signed(i64::from(seq.distance(self.seq(self.una))))
+    }
+
+    /// Right edge of the peer's window.
+    pub(crate) fn window_edge(&self) -> u64 {
+        self.una + u64::from(self.wnd)
+    }
+
+    /// Position after the last byte to send, FIN included once it is queued.
+    pub(crate) fn end(&self) -> u64 {
+        self.buffer.end() + u64::from(self.fin_queued)
+    }
+
+    /// Whether the FIN has left.
+    pub(crate) fn fin_sent(&self) -> bool {
+        self.fin_queued && self.nxt > self.buffer.end()
+    }
+
+    /// Bytes sent and not acknowledged (FlightSize, RFC 5681 2).
+    pub(crate) fn flight_size(&self) -> u64 {
+        self.nxt - self.una
+    }
+}
+
+/// The receive half: RFC 9293 3.3.1, receive sequence variables.
+#[derive(Debug)]
+pub(crate) struct RecvSide {
+    pub(crate) irs: SeqNum,
+    /// RCV.NXT.
+    pub(crate) nxt: u64,
+    /// The right edge of the largest window ever advertised: RCV.NXT + RCV.WND.
+    pub(crate) edge: u64,
+    /// RCV.NXT of the last segment sent (Last.ACK.sent, RFC 7323 4.3).
+    pub(crate) last_ack: u64,
+    pub(crate) buffer: RecvBuffer,
+    /// Position of the peer's FIN, once seen.
+    pub(crate) fin: Option<u64>,
+    /// Payload of the largest wire segment seen: what counts as full-sized for delayed ACKs.
+    pub(crate) mss_seen: u32,
+}
+
+impl RecvSide {
+    fn new() -> Self {
+        Self {
+            irs: SeqNum::new(0),
+            nxt: 0,
+            edge: 0,
+            last_ack: 0,
+            buffer: RecvBuffer::default(),
+            fin: None,
+            mss_seen: DEFAULT_MSS,
+        }
+    }
+
+    pub(crate) fn seq(&self, position: u64) -> SeqNum {
+        self.irs.add(position as u32)
+    }
+
+    /// The position nearest to RCV.NXT that a sequence number can mean; `None` before the IRS.
+    pub(crate) fn position(&self, seq: SeqNum) -> Option<u64> {
+        self.nxt
+            .checked_add_signed(i64::from(seq.distance(self.seq(self.nxt))))
+    }
+
+    /// RCV.WND.
+    pub(crate) fn wnd(&self) -> u64 {
+        self.edge - self.nxt
+    }
+
+    /// Whether the peer's FIN has been received in order.
+    pub(crate) fn finished(&self) -> bool {
+        self.fin.is_some_and(|fin| self.nxt > fin)
+    }
+}
+
+/// RFC 7323 timestamps.
+#[derive(Copy, Clone, Debug, Default)]
+pub(crate) struct TimestampState {
+    /// Added to our clock, so that it tells nothing of other connections (RFC 7323 7.1).
+    pub(crate) offset: u32,
+    /// TS.Recent and when it was set.
+    pub(crate) recent: u32,
+    pub(crate) recent_at: Instant,
+}
+
+impl TimestampState {
+    /// TSval at `now`: a clock of 1 ms.
+    pub(crate) fn value(&self, now: Instant) -> u32 {
+        ((now.as_nanos() / 1_000_000) as u32).wrapping_add(self.offset)
+    }
+}
+
+/// The application's side: what it may still do, and what it has to be told.
+#[derive(Copy, Clone, Debug, Default)]
+pub(crate) struct AppSide {
+    /// The handle was given back: nobody reads, nobody waits.
+    pub(crate) orphaned: bool,
+    /// Why the connection ended.
+    pub(crate) error: Option<ConnError>,
+    /// The error was handed to somebody: a write says EPIPE from then on.
+    pub(crate) error_taken: bool,
+    /// Events not yet fetched.
+    pub(crate) events: ConnEvents,
+    /// A write found the buffer full and waits for `WRITABLE`.
+    pub(crate) write_blocked: bool,
+    pub(crate) nodelay: bool,
+    pub(crate) linger: Option<Duration>,
+}
+
+/// Statistics for [`TcpInfo`](super::TcpInfo).
+#[derive(Copy, Clone, Debug, Default)]
+pub(crate) struct Counters {
+    pub(crate) bytes_sent: u64,
+    pub(crate) bytes_retransmitted: u64,
+    pub(crate) segs_out: u64,
+    pub(crate) segs_in: u64,
+    pub(crate) timeouts: u32,
+    pub(crate) recoveries: u32,
+}
+
+/// One connection.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    pub(crate) tuple: FourTuple,
+    pub(crate) state: State,
+    pub(crate) config: Arc<TcpConfig>,
+    /// The options our SYN carries.
+    pub(crate) offer: Offer,
+    pub(crate) negotiated: Negotiated,
+    pub(crate) snd: SendSide,
+    pub(crate) rcv: RecvSide,
+    pub(crate) ts: TimestampState,
+    pub(crate) rtt: RttEstimator,
+    pub(crate) recovery: Recovery,
+    pub(crate) congestion: Box<dyn CongestionControl>,
+    pub(crate) ack: AckPolicy,
+    pub(crate) timers: TimerTable,
+    pub(crate) app: AppSide,
+    pub(crate) counters: Counters,
+    /// When a suspicious segment was last answered (RFC 5961 7).
+    pub(crate) last_challenge: Option<Instant>,
+    /// Waits for the next hop's address to be resolved.
+    pub(crate) in_neighbor_queue: bool,
+    /// In the stack's ready queue, or in its event queue.
+    pub(crate) in_ready: bool,
+    pub(crate) in_events: bool,
+}
+
+/// What we offer in a SYN.
+#[derive(Copy, Clone, Debug)]
+pub(crate) struct Offer {
+    pub(crate) mss: u16,
+    pub(crate) wscale: Option<u8>,
+    pub(crate) sack: bool,
+    pub(crate) timestamps: bool,
+}
+
+impl Offer {
+    /// `link_mss` is the largest segment that the link carries to us: MTU less fixed headers (RFC 9293 3.7.1, MUST-67).
+    pub(crate) fn new(config: &TcpConfig, link_mss: u16) -> Self {
+        let shift = (0..14u8)
+            .find(|&shift| config.recv_buffer >> shift <= usize::from(u16::MAX))
+            .unwrap_or(14);
+        Self {
+            mss: link_mss,
+            wscale: config.window_scaling.then_some(shift),
+            sack: config.sack,
+            timestamps: config.timestamps,
+        }
+    }
+
+    /// As SYN options, `ts` being our TSval and TSecr.
+    pub(crate) fn options(&self, value: u32, echo: u32) -> TcpOptions {
+        TcpOptions {
+            mss: Some(self.mss),
+            window_scale: self.wscale,
+            sack_permitted: self.sack,
+            timestamps: self
+                .timestamps
+                .then_some(tidewire_wire::TcpTimestamps { value, echo }),
+            ..TcpOptions::default()
+        }
+    }
+}
+
+impl Connection {
+    /// A connection in SYN-SENT whose SYN has not left yet (RFC 9293 3.10.1, active).
+    pub(crate) fn active(
+        tuple: FourTuple,
+        config: Arc<TcpConfig>,
+        link_mss: u16,
+        iss: SeqNum,
+        ts_offset: u32,
+        now: Instant,
+    ) -> Self {
+        let offer = Offer::new(&config, link_mss);
+        let negotiated = Negotiated {
+            mss: u32::from(link_mss).max(MIN_MSS),
+            wscale: None,
+            sack: false,
+            timestamps: false,
+        };
+        let app = AppSide {
+            nodelay: config.nodelay,
+            ..AppSide::default()
+        };
+        Self {
+            tuple,
+            state: State::SynSent,
+            offer,
+            negotiated,
+            snd: SendSide::new(iss, now),
+            rcv: RecvSide::new(),
+            ts: TimestampState {
+                offset: ts_offset,
+                recent: 0,
+                recent_at: now,
+            },
+            rtt: RttEstimator::default(),
+            recovery: Recovery::default(),
+            congestion: config.congestion.build(DEFAULT_MSS),
+            ack: AckPolicy::default(),
+            timers: TimerTable::default(),
+            app,
+            counters: Counters::default(),
+            last_challenge: None,
+            in_neighbor_queue: false,
+            in_ready: false,
+            in_events: false,
+            config,
+        }
+    }
+
+    /// A connection in SYN-RECEIVED, from the record of its handshake; the ACK that completes it is processed next.
+    pub(crate) fn passive(half_open: &HalfOpen, config: Arc<TcpConfig>, now: Instant) -> Self {
+        let mut conn = Self::active(
+            half_open.tuple,
+            config,
+            half_open.offer.mss,
+            half_open.iss,
+            half_open.ts_offset,
+            now,
+        );
+        conn.state = State::SynReceived;
+        conn.offer = half_open.offer;
+        conn.negotiate(&half_open.peer, half_open.irs, now);
+        conn.snd.nxt = 1;
+        conn.snd.wnd = u32::from(half_open.window);
+        conn.snd.max_wnd = conn.snd.wnd;
+        conn.recovery.on_sent(0..1, half_open.sent_at);
+        if half_open.retries > 0 {
+            conn.recovery.on_resent(0..1, half_open.sent_at);
+            conn.rtt.on_syn_timeout();
+        }
+        conn.counters.segs_out = 1 + u64::from(half_open.retries);
+        conn.counters.segs_in = 1;
+        conn
+    }
+
+    /// Both SYNs are known: fixes what they agreed on.
+    pub(crate) fn negotiate(&mut self, peer: &TcpOptions, irs: SeqNum, now: Instant) {
+        self.negotiated = Negotiated::new(&self.offer.options(0, 0), peer);
+        self.rcv.irs = irs;
+        self.rcv.nxt = 1;
+        self.rcv.last_ack = 1;
+        self.rcv.edge = 1 + u64::from(self.initial_window());
+        if let Some(ts) = peer.timestamps {
+            self.ts.recent = ts.value;
+            self.ts.recent_at = now;
+        }
+        self.congestion.set_mss(self.eff_snd_mss());
+        self.rcv.mss_seen = self.eff_snd_mss().min(u32::from(self.offer.mss));
+    }
+
+    /// The window of our SYN, which is never scaled (RFC 7323 2.2).
+    pub(crate) fn initial_window(&self) -> u16 {
+        u16::try_from(self.config.recv_buffer).unwrap_or(u16::MAX)
+    }
+
+    /// Bytes of options in every segment after the handshake.
+    pub(crate) fn fixed_options_len(&self) -> u32 {
+        if self.negotiated.timestamps { 12 } else { 0 }
+    }
+
+    /// Eff.snd.MSS (RFC 9293 3.7.1): payload of a full segment.
+    pub(crate) fn eff_snd_mss(&self) -> u32 {
+        self.negotiated.mss - self.fixed_options_len()
+    }
+
+    /// Shift of the window fields we send.
+    pub(crate) fn rcv_shift(&self) -> u8 {
+        self.negotiated.wscale.map_or(0, |(_, own)| own)
+    }
+
+    /// RTO in force.
+    pub(crate) fn rto(&self) -> Duration {
+        self.rtt.rto(&self.config)
+    }
+
+    /// Bytes in flight as recovery counts them.
+    pub(crate) fn in_flight(&self) -> u64 {
+        self.recovery.in_flight(self.snd.una, self.snd.nxt)
+    }
+
+    /// Moves the state along figure 5 of RFC 9293. A pair that cannot occur leaves it as it is.
+    pub(crate) fn transition(&mut self, transition: Transition) {
+        debug_assert!(
+            self.state.after(transition).is_some(),
+            "{} after {transition:?}",
+            self.state
+        );
+        self.state = self.state.after(transition).unwrap_or(self.state);
+    }
+
+    /// The connection ended before its streams did: tells the application, forgets the data that cannot be delivered.
+    pub(crate) fn fail(&mut self, error: ConnError) {
+        self.transition(Transition::Abort);
+        self.app.error.get_or_insert(error);
+        self.release_send_side();
+        self.rcv.buffer.clear_out_of_order();
+        self.app.events |= ConnEvents::CONNECTED
+            | ConnEvents::READABLE
+            | ConnEvents::WRITABLE
+            | ConnEvents::CLOSED;
+    }
+
+    /// The connection ended as it should.
+    pub(crate) fn finish(&mut self) {
+        self.release_send_side();
+        self.app.events |= ConnEvents::CLOSED | ConnEvents::WRITABLE;
+    }
+
+    fn release_send_side(&mut self) {
+        self.timers.disarm_all();
+        self.snd.buffer.clear();
+        self.recovery = Recovery::default();
+    }
+}

@@ -1,0 +1,101 @@
+//! A connection's timers: one slot per purpose, each with the reason of its deadline.
+//!
+//! Slots are independent, so that arming one never disarms another; within `Retransmit` the kinds exclude each other
+//! (RFC 8985 8).
+
+use crate::time::Instant;
+
+/// Why the retransmission slot is armed.
+#[derive(Copy, Clone, Debug, Eq, PartialEq)]
+pub(crate) enum RetransmitKind {
+    /// Data is unacknowledged (RFC 6298).
+    Rto,
+    /// Data waits for a window too small to send it (RFC 9293 3.8.6.1 and the override of 3.8.6.2.1).
+    Persist,
+}
+
+/// Why the lifetime slot is armed.
+#[derive(Copy, Clone, Debug, Eq, PartialEq)]
+pub(crate) enum LifetimeKind {
+    /// A closed connection waits in FIN-WAIT-2 for a FIN that may never come.
+    FinWait2,
+    /// A closed connection still has data to deliver and SO_LINGER's time to do so.
+    Linger,
+}
+
+/// What fired.
+#[derive(Copy, Clone, Debug, Eq, PartialEq)]
+pub(crate) enum Fired {
+    Retransmit(RetransmitKind),
+    DelayedAck,
+    Lifetime(LifetimeKind),
+}
+
+/// The table.
+#[derive(Copy, Clone, Debug, Default)]
+pub(crate) struct TimerTable {
+    retransmit: Option<(Instant, RetransmitKind)>,
+    delayed_ack: Option<Instant>,
+    lifetime: Option<(Instant, LifetimeKind)>,
+}
+
+impl TimerTable {
+    /// The earliest deadline.
+    pub(crate) fn next(&self) -> Option<Instant> {
+        let Self {
+            retransmit,
+            delayed_ack,
+            lifetime,
+        } = *self;
+        [
+            retransmit.map(|(at, _)| at),
+            delayed_ack,
+            lifetime.map(|(at, _)| at),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    /// Takes a slot that is due at `now` out of the table.
+    pub(crate) fn take_due(&mut self, now: Instant) -> Option<Fired> {
+        if let Some((_, kind)) = self.retransmit.take_if(|(at, _)| *at <= now) {
+            return Some(Fired::Retransmit(kind));
+        }
+        if self.delayed_ack.take_if(|at| *at <= now).is_some() {
+            return Some(Fired::DelayedAck);
+        }
+        self.lifetime
+            .take_if(|(at, _)| *at <= now)
+            .map(|(_, kind)| Fired::Lifetime(kind))
+    }
+
+    pub(crate) fn arm_retransmit(&mut self, at: Instant, kind: RetransmitKind) {
+        self.retransmit = Some((at, kind));
+    }
+
+    pub(crate) fn disarm_retransmit(&mut self) {
+        self.retransmit = None;
+    }
+
+    pub(crate) fn retransmit(&self) -> Option<RetransmitKind> {
+        self.retransmit.map(|(_, kind)| kind)
+    }
+
+    /// Arms the delayed ACK unless it is armed: the oldest unacknowledged segment counts.
+    pub(crate) fn arm_delayed_ack(&mut self, at: Instant) {
+        self.delayed_ack.get_or_insert(at);
+    }
+
+    pub(crate) fn disarm_delayed_ack(&mut self) {
+        self.delayed_ack = None;
+    }
+
+    pub(crate) fn arm_lifetime(&mut self, at: Instant, kind: LifetimeKind) {
+        self.lifetime = Some((at, kind));
+    }
+
+    pub(crate) fn disarm_all(&mut self) {
+        *self = Self::default();
+    }
+}
