@@ -173,7 +173,7 @@ impl Default for TcpConfig {
             send_buffer: 1 << 20,
             recv_buffer: 1 << 20,
             nodelay: false,
-            congestion: Algorithm::NewReno,
+            congestion: Algorithm::Cubic,
             delayed_ack: Duration::from_millis(40),
             initial_rto: Duration::from_secs(1),
             min_rto: Duration::from_millis(200),

@@ -51,7 +51,7 @@ pub use stack::{
     LinkCaps, ListenOptions, ListenerId, Secret, Stack, Stats, TraceEntry, Transmit,
 };
 pub use tcp::congestion::{
-    AckSample, Algorithm, CongestionControl, CongestionEvent, NewReno, initial_window,
+    AckSample, Algorithm, CongestionControl, CongestionEvent, Cubic, NewReno, initial_window,
 };
 pub use tcp::{SendLimit, State, TcpInfo, Transition};
 pub use tidewire_wire as wire;

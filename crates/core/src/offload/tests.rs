@@ -54,34 +54,7 @@ impl Super {
         let mut frame = vec![0; 120];
         let ip = ethernet.emit(&mut frame).unwrap();
         let (src, dst) = self.addresses();
-        let ip_len = match (src, dst) {
-            (IpAddr::V4(src), IpAddr::V4(dst)) => Ipv4Header {
-                tos: 2,
-                total_len: u16::try_from(Ipv4Header::MIN_LEN + tcp_len).unwrap(),
-                id: self.id,
-                dont_fragment: self.dont_fragment,
-                more_fragments: false,
-                fragment_offset: 0,
-                ttl: 64,
-                protocol: IpProtocol::TCP,
-                src,
-                dst,
-                options_len: 0,
-            }
-            .emit(&mut frame[ip..]),
-            (IpAddr::V6(src), IpAddr::V6(dst)) => Ipv6Header {
-                traffic_class: 2,
-                flow_label: 0x12345,
-                payload_len: u16::try_from(tcp_len).unwrap(),
-                next_header: IpProtocol::TCP,
-                hop_limit: 64,
-                src,
-                dst,
-            }
-            .emit(&mut frame[ip..]),
-            _ => unreachable!(),
-        }
-        .unwrap();
+        let ip_len = self.emit_ip(tcp_len, &mut frame[ip..]);
         let tcp = ip + ip_len;
         let pseudo =
             Checksum::pseudo_header(src, dst, IpProtocol::TCP, u32::try_from(tcp_len).unwrap());
@@ -109,6 +82,38 @@ impl Super {
             offset: 16,
         };
         (frame, offload)
+    }
+
+    /// Writes the IP header before `tcp_len` bytes and returns its length.
+    fn emit_ip(&self, tcp_len: usize, into: &mut [u8]) -> usize {
+        match self.addresses() {
+            (IpAddr::V4(src), IpAddr::V4(dst)) => Ipv4Header {
+                tos: 2,
+                total_len: u16::try_from(Ipv4Header::MIN_LEN + tcp_len).unwrap(),
+                id: self.id,
+                dont_fragment: self.dont_fragment,
+                more_fragments: false,
+                fragment_offset: 0,
+                ttl: 64,
+                protocol: IpProtocol::TCP,
+                src,
+                dst,
+                options_len: 0,
+            }
+            .emit(into),
+            (IpAddr::V6(src), IpAddr::V6(dst)) => Ipv6Header {
+                traffic_class: 2,
+                flow_label: 0x12345,
+                payload_len: u16::try_from(tcp_len).unwrap(),
+                next_header: IpProtocol::TCP,
+                hop_limit: 64,
+                src,
+                dst,
+            }
+            .emit(into),
+            _ => unreachable!(),
+        }
+        .unwrap()
     }
 
     fn addresses(&self) -> (IpAddr, IpAddr) {

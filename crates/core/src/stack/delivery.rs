@@ -68,6 +68,8 @@ impl Stack {
         self.trace_in(now, &tuple, Some(ConnId(key)), segment, before, after);
         if segment.has(TcpFlags::RST) && after == State::Closed && before != State::Closed {
             self.stats.resets_in += 1;
+            let connecting = matches!(before, State::SynSent | State::SynReceived);
+            self.stats.failed_attempts += u64::from(connecting);
         }
         self.conclude(now, &tuple, segment, verdict);
         self.settle(ConnId(key));
@@ -116,7 +118,7 @@ impl Stack {
         }
         match verdict {
             HalfOpenVerdict::Complete => self.complete_handshake(now, key, segment, payload),
-            HalfOpenVerdict::SynAgain => self.send_syn_ack(now, key, true),
+            HalfOpenVerdict::SynAgain => self.send_syn_ack(now, key),
             HalfOpenVerdict::Reset => {
                 self.stats.resets_in += 1;
                 self.forget_half_open(key);
@@ -124,7 +126,11 @@ impl Stack {
             HalfOpenVerdict::BadAck => {
                 self.conclude(now, &tuple, segment, Verdict::Reset(DropReason::BadAck));
             }
-            HalfOpenVerdict::Ignore => self.drop_frame(DropReason::OutOfWindow),
+            HalfOpenVerdict::Acknowledge(reason) => {
+                self.drop_frame(reason);
+                self.challenge_half_open(now, key);
+            }
+            HalfOpenVerdict::Ignore(reason) => self.drop_frame(reason),
         }
     }
 
@@ -160,12 +166,21 @@ impl Stack {
         );
         match verdict {
             TimeWaitVerdict::Ignore => self.drop_frame(DropReason::Duplicate),
-            TimeWaitVerdict::Acknowledge { restart } => {
-                let wait = self.tcp_defaults.time_wait;
-                if restart && let Some(record) = self.time_wait.get_mut(key) {
-                    record.deadline = now + wait;
+            TimeWaitVerdict::FinAgain => {
+                if let Some(record) = self.time_wait.get_mut(key) {
+                    record.restart(now);
                 }
                 self.acknowledge_time_wait(now, key);
+            }
+            TimeWaitVerdict::Acknowledge => {
+                self.drop_frame(DropReason::OutOfWindow);
+                if self
+                    .time_wait
+                    .get_mut(key)
+                    .is_some_and(|record| record.challenges.allow(now))
+                {
+                    self.acknowledge_time_wait(now, key);
+                }
             }
             TimeWaitVerdict::Reopen => {
                 if self.listener_for(&tuple).is_none() {

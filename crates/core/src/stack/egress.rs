@@ -4,8 +4,8 @@ use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
 
 use tidewire_wire::{
-    Checksum, EtherType, EthernetHeader, IpProtocol, Ipv4Header, MacAddr, TcpFlags, TcpHeader,
-    TcpOptions, TcpTimestamps,
+    Checksum, EtherType, EthernetHeader, IpProtocol, Ipv4Header, MacAddr, SeqNum, TcpFlags,
+    TcpHeader, TcpOptions, TcpTimestamps,
 };
 
 use super::flow::FourTuple;
@@ -296,19 +296,12 @@ impl Stack {
             value: 0,
             echo: ts.value,
         });
-        let plan = SegmentPlan {
-            seq: reset.seq,
-            ack: reset.ack.unwrap_or(tidewire_wire::SeqNum::new(0)),
-            flags,
-            window: 0,
-            options: TcpOptions {
-                timestamps: echo,
-                ..TcpOptions::default()
-            },
-            payload: 0..0,
-            mss: 0,
-            retransmission: false,
+        let numbers = (reset.seq, reset.ack.unwrap_or(SeqNum::new(0)));
+        let options = TcpOptions {
+            timestamps: echo,
+            ..TcpOptions::default()
         };
+        let plan = SegmentPlan::control(numbers, flags, 0, options);
         self.send_control_segment(now, tuple, &plan, State::Closed);
     }
 

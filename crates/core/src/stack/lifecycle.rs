@@ -3,7 +3,7 @@
 use alloc::boxed::Box;
 use core::net::IpAddr;
 
-use tidewire_wire::{TcpFlags, TcpOptions, TcpTimestamps};
+use tidewire_wire::TcpTimestamps;
 
 use super::events::Source;
 use super::flow::Target;
@@ -11,7 +11,7 @@ use super::slab::Key;
 use super::{ConnId, DropReason, Stack};
 use crate::error::ConnError;
 use crate::ip::Waiters;
-use crate::tcp::segment::{ResetReply, SegmentPlan};
+use crate::tcp::segment::ResetReply;
 use crate::tcp::time_wait::TimeWait;
 use crate::tcp::{Connection, State, TimerOutcome};
 use crate::time::Instant;
@@ -143,23 +143,7 @@ impl Stack {
         let Some(record) = self.time_wait.get_mut(key) else {
             return;
         };
-        let timestamps = record.timestamps.map(|(offset, recent)| TcpTimestamps {
-            value: ((now.as_nanos() / 1_000_000) as u32).wrapping_add(offset),
-            echo: recent,
-        });
-        let plan = SegmentPlan {
-            seq: record.snd_nxt,
-            ack: record.rcv_nxt,
-            flags: TcpFlags::ACK,
-            window: record.window,
-            options: TcpOptions {
-                timestamps,
-                ..TcpOptions::default()
-            },
-            payload: 0..0,
-            mss: 0,
-            retransmission: false,
-        };
+        let plan = record.acknowledgement(now);
         let tuple = record.tuple;
         self.send_control_segment(now, &tuple, &plan, State::TimeWait);
     }

@@ -4,15 +4,16 @@ use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use core::net::{IpAddr, SocketAddr};
 
-use tidewire_wire::{SeqNum, TcpFlags, TcpOptions};
+use tidewire_wire::{SeqNum, TcpOptions};
 
 use super::events::Source;
 use super::flow::{FourTuple, Target};
 use super::slab::Key;
 use super::{ConnId, DropReason, ListenOptions, ListenerId, Stack};
 use crate::error::ListenError;
+use crate::tcp::challenge::ChallengeLimit;
 use crate::tcp::listen::{HalfOpen, Listener};
-use crate::tcp::segment::{SegmentIn, SegmentPlan};
+use crate::tcp::segment::SegmentIn;
 use crate::tcp::tcb::Offer;
 use crate::tcp::{Connection, State};
 use crate::time::Instant;
@@ -182,39 +183,41 @@ impl Stack {
             window: segment.header.window,
             ts_offset: self.iss.timestamp_offset(&tuple),
             sent_at: now,
+            sends: 0,
             retries: 0,
             deadline: now,
+            challenges: ChallengeLimit::default(),
         };
         let key = self.half_open.insert(record);
         self.flows.insert(&tuple, Target::HalfOpen(key.index));
-        self.send_syn_ack(now, key, false);
+        self.send_syn_ack(now, key);
     }
 
     /// Sends the SYN-ACK of a half-open connection, first or again, and sets its timer.
-    pub(super) fn send_syn_ack(&mut self, now: Instant, key: Key, again: bool) {
+    pub(super) fn send_syn_ack(&mut self, now: Instant, key: Key) {
         let Some(record) = self.half_open.get_mut(key) else {
             return;
         };
         let Some(listener) = self.listeners.get(record.listener.0) else {
             return;
         };
-        record.sent_at = now;
-        if again {
-            record.retries = record.retries.saturating_add(1);
-        }
-        record.deadline = now + record.timeout(&listener.config);
+        let plan = record.syn_ack(now, &listener.config);
+        let tuple = record.tuple;
         self.half_open_deadlines
             .no_later_than(key.index, record.deadline);
-        let plan = SegmentPlan {
-            seq: record.iss,
-            ack: record.irs.add(1),
-            flags: TcpFlags::SYN | TcpFlags::ACK,
-            window: u16::try_from(listener.config.recv_buffer).unwrap_or(u16::MAX),
-            options: record.options((now.as_nanos() / 1_000_000) as u32),
-            payload: 0..0,
-            mss: 0,
-            retransmission: again,
+        self.send_control_segment(now, &tuple, &plan, State::SynReceived);
+    }
+
+    /// Answers a suspicious segment of a half-open connection with an ACK, unless one was answered
+    /// just now.
+    pub(super) fn challenge_half_open(&mut self, now: Instant, key: Key) {
+        let Some(record) = self.half_open.get_mut(key) else {
+            return;
         };
+        if !record.challenges.allow(now) {
+            return;
+        }
+        let plan = record.acknowledgement(now);
         let tuple = record.tuple;
         self.send_control_segment(now, &tuple, &plan, State::SynReceived);
     }
@@ -236,7 +239,10 @@ impl Stack {
             self.stats.failed_attempts += 1;
             self.forget_half_open(key);
         } else {
-            self.send_syn_ack(now, key, true);
+            if let Some(record) = self.half_open.get_mut(key) {
+                record.retries += 1;
+            }
+            self.send_syn_ack(now, key);
         }
     }
 

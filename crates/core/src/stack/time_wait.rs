@@ -1,17 +1,15 @@
-//! The table of TIME-WAIT records: bounded, in the order in which they expire.
+//! The table of TIME-WAIT records: bounded, with a deadline each.
 
-use alloc::collections::VecDeque;
-
+use super::deadlines::Deadlines;
 use super::slab::{Key, Slab};
 use crate::tcp::time_wait::TimeWait;
 use crate::time::Instant;
 
-/// The table. Every record lasts equally long, so a queue orders them; one that was restarted moves when its old place
-/// comes up.
+/// The table.
 #[derive(Debug)]
 pub(super) struct TimeWaitTable {
     records: Slab<TimeWait>,
-    queue: VecDeque<(Instant, Key)>,
+    deadlines: Deadlines,
     capacity: usize,
 }
 
@@ -19,7 +17,7 @@ impl TimeWaitTable {
     pub(super) fn new(capacity: usize) -> Self {
         Self {
             records: Slab::default(),
-            queue: VecDeque::new(),
+            deadlines: Deadlines::default(),
             capacity,
         }
     }
@@ -33,13 +31,13 @@ impl TimeWaitTable {
     }
 
     pub(super) fn next_deadline(&self) -> Option<Instant> {
-        self.queue.front().map(|&(at, _)| at)
+        self.deadlines.next()
     }
 
     pub(super) fn insert(&mut self, record: TimeWait) -> Key {
         let at = record.deadline;
         let key = self.records.insert(record);
-        self.queue.push_back((at, key));
+        self.deadlines.no_later_than(key.index, at);
         key
     }
 
@@ -51,31 +49,32 @@ impl TimeWaitTable {
         self.records.get_mut(key)
     }
 
-    /// Removes a record; its place in the queue goes when it comes up.
     pub(super) fn remove(&mut self, key: Key) -> Option<TimeWait> {
-        self.records.remove(key)
+        let record = self.records.remove(key)?;
+        self.deadlines.remove(key.index);
+        Some(record)
     }
 
     /// Removes a record that has expired.
     pub(super) fn pop_due(&mut self, now: Instant) -> Option<(Key, TimeWait)> {
-        while let Some(&(at, key)) = self.queue.front().filter(|&&(at, _)| at <= now) {
-            self.queue.pop_front();
-            match self.records.get(key).map(|record| record.deadline) {
-                Some(deadline) if deadline > at => self.queue.push_back((deadline, key)),
-                Some(_) => return self.records.remove(key).map(|record| (key, record)),
-                None => {}
+        while let Some(index) = self.deadlines.pop_due(now) {
+            let Some((key, record)) = self.records.at(index) else {
+                continue;
+            };
+            if record.deadline <= now {
+                return self.records.remove(key).map(|record| (key, record));
             }
+            // It was restarted since.
+            let at = record.deadline;
+            self.deadlines.no_later_than(index, at);
         }
         None
     }
 
     /// Removes the record that would expire first.
     pub(super) fn pop_oldest(&mut self) -> Option<(Key, TimeWait)> {
-        while let Some((_, key)) = self.queue.pop_front() {
-            if let Some(record) = self.records.remove(key) {
-                return Some((key, record));
-            }
-        }
-        None
+        let index = self.deadlines.pop_due(Instant::MAX)?;
+        let key = self.records.at(index)?.0;
+        self.records.remove(key).map(|record| (key, record))
     }
 }

@@ -7,13 +7,14 @@ use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use core::net::{IpAddr, SocketAddr};
 
-use tidewire_wire::{SeqNum, TcpFlags, TcpOptions};
+use tidewire_wire::{SeqNum, TcpFlags, TcpOptions, TcpTimestamps};
 
-use super::segment::SegmentIn;
-use super::tcb::Offer;
+use super::challenge::ChallengeLimit;
+use super::segment::{SegmentIn, SegmentPlan};
+use super::tcb::{Offer, timestamp_value};
 use crate::config::TcpConfig;
-use crate::stack::{ConnId, FourTuple, ListenerId};
-use crate::time::{Duration, Instant};
+use crate::stack::{ConnId, DropReason, FourTuple, ListenerId};
+use crate::time::Instant;
 
 /// A listener: who may connect, and those who did.
 #[derive(Debug)]
@@ -57,10 +58,13 @@ pub(crate) struct HalfOpen {
     pub(crate) peer: TcpOptions,
     pub(crate) window: u16,
     pub(crate) ts_offset: u32,
-    /// When the SYN-ACK left last, how often it left again, and when it leaves next.
+    /// When the SYN-ACK left last, how often it left, how often the timer sent it again, and when it
+    /// does so next.
     pub(crate) sent_at: Instant,
+    pub(crate) sends: u8,
     pub(crate) retries: u8,
     pub(crate) deadline: Instant,
+    pub(crate) challenges: ChallengeLimit,
 }
 
 /// What a segment means to a half-open connection (RFC 9293 3.10.7.4 for SYN-RECEIVED).
@@ -74,8 +78,10 @@ pub(crate) enum HalfOpenVerdict {
     Reset,
     /// An ACK of something else: answered by a reset.
     BadAck,
-    /// Outside the window, or without ACK.
-    Ignore,
+    /// Outside the window, or to be proved (RFC 5961): it gets an ACK, sparingly.
+    Acknowledge(DropReason),
+    /// Nothing to say.
+    Ignore(DropReason),
 }
 
 impl HalfOpen {
@@ -85,56 +91,84 @@ impl HalfOpen {
         if segment.has(TcpFlags::SYN) && !segment.has(TcpFlags::ACK) && header.seq == self.irs {
             return HalfOpenVerdict::SynAgain;
         }
+        let is_reset = segment.has(TcpFlags::RST);
         if !header.seq.in_window(rcv_nxt, window.max(1)) {
-            return HalfOpenVerdict::Ignore;
-        }
-        if segment.has(TcpFlags::RST) {
-            return if header.seq == rcv_nxt {
-                HalfOpenVerdict::Reset
+            let reason = DropReason::OutOfWindow;
+            return if is_reset {
+                HalfOpenVerdict::Ignore(reason)
             } else {
-                HalfOpenVerdict::Ignore
+                HalfOpenVerdict::Acknowledge(reason)
             };
         }
-        if segment.has(TcpFlags::SYN) || !segment.has(TcpFlags::ACK) {
-            return HalfOpenVerdict::Ignore;
+        if is_reset && header.seq == rcv_nxt {
+            return HalfOpenVerdict::Reset;
+        }
+        if is_reset || segment.has(TcpFlags::SYN) {
+            return HalfOpenVerdict::Acknowledge(DropReason::Challenged);
+        }
+        if !segment.has(TcpFlags::ACK) {
+            return HalfOpenVerdict::Ignore(DropReason::BadFlags);
         }
         if header.ack != self.iss.add(1) {
             return HalfOpenVerdict::BadAck;
         }
-        if self.uses_timestamps() {
+        if let Some(syn) = self.peer.timestamps.filter(|_| self.uses_timestamps()) {
             // RFC 7323 3.2 and 5: the negotiated option, not older than the SYN's.
-            let age = segment
-                .options
-                .timestamps
-                .zip(self.peer.timestamps)
-                .map(|(ts, syn)| ts.value.wrapping_sub(syn.value));
-            if age.is_none_or(|age| age.cast_signed() < 0) {
-                return HalfOpenVerdict::Ignore;
+            let Some(ts) = segment.options.timestamps else {
+                return HalfOpenVerdict::Ignore(DropReason::MissingTimestamp);
+            };
+            if ts.value.wrapping_sub(syn.value).cast_signed() < 0 {
+                return HalfOpenVerdict::Acknowledge(DropReason::Paws);
             }
         }
         HalfOpenVerdict::Complete
     }
 
-    /// How long until the SYN-ACK leaves again.
-    pub(crate) fn timeout(&self, config: &TcpConfig) -> Duration {
-        config
-            .initial_rto
-            .saturating_mul(1 << self.retries.min(16))
-            .min(config.max_rto)
-    }
-
-    /// The SYN-ACK's options: only what the SYN offered too (RFC 7323 2.5, RFC 2018 2).
-    pub(crate) fn options(&self, now_ms: u32) -> TcpOptions {
-        let echo = self.peer.timestamps.map_or(0, |ts| ts.value);
-        let mut options = self
-            .offer
-            .options(now_ms.wrapping_add(self.ts_offset), echo);
+    /// The SYN-ACK, first or again; it is accounted for and its timer set.
+    pub(crate) fn syn_ack(&mut self, now: Instant, config: &TcpConfig) -> SegmentPlan {
+        let again = self.sends > 0;
+        self.sends = self.sends.saturating_add(1);
+        self.sent_at = now;
+        let backoff = 1 << self.retries.min(16);
+        self.deadline = now
+            + config
+                .initial_rto
+                .saturating_mul(backoff)
+                .min(config.max_rto);
+        let mut options = self.offer.options(0, 0);
+        // Only what the SYN offered too (RFC 7323 2.5, RFC 2018 2).
         options.window_scale = options
             .window_scale
             .filter(|_| self.peer.window_scale.is_some());
         options.sack_permitted &= self.peer.sack_permitted;
-        options.timestamps = options.timestamps.filter(|_| self.uses_timestamps());
-        options
+        options.timestamps = self.timestamps(now);
+        SegmentPlan {
+            retransmission: again,
+            ..SegmentPlan::control(
+                (self.iss, self.irs.add(1)),
+                TcpFlags::SYN | TcpFlags::ACK,
+                u16::try_from(config.recv_buffer).unwrap_or(u16::MAX),
+                options,
+            )
+        }
+    }
+
+    /// The ACK that answers a suspicious segment.
+    pub(crate) fn acknowledgement(&self, now: Instant) -> SegmentPlan {
+        let options = TcpOptions {
+            timestamps: self.timestamps(now),
+            ..TcpOptions::default()
+        };
+        let numbers = (self.iss.add(1), self.irs.add(1));
+        SegmentPlan::control(numbers, TcpFlags::ACK, 0, options)
+    }
+
+    fn timestamps(&self, now: Instant) -> Option<TcpTimestamps> {
+        let syn = self.peer.timestamps.filter(|_| self.uses_timestamps())?;
+        Some(TcpTimestamps {
+            value: timestamp_value(now, self.ts_offset),
+            echo: syn.value,
+        })
     }
 
     fn uses_timestamps(&self) -> bool {

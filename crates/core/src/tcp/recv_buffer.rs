@@ -16,6 +16,8 @@ use crate::offload::FrameBuffer;
 const PIECE_OVERHEAD: usize = 128;
 /// Most separate runs of out-of-order data; a peer that makes more has its newest refused.
 const MAX_RUNS: usize = 256;
+/// Runs whose order of arrival is known; SACK reports four, and some of them merge.
+const MAX_RECENT: usize = 8;
 const MIN_BLOCK: usize = 512;
 const MAX_BLOCK: usize = 64 * 1024;
 
@@ -157,9 +159,10 @@ impl RecvBuffer {
         if !known {
             ooo.keep(at, payload);
         }
-        ooo.recent.retain(|position| !(at..end).contains(position));
+        let run = ooo.ranges.containing(at).cloned().unwrap_or(at..end);
+        ooo.recent.retain(|position| !run.contains(position));
         ooo.recent.push_front(at);
-        ooo.recent.truncate(SackBlocks::CAPACITY);
+        ooo.recent.truncate(MAX_RECENT);
         true
     }
 

@@ -26,6 +26,14 @@ impl SegmentIn {
             + u64::from(self.has(TcpFlags::FIN))
     }
 
+    /// The same segment without its SYN, from the sequence number after it.
+    pub(crate) fn without_syn(&self) -> Self {
+        let mut segment = *self;
+        segment.header.flags = segment.header.flags.difference(TcpFlags::SYN);
+        segment.header.seq += 1;
+        segment
+    }
+
     /// How many segments it was on the wire.
     pub(crate) fn wire_segments(&self) -> u64 {
         match self.segment_len {
@@ -78,6 +86,26 @@ pub(crate) struct SegmentPlan {
 }
 
 impl SegmentPlan {
+    /// A segment without payload that belongs to no control block; `numbers` are SEG.SEQ and SEG.ACK.
+    pub(crate) fn control(
+        (seq, ack): (SeqNum, SeqNum),
+        flags: TcpFlags,
+        window: u16,
+        options: TcpOptions,
+    ) -> Self {
+        let (payload, mss, retransmission) = (0..0, 0, false);
+        Self {
+            seq,
+            ack,
+            flags,
+            window,
+            options,
+            payload,
+            mss,
+            retransmission,
+        }
+    }
+
     pub(crate) fn payload_len(&self) -> usize {
         usize::try_from(self.payload.end - self.payload.start).unwrap_or(usize::MAX)
     }

@@ -19,6 +19,7 @@ use alloc::sync::Arc;
 use tidewire_wire::{SeqNum, TcpOptions};
 
 use super::ack_policy::AckPolicy;
+use super::challenge::ChallengeLimit;
 use super::congestion::CongestionControl;
 use super::listen::HalfOpen;
 use super::recovery::{Recovery, RttEstimator};
@@ -212,10 +213,15 @@ pub(crate) struct TimestampState {
 }
 
 impl TimestampState {
-    /// TSval at `now`: a clock of 1 ms.
+    /// TSval at `now`.
     pub(crate) fn value(&self, now: Instant) -> u32 {
-        ((now.as_nanos() / 1_000_000) as u32).wrapping_add(self.offset)
+        timestamp_value(now, self.offset)
     }
+}
+
+/// TSval at `now` (RFC 7323 5.4): a clock of 1 ms with the connection's offset. It wraps.
+pub(crate) fn timestamp_value(now: Instant, offset: u32) -> u32 {
+    ((now.as_nanos() / 1_000_000) as u32).wrapping_add(offset)
 }
 
 /// The application's side: what it may still do, and what it has to be told.
@@ -265,8 +271,7 @@ pub(crate) struct Connection {
     pub(crate) timers: TimerTable,
     pub(crate) app: AppSide,
     pub(crate) counters: Counters,
-    /// When a suspicious segment was last answered (RFC 5961 7).
-    pub(crate) last_challenge: Option<Instant>,
+    pub(crate) challenges: ChallengeLimit,
     /// Waits for the next hop's address to be resolved.
     pub(crate) in_neighbor_queue: bool,
     /// In the stack's ready queue, or in its event queue.
@@ -351,7 +356,7 @@ impl Connection {
             timers: TimerTable::default(),
             app,
             counters: Counters::default(),
-            last_challenge: None,
+            challenges: ChallengeLimit::default(),
             in_neighbor_queue: false,
             in_ready: false,
             in_events: false,
@@ -376,11 +381,13 @@ impl Connection {
         conn.snd.wnd = u32::from(half_open.window);
         conn.snd.max_wnd = conn.snd.wnd;
         conn.recovery.on_sent(0..1, half_open.sent_at);
-        if half_open.retries > 0 {
+        if half_open.sends > 1 {
             conn.recovery.on_resent(0..1, half_open.sent_at);
+        }
+        if half_open.retries > 0 {
             conn.rtt.on_syn_timeout();
         }
-        conn.counters.segs_out = 1 + u64::from(half_open.retries);
+        conn.counters.segs_out = u64::from(half_open.sends);
         conn.counters.segs_in = 1;
         conn
     }

@@ -2,12 +2,13 @@
 //!
 //! Resets are ignored (RFC 1337), a new SYN may take the place (RFC 6191).
 
-use tidewire_wire::{SeqNum, TcpFlags};
+use tidewire_wire::{SeqNum, TcpFlags, TcpOptions, TcpTimestamps};
 
-use super::segment::SegmentIn;
-use super::tcb::Connection;
+use super::challenge::ChallengeLimit;
+use super::segment::{SegmentIn, SegmentPlan};
+use super::tcb::{Connection, timestamp_value};
 use crate::stack::{ConnId, FourTuple};
-use crate::time::Instant;
+use crate::time::{Duration, Instant};
 
 /// A connection in TIME-WAIT.
 #[derive(Clone, Debug)]
@@ -20,7 +21,10 @@ pub(crate) struct TimeWait {
     rcv_wnd: u32,
     /// TSval offset and TS.Recent, where timestamps are in use.
     pub(crate) timestamps: Option<(u32, u32)>,
+    /// 2 MSL, and when it is over.
+    wait: Duration,
     pub(crate) deadline: Instant,
+    pub(crate) challenges: ChallengeLimit,
     /// The application still holds the connection, to read what arrived.
     pub(crate) conn: Option<ConnId>,
 }
@@ -28,8 +32,10 @@ pub(crate) struct TimeWait {
 /// What a segment means to a TIME-WAIT record.
 #[derive(Copy, Clone, Debug, Eq, PartialEq)]
 pub(crate) enum TimeWaitVerdict {
-    /// The peer did not get our last ACK, or sends something old: it gets the ACK. `restart`: it was the FIN.
-    Acknowledge { restart: bool },
+    /// The peer's FIN again: it did not get our last ACK, and the wait starts again.
+    FinAgain,
+    /// Something old or strange: it gets an ACK, sparingly.
+    Acknowledge,
     /// A new connection may start.
     Reopen,
     /// Nothing to say.
@@ -50,7 +56,9 @@ impl TimeWait {
                 .negotiated
                 .timestamps
                 .then_some((conn.ts.offset, conn.ts.recent)),
+            wait: conn.config.time_wait,
             deadline: now + conn.config.time_wait,
+            challenges: ChallengeLimit::default(),
             conn: handle,
         }
     }
@@ -71,9 +79,35 @@ impl TimeWait {
             // A pure ACK needs no answer; two TIME-WAITs would talk for ever.
             return TimeWaitVerdict::Ignore;
         }
-        TimeWaitVerdict::Acknowledge {
-            restart: segment.has(TcpFlags::FIN),
+        let end = segment.header.seq.add(segment.len() as u32);
+        if segment.has(TcpFlags::FIN) && end == self.rcv_nxt {
+            TimeWaitVerdict::FinAgain
+        } else {
+            TimeWaitVerdict::Acknowledge
         }
+    }
+
+    /// The peer's FIN came again: 2 MSL from now (RFC 9293 3.10.7.4).
+    pub(crate) fn restart(&mut self, now: Instant) {
+        self.deadline = now + self.wait;
+    }
+
+    /// Its ACK.
+    pub(crate) fn acknowledgement(&self, now: Instant) -> SegmentPlan {
+        let timestamps = self.timestamps.map(|(offset, recent)| TcpTimestamps {
+            value: timestamp_value(now, offset),
+            echo: recent,
+        });
+        let options = TcpOptions {
+            timestamps,
+            ..TcpOptions::default()
+        };
+        SegmentPlan::control(
+            (self.snd_nxt, self.rcv_nxt),
+            TcpFlags::ACK,
+            self.window,
+            options,
+        )
     }
 
     /// RFC 6191 2: a SYN is new if its timestamp or its sequence number is beyond the old connection's.

@@ -4,11 +4,13 @@
 //! [`recovery`](crate::tcp), what is sent by output. A program may bring a controller of its own
 //! ([`Algorithm::Custom`]).
 
+mod cubic;
 mod newreno;
 
 use alloc::boxed::Box;
 use core::fmt;
 
+pub use cubic::Cubic;
 pub use newreno::NewReno;
 
 use crate::time::{Duration, Instant};
@@ -124,6 +126,8 @@ pub trait CongestionControl: Send + Sync + fmt::Debug {
 pub enum Algorithm {
     /// RFC 5681 with RFC 6582 and byte counting (RFC 3465).
     NewReno,
+    /// RFC 9438, the default of Linux.
+    Cubic,
     /// A controller of the application's own, made by this function from the MSS in bytes.
     Custom(fn(mss: u32) -> Box<dyn CongestionControl>),
 }
@@ -134,6 +138,7 @@ impl Algorithm {
     pub fn build(self, mss: u32) -> Box<dyn CongestionControl> {
         match self {
             Self::NewReno => Box::new(NewReno::new(mss)),
+            Self::Cubic => Box::new(Cubic::new(mss)),
             Self::Custom(make) => make(mss),
         }
     }

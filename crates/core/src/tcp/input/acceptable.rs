@@ -12,8 +12,8 @@ use crate::time::Instant;
 /// What an acceptable segment carries, after trimming to the window.
 #[derive(Clone, Debug)]
 pub(super) struct Text {
-    /// Position of the first sequence number it occupies as sent, before trimming; that of RCV.NXT may be later.
-    pub(super) start: u64,
+    /// Position of its sequence number as sent, before trimming; negative before the IRS.
+    pub(super) start: i64,
     /// Position of the first payload byte that is left.
     pub(super) data_start: u64,
     /// Position of its FIN, where it has one inside the window.
@@ -28,17 +28,16 @@ impl Connection {
         segment: &SegmentIn,
         payload: &mut Payload<'_>,
     ) -> Check<Text> {
-        let Some(start) = self.rcv.position(segment.header.seq) else {
-            return Err(self.refuse(now, segment, DropReason::OutOfWindow));
-        };
-        let end = start + segment.len();
-        let (nxt, edge) = (self.rcv.nxt, self.rcv.edge);
-        // The two-sided test for segments with length, the one-sided for those without. At a closed window nothing
-        // with length is acceptable, but what sits exactly at RCV.NXT still has its ACK and RST looked at.
+        // Signed: a segment may start before the IRS, as long as it ends inside the window.
+        let (nxt, edge) = (self.rcv.nxt.cast_signed(), self.rcv.edge.cast_signed());
+        let start = nxt + i64::from(segment.header.seq.distance(self.rcv.seq(self.rcv.nxt)));
+        let end = start.saturating_add_unsigned(segment.len());
+        // The two-sided test for segments with length, the one-sided for those without. At a closed
+        // window nothing with length is acceptable, but what sits exactly at RCV.NXT still has its
+        // ACK and RST looked at.
         let acceptable = match (segment.len(), edge - nxt) {
-            (0, 0) => start == nxt,
-            (0, _) => (nxt..edge).contains(&start),
             (_, 0) => start == nxt,
+            (0, _) => (nxt..edge).contains(&start),
             _ => start < edge && end > nxt,
         };
         if !acceptable {
@@ -49,24 +48,24 @@ impl Connection {
             };
             return Err(self.refuse(now, segment, reason));
         }
-        let data_start = start + u64::from(segment.has(TcpFlags::SYN));
-        let data_end = data_start + payload.len() as u64;
-        // A FIN right at the edge takes no memory: a reader who stopped reading still learns that the peer is done.
+        let data_start = start + i64::from(segment.has(TcpFlags::SYN));
+        let data_end = data_start.saturating_add_unsigned(payload.len() as u64);
+        // A FIN right at the edge takes no memory: a reader who stopped reading still learns that
+        // the peer is done.
         let fin = segment
             .has(TcpFlags::FIN)
             .then_some(data_end)
-            .filter(|&fin| fin >= nxt && fin <= edge);
-        let old = nxt.saturating_sub(data_start);
-        payload.truncate(usize::try_from(edge.saturating_sub(data_start)).unwrap_or(usize::MAX));
-        payload.skip(usize::try_from(old).unwrap_or(usize::MAX));
+            .filter(|fin| (nxt..=edge).contains(fin));
+        payload.truncate(usize::try_from(edge - data_start).unwrap_or(0));
+        payload.skip(usize::try_from(nxt - data_start).unwrap_or(0));
         if end > edge || start < nxt && segment.len() > 0 {
             // Partly outside: the peer should learn where the window is.
             self.ack.now();
         }
         Ok(Text {
             start,
-            data_start: data_start.max(nxt),
-            fin,
+            data_start: data_start.max(nxt).cast_unsigned(),
+            fin: fin.map(i64::cast_unsigned),
         })
     }
 

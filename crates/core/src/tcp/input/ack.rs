@@ -170,22 +170,33 @@ impl Connection {
         let mss = u64::from(self.eff_snd_mss());
         let (una, nxt) = (self.snd.una, self.snd.nxt);
         let lost = if self.negotiated.sack {
+            if new_sack {
+                self.recovery.note_disorder(nxt);
+            }
             (new_sack || advanced) && self.recovery.detect_loss(una, mss)
         } else {
-            // RFC 5681 2: a duplicate has no data, no SYN or FIN, the greatest ACK and an unchanged window; and there
-            // is something it could be a duplicate for. A closed window's probes are answered alike, and do not count.
-            let duplicate =
-                !advanced && ack == una && segment.len() == 0 && !window_changed && una < nxt;
-            duplicate && self.snd.wnd > 0 && self.recovery.on_dup_ack(una, nxt, mss)
+            // RFC 5681 2: a duplicate has no data, no SYN or FIN, the greatest ACK and an unchanged
+            // window; and there is something it could be a duplicate for. A closed window's probes
+            // are answered alike, and do not count.
+            let duplicate = !advanced
+                && ack == una
+                && segment.len() == 0
+                && !window_changed
+                && una < nxt
+                && self.snd.wnd > 0;
+            if duplicate {
+                self.recovery.note_disorder(nxt);
+            }
+            duplicate && self.recovery.on_dup_ack(una, nxt, mss)
         };
-        if lost && self.recovery.enter_recovery(nxt) {
-            self.counters.recoveries += 1;
-            let flight_size = self.snd.flight_size();
-            self.congestion.on_congestion(&CongestionEvent {
+        if lost && let Some(flight_size) = self.recovery.enter_recovery(una, nxt) {
+            self.counters.recoveries = self.counters.recoveries.saturating_add(1);
+            let event = CongestionEvent {
                 now,
                 flight_size,
                 repeated: false,
-            });
+            };
+            self.congestion.on_congestion(&event);
         }
     }
 

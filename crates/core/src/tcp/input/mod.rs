@@ -15,11 +15,7 @@ use super::segment::SegmentIn;
 use super::state::State;
 use super::tcb::Connection;
 use crate::stack::DropReason;
-use crate::time::{Duration, Instant};
-
-/// At most one answer to a suspicious segment per connection in this time (RFC 5961 7, as Linux has it). Per
-/// connection, because a global budget tells one peer about another (CVE-2016-5696).
-const CHALLENGE_INTERVAL: Duration = Duration::from_millis(500);
+use crate::time::Instant;
 
 /// What became of a segment.
 #[derive(Copy, Clone, Debug, Eq, PartialEq)]
@@ -61,6 +57,17 @@ impl Connection {
         segment: &SegmentIn,
         payload: &mut Payload<'_>,
     ) -> Check {
+        let without_syn;
+        let segment = if self.state == State::SynReceived
+            && segment.has(TcpFlags::SYN)
+            && segment.header.seq == self.rcv.irs
+        {
+            // The SYN that is known already, now with an ACK: simultaneous open (figure 7, line 6).
+            without_syn = segment.without_syn();
+            &without_syn
+        } else {
+            segment
+        };
         // RFC 7323 5.3 puts the timestamp check first.
         self.check_timestamps(now, segment)?;
         let text = self.check_sequence(now, segment, payload)?;
@@ -80,11 +87,7 @@ impl Connection {
 
     /// Answers a suspicious segment with <SEQ=SND.NXT><ACK=RCV.NXT><CTL=ACK>, unless one was answered just now.
     fn challenge(&mut self, now: Instant) {
-        let allowed = self
-            .last_challenge
-            .is_none_or(|last| now.duration_since(last) >= CHALLENGE_INTERVAL);
-        if allowed {
-            self.last_challenge = Some(now);
+        if self.challenges.allow(now) {
             self.ack.now();
         }
     }

@@ -12,11 +12,11 @@ use crate::time::Instant;
 
 impl Connection {
     /// RFC 5961 3.2: a reset counts only exactly at RCV.NXT; elsewhere in the window it has to be repeated there.
-    pub(super) fn check_reset(&mut self, now: Instant, segment: &SegmentIn, start: u64) -> Check {
+    pub(super) fn check_reset(&mut self, now: Instant, segment: &SegmentIn, start: i64) -> Check {
         if !segment.has(TcpFlags::RST) {
             return Ok(());
         }
-        if start != self.rcv.nxt {
+        if start != self.rcv.nxt.cast_signed() {
             self.challenge(now);
             return Err(Verdict::Dropped(DropReason::Challenged));
         }

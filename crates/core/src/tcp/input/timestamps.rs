@@ -37,7 +37,7 @@ impl Connection {
 
     /// RFC 7323 4.3 (2): the timestamp of the segment that reaches back to the last ACK is echoed next, which is the
     /// earliest of those that one delayed ACK covers.
-    pub(super) fn record_timestamp(&mut self, now: Instant, segment: &SegmentIn, start: u64) {
+    pub(super) fn record_timestamp(&mut self, now: Instant, segment: &SegmentIn, start: i64) {
         let Some(ts) = segment
             .options
             .timestamps
@@ -46,7 +46,7 @@ impl Connection {
             return;
         };
         let expired = now.duration_since(self.ts.recent_at) >= RECENT_EXPIRES;
-        if start <= self.rcv.last_ack
+        if start <= self.rcv.last_ack.cast_signed()
             && !segment.has(TcpFlags::RST)
             && (expired || !before(ts.value, self.ts.recent))
         {

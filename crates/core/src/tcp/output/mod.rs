@@ -100,10 +100,15 @@ impl Connection {
         if fin {
             flags |= TcpFlags::FIN;
         }
-        if retransmission {
-            self.recovery.on_resent(range.clone(), now);
-        } else {
-            self.account_new_data(now, &range, fin, u64::from(mss));
+        let (old, new) = (
+            range.start..range.end.min(self.snd.nxt),
+            range.start.max(self.snd.nxt)..range.end,
+        );
+        if !old.is_empty() {
+            self.recovery.on_resent(old, now);
+        }
+        if !new.is_empty() {
+            self.account_new_data(now, &new, fin, range.end - range.start, u64::from(mss));
         }
         self.count_sent(payload.end - payload.start, retransmission);
         self.snd.last_sent = now;
@@ -126,11 +131,18 @@ impl Connection {
         }
     }
 
-    fn account_new_data(&mut self, now: Instant, range: &Range<u64>, fin: bool, mss: u64) {
+    fn account_new_data(
+        &mut self,
+        now: Instant,
+        range: &Range<u64>,
+        fin: bool,
+        len: u64,
+        mss: u64,
+    ) {
         self.snd.probe = false;
         self.snd.nxt = range.end;
         self.recovery.on_sent(range.clone(), now);
-        if !(range.end - range.start).is_multiple_of(mss) {
+        if !len.is_multiple_of(mss) && self.snd.wnd > 0 {
             self.snd.small_until = range.end;
         }
         let in_flight = self.in_flight();

@@ -19,8 +19,8 @@ impl Connection {
         let mss = u64::from(self.segment_size(&self.options(self.snd.last_sent)));
         let in_flight = self.in_flight();
         let mut allowed = self.congestion.cwnd().saturating_sub(in_flight);
-        if in_flight == 0 {
-            // RFC 5681 3.2: the first retransmission does not wait for the window.
+        if in_flight == 0 || self.recovery.take_urgent() {
+            // The first retransmission does not wait for the window.
             allowed = allowed.max(mss);
         }
         if self.snd.wnd == 0 {
@@ -41,7 +41,18 @@ impl Connection {
         // same, the rest waits.
         let inside = self.snd.window_edge().saturating_sub(lost.start).max(mss);
         let end = lost.end.min(lost.start + most.min(inside));
+        let end = self.fill_up(lost.start, end, mss, inside);
         Some(lost.start..self.cut_to_slices(lost.start..end))
+    }
+
+    /// A short retransmission at the end of what was sent takes new data with it: the octet that
+    /// probed a closed window does not travel alone once it is open.
+    fn fill_up(&self, start: u64, end: u64, mss: u64, inside: u64) -> u64 {
+        if end == self.snd.nxt && end - start < mss {
+            self.snd.end().min(start + mss.min(inside)).max(end)
+        } else {
+            end
+        }
     }
 
     /// The next range of new data to send, FIN included.

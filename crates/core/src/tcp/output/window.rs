@@ -50,7 +50,7 @@ impl Connection {
         let step = self.free_edge().saturating_sub(self.rcv.edge);
         let quarter = self.rcv_capacity() / 4;
         let nearly_closed = self.rcv.wnd() < u64::from(self.rcv.mss_seen).saturating_mul(2);
-        if step >= quarter.max(1) || nearly_closed && step >= self.worthwhile_step() {
+        if step >= self.worthwhile_step() && (step >= quarter || nearly_closed) {
             self.ack.now();
         }
     }

@@ -47,6 +47,11 @@ pub(crate) struct Recovery {
     dup_acks: u32,
     /// Bytes that those duplicate ACKs say have left the network (RFC 5681 3.2 "inflation").
     dup_credit: u64,
+    /// SND.NXT when the first sign of loss was seen: what limited transmit (RFC 3042) sent since does not
+    /// count in FlightSize.
+    before_disorder: Option<u64>,
+    /// The next retransmission leaves whatever the window says (RFC 5681 3.2 step 3, RFC 6675 5 step 4.3).
+    urgent: bool,
     /// Timeouts in a row without progress (RFC 9293 3.8.3).
     pub(crate) retries: u8,
 }
@@ -97,8 +102,12 @@ impl Recovery {
                 // but let one segment out for it.
                 self.dup_credit = (self.dup_credit + mss).saturating_sub(ack - una);
                 self.mark_lost(ack..(ack + mss).min(point));
+                self.urgent = true;
             }
             _ => self.dup_credit = 0,
+        }
+        if self.sacked.is_empty() {
+            self.before_disorder = None;
         }
         (ack - una - known, sent_at)
     }
@@ -176,14 +185,25 @@ impl Recovery {
         self.lost.bytes() > before
     }
 
-    /// Loss was detected: enters recovery. Says whether this is news that congestion control must hear: it is told
-    /// once per window (RFC 6675 5).
-    pub(crate) fn enter_recovery(&mut self, nxt: u64) -> bool {
-        let news = self.phase == Phase::Open;
-        if news {
-            self.phase = Phase::Recovery { point: nxt };
+    /// A first sign of loss, at this SND.NXT.
+    pub(crate) fn note_disorder(&mut self, nxt: u64) {
+        self.before_disorder.get_or_insert(nxt);
+    }
+
+    /// Loss was detected: enters recovery. Returns FlightSize where this is news that congestion
+    /// control must hear: it is told once per window (RFC 6675 5).
+    pub(crate) fn enter_recovery(&mut self, una: u64, nxt: u64) -> Option<u64> {
+        if self.phase != Phase::Open {
+            return None;
         }
-        news
+        self.phase = Phase::Recovery { point: nxt };
+        self.urgent = true;
+        Some(self.before_disorder.unwrap_or(nxt).max(una) - una)
+    }
+
+    /// Whether the next retransmission may leave regardless of the window; asked once.
+    pub(crate) fn take_urgent(&mut self) -> bool {
+        core::mem::take(&mut self.urgent)
     }
 
     /// The retransmission timer expired: everything in flight counts as lost (RFC 6675 5.1). Returns whether the same
@@ -270,9 +290,10 @@ mod tests {
         }
         assert!(recovery.detect_loss(0, MSS));
         assert_eq!(recovery.next_lost(), Some(0..MSS));
-        assert!(recovery.enter_recovery(10 * MSS));
-        assert!(
-            !recovery.enter_recovery(10 * MSS),
+        assert_eq!(recovery.enter_recovery(0, 10 * MSS), Some(10 * MSS));
+        assert_eq!(
+            recovery.enter_recovery(0, 10 * MSS),
+            None,
             "congestion control hears of it once"
         );
     }
@@ -295,7 +316,7 @@ mod tests {
         let mut recovery = with_sent(10);
         assert!(!recovery.on_dup_ack(0, 10 * MSS, MSS) && !recovery.on_dup_ack(0, 10 * MSS, MSS));
         assert!(recovery.on_dup_ack(0, 10 * MSS, MSS));
-        recovery.enter_recovery(10 * MSS);
+        recovery.enter_recovery(0, 10 * MSS);
         recovery.on_resent(0..MSS, Instant::from_nanos(50));
         assert_eq!(recovery.next_lost(), None);
         recovery.on_ack(0, 4 * MSS, false, MSS);

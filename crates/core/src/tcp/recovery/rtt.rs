@@ -14,8 +14,10 @@ pub(crate) struct RttEstimator {
     min_rtt: Option<Duration>,
     /// Timeouts in a row without a new measurement (RFC 6298 5.5): each doubles the RTO.
     backoff: u8,
-    /// The handshake took a retransmission: RFC 6298 5.7 wants 3 s until the first measurement.
+    /// The SYN timed out.
     syn_timed_out: bool,
+    /// Data flows after a SYN that timed out: RFC 6298 5.7 wants 3 s until the first measurement.
+    cautious: bool,
 }
 
 impl RttEstimator {
@@ -51,6 +53,7 @@ impl RttEstimator {
     /// Data starts to flow after the handshake.
     pub(crate) fn on_established(&mut self) {
         self.backoff = 0;
+        self.cautious = self.syn_timed_out;
     }
 
     /// The timeout in force, back-off included.
@@ -59,7 +62,7 @@ impl RttEstimator {
     /// constant delay would otherwise reach an RTO below the peer's delayed ACK.
     pub(crate) fn rto(&self, config: &TcpConfig) -> Duration {
         let base = match self.srtt {
-            None if self.syn_timed_out => config.initial_rto.max(Duration::from_secs(3)),
+            None if self.cautious => config.initial_rto.max(Duration::from_secs(3)),
             None => config.initial_rto,
             Some(srtt) => {
                 srtt + self
