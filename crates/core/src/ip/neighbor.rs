@@ -149,17 +149,14 @@ impl NeighborCache {
     ) -> Option<Waiters> {
         let entry = self.entries.get_mut(&ip)?;
         let state = match entry.state {
-            State::Incomplete | State::Probe(_) => State::Reachable(mac),
-            // Nobody asked just now. The same address again is fine; another one has to prove itself when it is used.
+            // Nobody else has answered, so this is as good as it gets.
+            State::Incomplete => State::Reachable(mac),
+            State::Probe(known) if known == mac && solicited => State::Reachable(mac),
             State::Reachable(known) if known == mac => State::Reachable(mac),
-            State::Stale(_) => State::Stale(mac),
-            State::Reachable(known) => State::Stale(known),
-        };
-        let state = match state {
-            State::Reachable(mac) if !solicited && !matches!(entry.state, State::Incomplete) => {
-                State::Stale(mac)
-            }
-            other => other,
+            // Not what was asked for, or not from where it was expected. The known address stays, and
+            // proves itself when it is used next; if it is gone, everybody is asked again.
+            State::Reachable(known) | State::Stale(known) => State::Stale(known),
+            State::Probe(_) => return Some(Waiters::default()),
         };
         entry.state = state;
         entry.solicits = 0;

@@ -88,14 +88,7 @@ impl Stack {
                 return None;
             }
             Resolution::Full => {
-                // As if the link had lost it: the retransmission timer tries again.
-                let lost = self
-                    .conns
-                    .get_mut(id.0)
-                    .and_then(|conn| conn.next_segment(now, 0));
-                if lost.is_some() {
-                    self.drop_frame(DropReason::NoMemory);
-                }
+                self.lose_next_segment(now, id);
                 return None;
             }
         };
@@ -107,6 +100,17 @@ impl Stack {
         self.trace_out(now, &tuple, Some(id), &plan, before, after);
         self.settle_timers(id);
         Some((plan, mac))
+    }
+
+    /// The next segment cannot be sent, and counts as lost on the way: the retransmission timer, and
+    /// its limit, apply to it.
+    pub(super) fn lose_next_segment(&mut self, now: Instant, id: ConnId) {
+        if let Some(conn) = self.conns.get_mut(id.0)
+            && conn.next_segment(now, 0).is_some()
+        {
+            self.drop_frame(DropReason::NeighborUnresolved);
+        }
+        self.settle_timers(id);
     }
 
     fn wait_for_neighbor(&mut self, id: ConnId, next_hop: IpAddr) {
@@ -358,7 +362,7 @@ impl Stack {
             IpAddr::V4(ip) => ip.is_unspecified() || ip.is_multicast() || ip.is_broadcast(),
             IpAddr::V6(ip) => ip.is_unspecified() || ip.is_multicast(),
         };
-        if invalid || remote.port() == 0 {
+        if invalid || remote.port() == 0 || self.is_subnet_broadcast(remote.ip()) {
             return Err(ConnectError::InvalidDestination);
         }
         if remote.ip().is_ipv6() || self.is_own(remote.ip()) || self.next_hop(remote.ip()).is_none()

@@ -84,6 +84,7 @@ impl Stack {
             || source.is_multicast()
             || source.is_broadcast()
             || source.is_loopback()
+            || self.is_subnet_broadcast(IpAddr::V4(source))
             || self.is_own(IpAddr::V4(source))
         {
             return Err(DropReason::BadSource);

@@ -191,12 +191,15 @@ impl Stack {
             self.drop_frame(DropReason::NeighborUnresolved);
         }
         for id in waiters.conns {
-            if let Some(conn) = self.conns.get_mut(id.0) {
-                conn.in_neighbor_queue = false;
-                if matches!(conn.state, State::SynSent | State::SynReceived) {
-                    conn.fail(ConnError::HostUnreachable);
-                    self.stats.failed_attempts += 1;
-                }
+            let Some(conn) = self.conns.get_mut(id.0) else {
+                continue;
+            };
+            conn.in_neighbor_queue = false;
+            if conn.is_connecting() {
+                conn.fail(ConnError::HostUnreachable);
+                self.stats.failed_attempts += 1;
+            } else {
+                self.lose_next_segment(self.now, id);
             }
             self.settle(id);
         }

@@ -217,7 +217,10 @@ impl Stack {
         if !record.challenges.allow(now) {
             return;
         }
-        let plan = record.acknowledgement(now);
+        let Some(listener) = self.listeners.get(record.listener.0) else {
+            return;
+        };
+        let plan = record.acknowledgement(now, &listener.config);
         let tuple = record.tuple;
         self.send_control_segment(now, &tuple, &plan, State::SynReceived);
     }

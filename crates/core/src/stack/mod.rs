@@ -454,6 +454,21 @@ impl Stack {
             .any(|cidr| cidr.contains(address))
     }
 
+    /// Whether `address` is all hosts of an own prefix (RFC 1122 3.2.1.3), or none.
+    pub(crate) fn is_subnet_broadcast(&self, address: IpAddr) -> bool {
+        let IpAddr::V4(address) = address else {
+            return false;
+        };
+        self.config.addresses.iter().any(|cidr| {
+            let host_bits = u32::MAX
+                .checked_shr(u32::from(cidr.prefix_len))
+                .unwrap_or(0);
+            let host = u32::from(address) & host_bits;
+            // Links of one or two hosts have no such addresses (RFC 3021).
+            cidr.contains(IpAddr::V4(address)) && host_bits > 1 && (host == host_bits || host == 0)
+        })
+    }
+
     /// The own address to use towards `remote`: the one on its link, else the first of its version.
     pub(crate) fn source_for(&self, remote: IpAddr) -> Option<IpAddr> {
         let same_version = || {

@@ -11,7 +11,7 @@ use tidewire_wire::{SeqNum, TcpFlags, TcpOptions, TcpTimestamps};
 
 use super::challenge::ChallengeLimit;
 use super::segment::{SegmentIn, SegmentPlan};
-use super::tcb::{Offer, timestamp_value};
+use super::tcb::{Offer, initial_window, timestamp_value};
 use crate::config::TcpConfig;
 use crate::stack::{ConnId, DropReason, FourTuple, ListenerId};
 use crate::time::Instant;
@@ -147,20 +147,26 @@ impl HalfOpen {
             ..SegmentPlan::control(
                 (self.iss, self.irs.add(1)),
                 TcpFlags::SYN | TcpFlags::ACK,
-                u16::try_from(config.recv_buffer).unwrap_or(u16::MAX),
+                initial_window(config),
                 options,
             )
         }
     }
 
-    /// The ACK that answers a suspicious segment.
-    pub(crate) fn acknowledgement(&self, now: Instant) -> SegmentPlan {
+    /// The ACK that answers a suspicious segment. Its window is that of the SYN-ACK, scaled now.
+    pub(crate) fn acknowledgement(&self, now: Instant, config: &TcpConfig) -> SegmentPlan {
         let options = TcpOptions {
             timestamps: self.timestamps(now),
             ..TcpOptions::default()
         };
         let numbers = (self.iss.add(1), self.irs.add(1));
-        SegmentPlan::control(numbers, TcpFlags::ACK, 0, options)
+        let shift = self
+            .offer
+            .wscale
+            .filter(|_| self.peer.window_scale.is_some())
+            .unwrap_or(0);
+        let window = initial_window(config).div_ceil(1 << shift);
+        SegmentPlan::control(numbers, TcpFlags::ACK, window, options)
     }
 
     fn timestamps(&self, now: Instant) -> Option<TcpTimestamps> {

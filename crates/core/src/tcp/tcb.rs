@@ -193,7 +193,7 @@ impl RecvSide {
 
     /// RCV.WND.
     pub(crate) fn wnd(&self) -> u64 {
-        self.edge - self.nxt
+        self.edge.saturating_sub(self.nxt)
     }
 
     /// Whether the peer's FIN has been received in order.
@@ -217,6 +217,11 @@ impl TimestampState {
     pub(crate) fn value(&self, now: Instant) -> u32 {
         timestamp_value(now, self.offset)
     }
+}
+
+/// The window of a SYN, which is never scaled (RFC 7323 2.2).
+pub(crate) fn initial_window(config: &TcpConfig) -> u16 {
+    u16::try_from(config.recv_buffer).unwrap_or(u16::MAX)
 }
 
 /// TSval at `now` (RFC 7323 5.4): a clock of 1 ms with the connection's offset. It wraps.
@@ -398,18 +403,13 @@ impl Connection {
         self.rcv.irs = irs;
         self.rcv.nxt = 1;
         self.rcv.last_ack = 1;
-        self.rcv.edge = 1 + u64::from(self.initial_window());
+        self.rcv.edge = 1 + u64::from(initial_window(&self.config));
         if let Some(ts) = peer.timestamps {
             self.ts.recent = ts.value;
             self.ts.recent_at = now;
         }
         self.congestion.set_mss(self.eff_snd_mss());
         self.rcv.mss_seen = self.eff_snd_mss().min(u32::from(self.offer.mss));
-    }
-
-    /// The window of our SYN, which is never scaled (RFC 7323 2.2).
-    pub(crate) fn initial_window(&self) -> u16 {
-        u16::try_from(self.config.recv_buffer).unwrap_or(u16::MAX)
     }
 
     /// Bytes of options in every segment after the handshake.

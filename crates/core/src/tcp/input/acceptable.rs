@@ -29,7 +29,8 @@ impl Connection {
         payload: &mut Payload<'_>,
     ) -> Check<Text> {
         // Signed: a segment may start before the IRS, as long as it ends inside the window.
-        let (nxt, edge) = (self.rcv.nxt.cast_signed(), self.rcv.edge.cast_signed());
+        let nxt = self.rcv.nxt.cast_signed();
+        let edge = self.rcv_accepted_edge().cast_signed();
         let start = nxt + i64::from(segment.header.seq.distance(self.rcv.seq(self.rcv.nxt)));
         let end = start.saturating_add_unsigned(segment.len());
         // The two-sided test for segments with length, the one-sided for those without. At a closed

@@ -88,7 +88,11 @@ impl Connection {
         let Some(seq) = self.rcv.position(segment.header.seq) else {
             return false;
         };
-        let newer = self.snd.wl1 < seq || self.snd.wl1 == seq && self.snd.wl2 <= ack;
+        // DEVIATION(RFC 9293 3.10.7.4), as in Linux: an ACK of something new is newer whatever its
+        // sequence number. A retransmission carries a low one, and ignoring its window while taking
+        // its ACK would move the right edge beyond what the peer offers.
+        let newer =
+            ack > self.snd.una || self.snd.wl1 < seq || self.snd.wl1 == seq && self.snd.wl2 <= ack;
         if !newer {
             return false;
         }

@@ -16,7 +16,7 @@ pub(crate) use timeout::TimerOutcome;
 
 use super::segment::{ResetReply, SegmentPlan};
 use super::state::{State, Transition};
-use super::tcb::Connection;
+use super::tcb::{Connection, initial_window};
 use super::timer::{LifetimeKind, RetransmitKind};
 use crate::time::Instant;
 
@@ -72,7 +72,7 @@ impl Connection {
             seq: self.snd.seq(0),
             ack: self.rcv.seq(self.rcv.nxt),
             flags,
-            window: self.initial_window(),
+            window: initial_window(&self.config),
             options,
             payload: 1..1,
             mss: self.eff_snd_mss(),

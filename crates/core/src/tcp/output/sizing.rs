@@ -37,19 +37,19 @@ impl Connection {
         }
         let room = (room as u64).max(mss);
         let most = room.min(allowed) / mss * mss;
-        // The peer may have shrunk its window since (RFC 9293 3.8.6, SHLD-15): at least one segment goes out all the
-        // same, the rest waits.
-        let inside = self.snd.window_edge().saturating_sub(lost.start).max(mss);
-        let end = lost.end.min(lost.start + most.min(inside));
-        let end = self.fill_up(lost.start, end, mss, inside);
+        // The peer may have shrunk its window since (RFC 9293 3.8.6, SHLD-15): at least one segment
+        // goes out all the same, the rest waits.
+        let inside = self.snd.window_edge().saturating_sub(lost.start);
+        let end = lost.end.min(lost.start + most.min(inside.max(mss)));
+        let end = self.fill_up(lost.start, end, mss.min(inside));
         Some(lost.start..self.cut_to_slices(lost.start..end))
     }
 
-    /// A short retransmission at the end of what was sent takes new data with it: the octet that
-    /// probed a closed window does not travel alone once it is open.
-    fn fill_up(&self, start: u64, end: u64, mss: u64, inside: u64) -> u64 {
-        if end == self.snd.nxt && end - start < mss {
-            self.snd.end().min(start + mss.min(inside)).max(end)
+    /// A short retransmission at the end of what was sent takes new data with it, up to `full` bytes:
+    /// the octet that probed a closed window does not travel alone once it is open.
+    fn fill_up(&self, start: u64, end: u64, full: u64) -> u64 {
+        if end == self.snd.nxt && end - start < full {
+            self.snd.end().min(start + full).max(end)
         } else {
             end
         }

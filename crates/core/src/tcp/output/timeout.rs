@@ -7,6 +7,9 @@ use crate::tcp::tcb::Connection;
 use crate::tcp::timer::{Fired, LifetimeKind, RetransmitKind};
 use crate::time::{Duration, Instant};
 
+/// How long a segment waits for a window worth sending to (RFC 9293 3.8.6.2.1: 0.1 to 1.0 s).
+const SWS_OVERRIDE: Duration = Duration::from_millis(500);
+
 /// What a timer did beyond making segments due.
 #[derive(Copy, Clone, Debug, Eq, PartialEq)]
 pub(crate) enum TimerOutcome {
@@ -83,10 +86,15 @@ impl Connection {
         TimerOutcome::None
     }
 
-    /// The window is still closed, or still too small: send what fits, at least one octet (MUST-36, MUST-37), and
-    /// wait twice as long for the next time (SHLD-30). It goes on for ever while the peer answers; each answer resets
-    /// the count of retries.
+    /// The window is still closed, or still too small: send what fits, at least one octet (MUST-36,
+    /// MUST-37), and wait twice as long for the next time (SHLD-30). It goes on for ever while the peer
+    /// answers; each answer resets the count of retries.
     fn on_persist(&mut self, now: Instant) {
+        self.snd.probe = true;
+        if self.snd.wnd > 0 {
+            // Not a probe but the override of 3.8.6.2.1: it need not be acknowledged to go on.
+            return;
+        }
         if self.recovery.retries >= self.config.data_retries {
             self.fail(ConnError::TimedOut);
             return;
@@ -95,7 +103,6 @@ impl Connection {
         if self.snd.flight_size() > 0 {
             self.recovery.on_window_opened(self.snd.una, self.snd.nxt);
         }
-        self.snd.probe = true;
         self.snd.persist_backoff = self.snd.persist_backoff.saturating_add(1).min(16);
         self.timers
             .arm_retransmit(now + self.persist_interval(), RetransmitKind::Persist);
@@ -103,6 +110,9 @@ impl Connection {
 
     /// Time until the next probe.
     pub(super) fn persist_interval(&self) -> Duration {
+        if self.snd.wnd > 0 {
+            return self.rto().min(SWS_OVERRIDE);
+        }
         self.rto()
             .saturating_mul(1 << self.snd.persist_backoff)
             .min(self.config.max_rto)

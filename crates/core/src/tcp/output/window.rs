@@ -9,17 +9,25 @@ impl Connection {
     /// Bytes that may be held for the application. Rounding to the window's scale may promise up to one unit more
     /// than is free, so one unit is kept back.
     pub(crate) fn rcv_capacity(&self) -> u64 {
-        let unit = (1_u64 << self.rcv_shift()) - 1;
-        (self.config.recv_buffer as u64).saturating_sub(unit).max(1)
+        let unit = 1_u64 << self.rcv_shift();
+        let buffer = (self.config.recv_buffer as u64).saturating_sub(unit - 1);
+        // Without window scaling the field ends before a large buffer does.
+        buffer.clamp(1, u64::from(u16::MAX) * unit)
+    }
+
+    /// The largest right edge that any segment can have shown, rounding included: all that lies before
+    /// it is accepted.
+    pub(crate) fn rcv_accepted_edge(&self) -> u64 {
+        let rounding = (1 << self.rcv_shift()) - 1;
+        (self.rcv.edge + rounding).max(self.rcv.nxt)
     }
 
     /// The right edge that free memory allows. Out-of-order data lies inside the window, so it is not deducted.
     fn free_edge(&self) -> u64 {
-        let largest_field = u64::from(u16::MAX) << self.rcv_shift();
-        let free = self
-            .rcv_capacity()
-            .saturating_sub(self.rcv.buffer.len() as u64);
-        self.rcv.nxt + free.min(largest_field)
+        self.rcv.nxt
+            + self
+                .rcv_capacity()
+                .saturating_sub(self.rcv.buffer.len() as u64)
     }
 
     /// SEG.ACK and SEG.WND of a segment that leaves now.
@@ -31,11 +39,13 @@ impl Connection {
         if free > self.rcv.edge && free - self.rcv.edge >= self.worthwhile_step() {
             self.rcv.edge = free;
         }
-        let shift = self.rcv_shift();
-        // Rounded up: a promise once given is kept (RFC 7323 2.4).
-        let unit = 1_u64 << shift;
-        let field = self.rcv.wnd().div_ceil(unit).min(u64::from(u16::MAX));
-        self.rcv.edge = self.rcv.edge.max(self.rcv.nxt + field * unit);
+        // Rounded up on the wire, so that what was promised stays promised (RFC 7323 2.4), but not in
+        // the books: the edge would creep along with every odd byte.
+        let field = self
+            .rcv
+            .wnd()
+            .div_ceil(1 << self.rcv_shift())
+            .min(u64::from(u16::MAX));
         (
             self.rcv.seq(self.rcv.nxt),
             u16::try_from(field).unwrap_or(u16::MAX),

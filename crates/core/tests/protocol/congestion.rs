@@ -1,0 +1,185 @@
+//! The congestion window: RFC 6928, RFC 5681, RFC 7661.
+
+use crate::common::*;
+
+const MSS: u64 = 1_460;
+
+fn cwnd(t: &mut Tester) -> u64 {
+    t.conn().info().cwnd
+}
+
+/// Acknowledges everything in flight, one segment at a time, as after a round trip.
+fn acknowledge_each(t: &mut Tester) {
+    let flight = t.drain();
+    t.advance(ms(100));
+    for (seq, len) in flight {
+        t.peer(seg(ACK).ack(seq + len as i64));
+    }
+}
+
+#[test]
+fn the_initial_window_is_ten_segments() {
+    // RFC 6928: min(10 * MSS, max(2 * MSS, 14,600)).
+    for (mss, segments) in [(1_460, 10), (1_400, 10), (536, 10), (200, 10)] {
+        let offer = Offer {
+            mss: Some(mss),
+            ..PLAIN
+        };
+        let mut t = Tester::established(offer);
+        t.write(60_000);
+        assert_eq!(t.drain().len(), segments, "MSS {mss}");
+    }
+    let mut t = Tester::established(FULL);
+    t.write(60_000);
+    assert_eq!(
+        t.drain(),
+        (0..10).map(|n| (1 + n * 1_448, 1_448)).collect::<Vec<_>>()
+    );
+}
+
+#[test]
+fn the_initial_window_of_large_segments_is_14600_bytes() {
+    let offer = Offer {
+        mss: Some(8_960),
+        ..PLAIN
+    };
+    // The last segment is cut by the window: 14,600 is not a whole number of these.
+    let mut t = Tester::established_with(offer, |config| config.link.ip_mtu = 2_040);
+    t.write(60_000);
+    let bytes: usize = t.drain().iter().map(|(_, len)| len).sum();
+    assert_eq!(bytes, 7 * 2_000);
+    // Two segments are always allowed.
+    let mut t = Tester::established_with(offer, |config| config.link.ip_mtu = 9_000);
+    t.write(60_000);
+    assert_eq!(t.drain().len(), 2);
+}
+
+#[test]
+fn the_ack_of_the_syn_does_not_grow_the_window() {
+    let mut t = Tester::connected(PLAIN);
+    assert_eq!(cwnd(&mut t), 10 * MSS);
+}
+
+#[test]
+fn slow_start_doubles_the_window_every_round_trip() {
+    let mut t = Tester::established(PLAIN);
+    t.flow.window = u16::MAX;
+    t.write(500_000);
+    assert_eq!(t.sent.len(), 10);
+    acknowledge_each(&mut t);
+    assert_eq!((cwnd(&mut t), t.sent.len()), (20 * MSS, 20));
+    acknowledge_each(&mut t);
+    assert_eq!((cwnd(&mut t), t.sent.len()), (40 * MSS, 40));
+}
+
+#[test]
+fn acks_of_parts_of_a_segment_grow_the_window_by_no_more_than_the_segment() {
+    // S-5681-2, ACK division.
+    let mut t = Tester::established(PLAIN);
+    t.write(500_000);
+    t.drain();
+    for n in 1..=146 {
+        t.peer(seg(ACK).ack(1 + n * 10));
+    }
+    assert!(cwnd(&mut t) <= 11 * MSS, "{}", cwnd(&mut t));
+}
+
+#[test]
+fn acks_of_nothing_new_do_not_grow_the_window() {
+    let mut t = Tester::established(PLAIN);
+    t.write(500_000);
+    t.drain();
+    t.peer(seg(ACK).ack(1_461));
+    let grown = cwnd(&mut t);
+    for n in 0..50 {
+        t.peer(seg(ACK).ack(1_461).win(60_000 + n));
+        t.peer(seg(ACK).ack(1));
+    }
+    assert_eq!(cwnd(&mut t), grown);
+}
+
+#[test]
+fn congestion_avoidance_adds_one_segment_a_round_trip() {
+    let mut t = Tester::established(PLAIN);
+    t.write(900_000);
+    // A loss ends slow start at five segments.
+    t.drain();
+    for _ in 0..3 {
+        t.peer(seg(ACK).ack(1));
+    }
+    let end = t.flow.expects;
+    t.drain();
+    t.peer(seg(ACK).ack(end));
+    let start = cwnd(&mut t);
+    assert!(!t.conn().info().in_recovery);
+    for round in 1..=6 {
+        acknowledge_each(&mut t);
+        let now = cwnd(&mut t);
+        assert!(
+            now <= start + round * MSS && now + MSS >= start + round * MSS,
+            "round {round}: from {start} to {now}"
+        );
+    }
+}
+
+#[test]
+fn a_window_that_is_not_used_does_not_grow() {
+    // S-5681-9, RFC 7661.
+    let mut t = Tester::established(PLAIN);
+    for _ in 0..200 {
+        t.write(1_460);
+        acknowledge_each(&mut t);
+    }
+    assert!(cwnd(&mut t) <= 20 * MSS, "{}", cwnd(&mut t));
+}
+
+#[test]
+fn an_idle_connection_starts_again_with_the_initial_window() {
+    // RFC 5681 4.1.
+    let mut t = Tester::established(PLAIN);
+    t.write(14_600);
+    acknowledge_each(&mut t);
+    for _ in 0..3 {
+        t.write(58_400);
+        while !t.sent.is_empty() {
+            acknowledge_each(&mut t);
+        }
+    }
+    assert!(cwnd(&mut t) >= 40 * MSS, "it was larger before");
+    t.advance(secs(10));
+    t.write(60_000);
+    let burst: usize = t.drain().iter().map(|(_, len)| len).sum();
+    assert!(burst as u64 <= 10 * MSS, "{burst}");
+}
+
+#[test]
+fn the_flight_never_exceeds_the_window_by_more_than_limited_transmit() {
+    // Law P5, under duplicate ACKs, SACKs, partial ACKs and timeouts.
+    for offer in [PLAIN, SACK, FULL] {
+        let mut t = Tester::established(offer);
+        t.write(900_000);
+        let mut seed = 1_u64;
+        for _ in 0..3_000 {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            let info = t.conn().info();
+            let acked = info.bytes_acked as i64 + 1;
+            let flight = t.flow.expects - acked;
+            let jump = (seed >> 33) as i64 % flight.max(1);
+            let before = t.flow.expects;
+            match seed >> 61 {
+                0..=2 => t.peer(seg(ACK).ack(acked)),
+                3..=4 => t.peer(seg(ACK).ack(acked + jump)),
+                5..=6 if offer.sack => {
+                    let left = acked + jump;
+                    let block = (left, (left + 1_460).min(t.flow.expects));
+                    t.peer(seg(ACK).ack(acked).sack(&[block]));
+                }
+                _ => t.advance(ms(60)),
+            }
+            let sent_new = t.drain().iter().any(|&(seq, len)| len > 0 && seq >= before);
+            let info = t.conn().info();
+            let most = info.cwnd.max(u64::from(info.snd_mss)) + 2 * MSS;
+            assert!(!sent_new || info.in_flight <= most, "{info:?}");
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! What one stack puts on the wire, segment by segment, against a peer that the tests play themselves: RFC 9293 3.10.7
+//! state by state, and the timers, options and neighbours around it.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod acks;
+mod close;
+mod closed;
+mod congestion;
+mod events;
+mod hostile;
+mod listen;
+mod neighbors;
+mod output;
+mod recovery;
+mod sequence;
+mod syn_received;
+mod syn_sent;
+mod text;
+mod time_wait;
+mod timers;
+mod timestamps;
+mod window;

@@ -1,0 +1,270 @@
+//! Loss recovery: fast retransmit with and without SACK (RFC 5681, 6582, 6675), after a timeout, and from garbage.
+
+use crate::common::*;
+
+const MSS: i64 = 1_460;
+
+/// Ten whole segments in flight, nothing else queued.
+fn ten_in_flight(offer: Offer) -> Tester {
+    let mut t = Tester::established(offer);
+    t.write(10 * MSS as usize);
+    assert_eq!(t.drain().len(), 10);
+    t
+}
+
+/// Sequence number of the `n`th segment.
+fn at(n: i64) -> i64 {
+    1 + n * MSS
+}
+
+#[test]
+fn the_third_duplicate_ack_sends_the_first_segment_again() {
+    let mut t = ten_in_flight(PLAIN);
+    t.peer(seg(ACK).ack(1));
+    t.peer(seg(ACK).ack(1));
+    t.silent();
+    t.peer(seg(ACK).ack(1));
+    t.expect(seg(ACK).seq(1).len(1_460));
+    t.silent();
+    let info = t.conn().info();
+    assert!(info.in_recovery);
+    assert_eq!((info.ssthresh, info.recoveries), (5 * 1_460, 1));
+    // More of them do not send it once more.
+    for _ in 0..6 {
+        t.peer(seg(ACK).ack(1));
+    }
+    t.silent();
+    t.peer(seg(ACK).ack(at(10)));
+    let info = t.conn().info();
+    assert_eq!((info.in_recovery, info.cwnd), (false, 5 * 1_460));
+}
+
+#[test]
+fn what_is_no_duplicate_ack_does_not_count() {
+    // RFC 5681 2: data, another window, nothing outstanding, or an older ACK.
+    let mut t = ten_in_flight(PLAIN);
+    for n in 0..5 {
+        t.peer(seg(ACK).ack(1).len(10));
+        t.peer(seg(ACK).ack(1).win(60_000 - n));
+    }
+    assert!(
+        t.drain().iter().all(|&(_, len)| len == 0),
+        "nothing was sent again"
+    );
+    t.peer(seg(ACK).ack(at(10)));
+    for _ in 0..5 {
+        t.peer(seg(ACK).ack(at(10)));
+    }
+    assert_eq!(t.conn().info().recoveries, 0);
+    t.advance(secs(10));
+    assert!(t.drain().iter().all(|&(_, len)| len == 0));
+}
+
+#[test]
+fn limited_transmit_sends_a_new_segment_for_each_of_the_first_two() {
+    // RFC 3042.
+    let mut t = Tester::established(PLAIN);
+    t.write(20 * MSS as usize);
+    assert_eq!(t.drain().len(), 10);
+    t.peer(seg(ACK).ack(1));
+    t.expect(seg(ACK).seq(at(10)).len(1_460));
+    t.peer(seg(ACK).ack(1));
+    t.expect(seg(ACK).seq(at(11)).len(1_460));
+    t.silent();
+    assert_eq!(t.conn().info().cwnd, 14_600, "the window itself stays");
+    t.peer(seg(ACK).ack(1));
+    t.expect(seg(ACK).seq(1));
+}
+
+#[test]
+fn limited_transmit_does_not_count_in_the_threshold() {
+    // RFC 5681 3.2 step 2: data sent in limited transmit MUST NOT be included in FlightSize.
+    let mut t = Tester::established(PLAIN);
+    t.write(20 * MSS as usize);
+    t.drain();
+    for _ in 0..3 {
+        t.peer(seg(ACK).ack(1));
+    }
+    assert_eq!(t.conn().info().ssthresh, 5 * 1_460);
+}
+
+#[test]
+fn a_partial_ack_sends_the_next_hole_at_once() {
+    // RFC 6582 3.2 step 3.
+    let mut t = ten_in_flight(PLAIN);
+    for _ in 0..3 {
+        t.peer(seg(ACK).ack(1));
+    }
+    t.expect(seg(ACK).seq(1));
+    t.peer(seg(ACK).ack(at(4)));
+    t.expect(seg(ACK).seq(at(4)).len(1_460));
+    t.silent();
+    assert!(t.conn().info().in_recovery);
+    t.peer(seg(ACK).ack(at(7)));
+    t.expect(seg(ACK).seq(at(7)).len(1_460));
+    t.peer(seg(ACK).ack(at(10)));
+    let info = t.conn().info();
+    assert_eq!((info.in_recovery, info.recoveries), (false, 1));
+}
+
+#[test]
+fn duplicates_after_a_recovery_do_not_start_another_for_its_data() {
+    // RFC 6582 3.2 step 1.
+    let mut t = ten_in_flight(PLAIN);
+    assert!(t.wait_sent(secs(1)).is_some());
+    t.expect(seg(ACK).seq(1));
+    for _ in 0..10 {
+        t.peer(seg(ACK).ack(1));
+    }
+    let info = t.conn().info();
+    assert_eq!((info.recoveries, info.ssthresh), (0, 5 * 1_460));
+}
+
+#[test]
+fn sack_of_three_segments_sends_the_hole_again() {
+    let mut t = ten_in_flight(SACK);
+    t.peer(seg(ACK).ack(1).sack(&[(at(1), at(2))]));
+    t.peer(seg(ACK).ack(1).sack(&[(at(1), at(3))]));
+    t.silent();
+    t.peer(seg(ACK).ack(1).sack(&[(at(1), at(4))]));
+    t.expect(seg(ACK).seq(1).len(1_460));
+    t.silent();
+    assert_eq!(t.conn().info().ssthresh, 5 * 1_460);
+}
+
+#[test]
+fn sack_sends_the_holes_again_and_nothing_else() {
+    let mut t = ten_in_flight(SACK);
+    let blocks = [(at(9), at(10)), (at(5), at(8)), (at(1), at(4))];
+    t.peer(seg(ACK).ack(1).sack(&blocks));
+    let mut again = t.drain();
+    // The hole right below the newest segment is not lost yet: one segment above it is not enough.
+    t.peer(seg(ACK).ack(at(4)).sack(&blocks[..2]));
+    again.extend(t.drain());
+    assert_eq!(again, [(1, 1_460), (at(4), 1_460)]);
+    t.peer(seg(ACK).ack(at(8)).sack(&blocks[..1]));
+    t.silent();
+}
+
+#[test]
+fn sack_duplicates_with_data_count_as_well() {
+    let mut t = ten_in_flight(SACK);
+    for n in 2..=4 {
+        t.peer(seg(ACK).ack(1).sack(&[(at(1), at(n))]).len(10));
+    }
+    let again: Vec<_> = t.drain().into_iter().filter(|&(_, len)| len > 0).collect();
+    assert_eq!(again, [(1, 1_460)]);
+}
+
+#[test]
+fn sack_garbage_is_ignored() {
+    // S-2018-3: left of SND.UNA, right of SND.NXT, empty, inside out.
+    let mut t = ten_in_flight(SACK);
+    for blocks in [
+        [(-5_000, -100), (at(10), at(20))],
+        [(at(4), at(2)), (at(3), at(3))],
+        [(1, at(4)), (at(9), at(10) + 1)],
+        [(i64::from(i32::MAX), i64::from(i32::MIN)), (0, 1)],
+    ] {
+        t.peer(seg(ACK).ack(1).sack(&blocks));
+    }
+    t.silent();
+    let info = t.conn().info();
+    assert_eq!((info.in_flight, info.recoveries), (14_600, 0));
+}
+
+#[test]
+fn sack_alone_frees_nothing() {
+    // S-2018-2: a receiver may take back what it selectively acknowledged.
+    let mut t = ten_in_flight(SACK);
+    t.peer(seg(ACK).ack(1).sack(&[(at(1), at(10))]));
+    t.expect(seg(ACK).seq(1));
+    t.peer(seg(ACK).ack(at(1)));
+    assert!(t.wait_sent(secs(2)).is_some());
+    t.expect(seg(ACK).seq(at(1)).len(1_460));
+    while t.conn().info().bytes_acked < 14_600 {
+        t.sent.clear();
+        let acked = t.conn().info().bytes_acked as i64 + 1;
+        t.peer(seg(ACK).ack(acked + MSS));
+    }
+}
+
+#[test]
+fn a_timeout_starts_over_from_one_segment() {
+    // RFC 5681 3.1: ssthresh = FlightSize / 2, cwnd = 1 segment, and slow start from there.
+    let mut t = ten_in_flight(PLAIN);
+    assert!(t.wait_sent(secs(1)).is_some());
+    t.expect(seg(ACK).seq(1).len(1_460));
+    t.silent();
+    let info = t.conn().info();
+    assert_eq!((info.ssthresh, info.cwnd), (5 * 1_460, 1_460));
+    t.peer(seg(ACK).ack(at(1)));
+    assert_eq!(t.drain(), [(at(1), 1_460), (at(2), 1_460)]);
+    t.peer(seg(ACK).ack(at(2)));
+    assert_eq!(t.drain(), [(at(3), 1_460), (at(4), 1_460)]);
+    // The rest arrived the first time.
+    t.peer(seg(ACK).ack(at(10)));
+    t.silent();
+    assert!(!t.conn().info().in_recovery);
+}
+
+#[test]
+fn a_repeated_timeout_does_not_lower_the_threshold_again() {
+    let mut t = ten_in_flight(PLAIN);
+    t.advance(secs(3));
+    let info = t.conn().info();
+    assert!(info.timeouts >= 3);
+    assert_eq!((info.ssthresh, info.cwnd), (5 * 1_460, 1_460));
+    assert!(
+        t.drain().iter().all(|&sent| sent == (1, 1_460)),
+        "the earliest segment alone"
+    );
+}
+
+#[test]
+fn a_timeout_does_not_repeat_what_was_selectively_acknowledged() {
+    let mut t = ten_in_flight(SACK);
+    t.peer(seg(ACK).ack(1).sack(&[(at(2), at(3))]));
+    t.silent();
+    assert!(t.wait_sent(secs(1)).is_some());
+    t.expect(seg(ACK).seq(1));
+    t.peer(seg(ACK).ack(at(1)).sack(&[(at(2), at(3))]));
+    assert_eq!(t.drain(), [(at(1), 1_460), (at(3), 1_460)]);
+}
+
+#[test]
+fn a_lost_retransmission_is_repaired_by_the_timer() {
+    let mut t = ten_in_flight(SACK);
+    t.peer(seg(ACK).ack(1).sack(&[(at(1), at(10))]));
+    t.expect(seg(ACK).seq(1));
+    assert!(t.wait_sent(secs(1)).is_some());
+    t.expect(seg(ACK).seq(1).len(1_460));
+    t.peer(seg(ACK).ack(at(10)));
+    assert_eq!(t.conn().info().bytes_acked, 14_600);
+}
+
+#[test]
+fn a_lost_tail_is_repaired_up_to_the_fin() {
+    let mut t = Tester::established(SACK);
+    t.write(100);
+    t.shutdown_write();
+    t.sent.clear();
+    assert!(t.wait_sent(secs(1)).is_some());
+    let sent = t.expect(seg(FIN_ACK).seq(1).len(100));
+    assert_eq!(sent.payload.len(), 100);
+    t.peer(seg(ACK).ack(102));
+    t.advance(secs(10));
+    t.silent();
+}
+
+#[test]
+fn small_segments_that_were_lost_are_sent_again_together() {
+    let mut t = Tester::established_with(PLAIN, |config| config.tcp.nodelay = true);
+    for _ in 0..5 {
+        t.write(10);
+    }
+    assert_eq!(t.drain().len(), 5);
+    t.peer(seg(ACK).ack(14));
+    assert!(t.wait_sent(secs(1)).is_some());
+    t.expect(seg(ACK).seq(14).len(37).push(true));
+}

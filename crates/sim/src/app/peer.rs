@@ -1,0 +1,500 @@
+//! One end of a connection: a writer and a reader that follow a plan.
+
+use std::net::SocketAddr;
+use std::ops::RangeInclusive;
+
+use bytes::Bytes;
+use tidewire_core::{
+    Conn, ConnError, ConnEvents, ConnId, ConnectOptions, Duration, Instant, ReadError, TcpConfig,
+    WriteError,
+};
+
+use super::{App, AppCx, Stream};
+use crate::laws::Law;
+
+/// What a [`Peer`] does with its connection. Chances are in parts per million per chunk.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Bytes to send.
+    pub send: u64,
+    /// Size of each write.
+    pub write_chunk: RangeInclusive<u64>,
+    /// Size of each read.
+    pub read_chunk: RangeInclusive<u64>,
+    /// Chance of handing bytes over by reference (`write_bytes`, `read_chunk`) instead of copying them.
+    pub by_reference_ppm: u32,
+    /// Chance of pausing after a chunk.
+    pub stall_ppm: u32,
+    /// Longest pause.
+    pub stall: Duration,
+    /// How it ends.
+    pub ending: Ending,
+}
+
+impl Plan {
+    /// Sends `send` bytes in large chunks without a pause, then shuts down, and reads to the end meanwhile.
+    #[must_use]
+    pub const fn bulk(send: u64) -> Self {
+        let chunk = 16_384..=65_536;
+        Self {
+            send,
+            write_chunk: chunk,
+            read_chunk: 16_384..=65_536,
+            by_reference_ppm: 0,
+            stall_ppm: 0,
+            stall: Duration::ZERO,
+            ending: Ending::HalfClose,
+        }
+    }
+}
+
+/// How a [`Peer`] ends its connection.
+#[derive(Copy, Clone, Debug, Eq, PartialEq)]
+pub enum Ending {
+    /// Shuts its write side down after the last byte, reads to the end of the other, closes.
+    HalfClose,
+    /// Sends everything, reads to the end, and closes only then. Not for both ends.
+    ReadFirst,
+    /// Closes after the last byte. Only where the other end sends nothing.
+    CloseAtOnce,
+    /// Resets the connection after this many bytes, once some of them have arrived.
+    Abort {
+        /// Bytes written before.
+        after: u64,
+    },
+}
+
+/// An application with one connection.
+///
+/// What it sends is a function of the connection and the offset. What it reads is compared with that, byte by byte,
+/// and an end of stream before the other end has finished is a broken law (P1).
+#[derive(Debug)]
+pub struct Peer {
+    start: Start,
+    plan: Plan,
+    conn: Option<ConnId>,
+    streams: Option<Streams>,
+    /// Pauses last until here.
+    write_after: Instant,
+    read_after: Instant,
+    shut: bool,
+    ended: bool,
+    done: bool,
+    waits: ConnEvents,
+    watchdog: Instant,
+    suspicious: bool,
+    scratch: Vec<u8>,
+}
+
+#[derive(Debug)]
+enum Start {
+    Connect {
+        to: SocketAddr,
+        local: Option<SocketAddr>,
+        tcp: Option<TcpConfig>,
+    },
+    Accepted,
+}
+
+/// Both directions, once both addresses are known.
+#[derive(Debug)]
+struct Streams {
+    local: SocketAddr,
+    remote: SocketAddr,
+    sent: Stream,
+    received: Stream,
+}
+
+impl Peer {
+    /// An end that connects to `to`.
+    #[must_use]
+    pub fn connecting(to: SocketAddr, plan: Plan) -> Self {
+        Self::new(
+            Start::Connect {
+                to,
+                local: None,
+                tcp: None,
+            },
+            None,
+            plan,
+        )
+    }
+
+    /// The same from an address and port of its own: two such ends towards each other open simultaneously.
+    #[must_use]
+    pub fn connecting_from(local: SocketAddr, to: SocketAddr, plan: Plan) -> Self {
+        Self::new(
+            Start::Connect {
+                to,
+                local: Some(local),
+                tcp: None,
+            },
+            None,
+            plan,
+        )
+    }
+
+    /// An end that was accepted.
+    #[must_use]
+    pub fn accepted(conn: ConnId, plan: Plan) -> Self {
+        Self::new(Start::Accepted, Some(conn), plan)
+    }
+
+    /// Options of the connection; the stack's defaults without.
+    #[must_use]
+    pub fn with_tcp(mut self, config: TcpConfig) -> Self {
+        if let Start::Connect { tcp, .. } = &mut self.start {
+            *tcp = Some(config);
+        }
+        self
+    }
+
+    fn new(start: Start, conn: Option<ConnId>, plan: Plan) -> Self {
+        Self {
+            start,
+            plan,
+            conn,
+            streams: None,
+            write_after: Instant::ZERO,
+            read_after: Instant::ZERO,
+            shut: false,
+            ended: false,
+            done: false,
+            waits: ConnEvents::NONE,
+            watchdog: Instant::ZERO,
+            suspicious: false,
+            scratch: Vec::new(),
+        }
+    }
+
+    /// The connection, opened on the first run; `None` where that fails.
+    fn open(&mut self, cx: &mut AppCx<'_>) -> Option<ConnId> {
+        let id = match (self.conn, &self.start) {
+            (Some(id), _) => id,
+            (None, Start::Connect { to, local, tcp }) => {
+                let options = ConnectOptions {
+                    local: *local,
+                    tcp: tcp.clone(),
+                };
+                match cx.connect(*to, options) {
+                    Ok(id) => id,
+                    Err(error) => {
+                        cx.fail(Law::P1, format!("connect to {to}: {error}"));
+                        return None;
+                    }
+                }
+            }
+            (None, Start::Accepted) => return None,
+        };
+        self.conn = Some(id);
+        if self.streams.is_none() {
+            let conn = cx.stack.conn(id)?;
+            let (local, remote) = (conn.local_addr(), conn.peer_addr());
+            let (sent, received) = (Stream::new(local, remote), Stream::new(remote, local));
+            self.streams = Some(Streams {
+                local,
+                remote,
+                sent,
+                received,
+            });
+            cx.own(id);
+        }
+        Some(id)
+    }
+
+    /// Writes until everything is written, the buffer is full, or a pause begins.
+    fn write(&mut self, cx: &mut AppCx<'_>, id: ConnId) -> Result<(), ConnError> {
+        let Some(Streams {
+            local,
+            remote,
+            sent,
+            ..
+        }) = &mut self.streams
+        else {
+            return Ok(());
+        };
+        let mut chunk = Vec::new();
+        while sent.offset() < self.plan.send {
+            if self.write_after > cx.now {
+                cx.wake_after(self.write_after.duration_since(cx.now));
+                return Ok(());
+            }
+            let size = cx
+                .rng
+                .between(*self.plan.write_chunk.start(), *self.plan.write_chunk.end());
+            chunk.resize(size.min(self.plan.send - sent.offset()) as usize, 0);
+            sent.fill(&mut chunk);
+            let Some(mut conn) = cx.stack.conn(id) else {
+                return Err(ConnError::Aborted);
+            };
+            let result = if cx.rng.chance(self.plan.by_reference_ppm) {
+                conn.write_bytes(cx.now, &mut Bytes::copy_from_slice(&chunk))
+            } else {
+                conn.write(cx.now, &chunk)
+            };
+            match result {
+                Ok(written) => {
+                    sent.advance(written);
+                    cx.ledger.of(*local, *remote).written += written as u64;
+                }
+                Err(WriteError::Blocked) => {
+                    self.waits |= ConnEvents::WRITABLE;
+                    return Ok(());
+                }
+                Err(WriteError::Failed(error)) => return Err(error),
+                Err(_) => return Err(ConnError::Aborted),
+            }
+            if cx.rng.chance(self.plan.stall_ppm) {
+                self.write_after =
+                    cx.now + Duration::from_nanos(cx.rng.below(self.plan.stall.as_nanos()));
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads until the end, until there is nothing, or until a pause begins.
+    fn read(&mut self, cx: &mut AppCx<'_>, id: ConnId) -> Result<(), ConnError> {
+        let Some(streams) = &mut self.streams else {
+            return Ok(());
+        };
+        while !self.ended {
+            if self.read_after > cx.now {
+                cx.wake_after(self.read_after.duration_since(cx.now));
+                return Ok(());
+            }
+            let size = cx
+                .rng
+                .between(*self.plan.read_chunk.start(), *self.plan.read_chunk.end())
+                as usize;
+            let by_reference = cx.rng.chance(self.plan.by_reference_ppm);
+            let peek = cx.rng.chance(PEEK_PPM);
+            let Some(mut conn) = cx.stack.conn(id) else {
+                return Err(ConnError::Aborted);
+            };
+            let result = if peek {
+                peek_and_read(&mut conn, cx.now, size, &mut self.scratch)
+            } else {
+                read_piece(&mut conn, cx.now, size, by_reference, &mut self.scratch)
+            };
+            match result {
+                Ok(0) => self.ended = true,
+                Ok(len) => {
+                    if let Err(at) = streams.received.verify(&self.scratch[..len]) {
+                        let Streams { local, remote, .. } = streams;
+                        cx.fail(Law::P1, format!("{remote} > {local}: byte {at} is wrong"));
+                        return Ok(());
+                    }
+                }
+                Err(ReadError::Blocked) => {
+                    self.waits |= ConnEvents::READABLE;
+                    return Ok(());
+                }
+                Err(ReadError::Failed(error)) => return Err(error),
+                Err(_) => return Err(ConnError::Aborted),
+            }
+            streams.account(cx, self.ended);
+            if cx.rng.chance(self.plan.stall_ppm) {
+                self.read_after =
+                    cx.now + Duration::from_nanos(cx.rng.below(self.plan.stall.as_nanos()));
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends the connection when the plan says so.
+    fn end(&mut self, cx: &mut AppCx<'_>, id: ConnId) -> Result<(), ConnError> {
+        let Some(streams) = &mut self.streams else {
+            return Ok(());
+        };
+        let Some(mut conn) = cx.stack.conn(id) else {
+            return Err(ConnError::Aborted);
+        };
+        let all_written = streams.sent.offset() == self.plan.send;
+        match self.plan.ending {
+            Ending::Abort { after } => {
+                if streams.sent.offset() < after.min(self.plan.send) || conn.info().bytes_acked == 0
+                {
+                    cx.wake_after(POLL);
+                    return Ok(());
+                }
+                conn.abort(cx.now);
+                cx.ledger.of(streams.local, streams.remote).aborted = true;
+                self.done = true;
+            }
+            Ending::HalfClose if all_written => {
+                if !self.shut {
+                    // The only error is that of a connection that has failed, which the reader reports.
+                    self.shut = conn.shutdown_write(cx.now).is_ok();
+                    cx.ledger.of(streams.local, streams.remote).finished = self.shut;
+                }
+                if self.shut && self.ended {
+                    conn.close(cx.now);
+                    self.done = true;
+                }
+            }
+            Ending::ReadFirst if all_written && self.ended => {
+                conn.close(cx.now);
+                cx.ledger.of(streams.local, streams.remote).finished = true;
+                self.done = true;
+            }
+            Ending::CloseAtOnce if all_written => {
+                conn.close(cx.now);
+                cx.ledger.of(streams.local, streams.remote).finished = true;
+                cx.ledger.of(streams.remote, streams.local).ended = true;
+                self.done = true;
+            }
+            Ending::HalfClose | Ending::ReadFirst | Ending::CloseAtOnce => {}
+        }
+        Ok(())
+    }
+
+    /// A reader whose other end aborted learns of it only if the reset arrives: as a program with a timeout, it gives
+    /// up some time later.
+    fn watch(&mut self, cx: &mut AppCx<'_>, id: ConnId) {
+        let Some(Streams { local, remote, .. }) = &self.streams else {
+            return;
+        };
+        if cx.now >= self.watchdog {
+            self.watchdog = cx.now + WATCHDOG;
+            let aborted = cx.ledger.of(*remote, *local).aborted;
+            if aborted
+                && self.suspicious
+                && let Some(conn) = cx.stack.conn(id)
+            {
+                conn.abort(cx.now);
+                self.done = true;
+                return;
+            }
+            self.suspicious = aborted;
+        }
+        cx.wake_after(self.watchdog.duration_since(cx.now));
+    }
+
+    fn act(&mut self, cx: &mut AppCx<'_>, id: ConnId) -> Result<(), ConnError> {
+        let connected = cx.stack.conn(id).and_then(|conn| conn.connect_result());
+        match connected {
+            None => {
+                self.waits = ConnEvents::CONNECTED;
+                return Ok(());
+            }
+            Some(Err(ConnError::HostUnreachable)) if self.can_retry() => {
+                self.retry(cx, id);
+                return Ok(());
+            }
+            Some(result) => result?,
+        }
+        self.write(cx, id)?;
+        self.read(cx, id)?;
+        self.end(cx, id)
+    }
+
+    fn can_retry(&self) -> bool {
+        matches!(self.start, Start::Connect { .. })
+    }
+
+    /// All address requests of an attempt to connect were lost: a program tries again.
+    fn retry(&mut self, cx: &mut AppCx<'_>, id: ConnId) {
+        if let Some(conn) = cx.stack.conn(id) {
+            conn.close(cx.now);
+        }
+        if let Some(Streams { local, remote, .. }) = self.streams.take() {
+            cx.ledger.forget(local, remote);
+        }
+        self.conn = None;
+        cx.wake_after(RETRY);
+    }
+
+    fn fail(&mut self, cx: &mut AppCx<'_>, id: ConnId, error: ConnError) {
+        if let Some(Streams { local, remote, .. }) = &self.streams {
+            cx.ledger.of(*remote, *local).failed = Some(error);
+        }
+        if let Some(conn) = cx.stack.conn(id) {
+            conn.close(cx.now);
+        }
+        self.done = true;
+    }
+}
+
+impl Streams {
+    /// Notes how far the reader has come and compares that with the writer.
+    fn account(&self, cx: &mut AppCx<'_>, ended: bool) {
+        let record = cx.ledger.of(self.remote, self.local);
+        record.read = self.received.offset();
+        record.ended = ended;
+        let early_end = ended && (!record.finished || record.read != record.written);
+        if record.read > record.written || early_end {
+            let what = format!("{} > {}: {record:?}", self.remote, self.local);
+            cx.fail(Law::P1, what);
+        }
+    }
+}
+
+impl App for Peer {
+    fn run(&mut self, cx: &mut AppCx<'_>) {
+        if self.done {
+            return;
+        }
+        self.waits = ConnEvents::NONE;
+        let Some(id) = self.open(cx) else { return };
+        if let Err(error) = self.act(cx, id) {
+            self.fail(cx, id, error);
+        }
+        if !self.done {
+            self.watch(cx, id);
+        }
+        if self.done || self.conn.is_none() {
+            self.waits = ConnEvents::NONE;
+        }
+    }
+
+    fn is_done(&self) -> bool {
+        self.done
+    }
+
+    fn waits_for(&self) -> Option<(ConnId, ConnEvents)> {
+        self.conn
+            .filter(|_| !self.waits.is_empty())
+            .map(|id| (id, self.waits))
+    }
+}
+
+/// Puts the next bytes into `scratch`, by one of the ways there are, and says how many; none at the end.
+fn read_piece(
+    conn: &mut Conn<'_>,
+    now: Instant,
+    size: usize,
+    by_reference: bool,
+    scratch: &mut Vec<u8>,
+) -> Result<usize, ReadError> {
+    if by_reference {
+        let piece = conn.read_chunk(now, size)?;
+        scratch.clear();
+        scratch.extend_from_slice(&piece);
+        return Ok(piece.len());
+    }
+    if scratch.len() < size {
+        scratch.resize(size, 0);
+    }
+    conn.read(now, &mut scratch[..size])
+}
+
+/// As [`read_piece`]; what a peek showed comes first, so that a difference becomes a wrong byte.
+fn peek_and_read(
+    conn: &mut Conn<'_>,
+    now: Instant,
+    size: usize,
+    scratch: &mut Vec<u8>,
+) -> Result<usize, ReadError> {
+    let mut peeked = vec![0; size];
+    let peeked_len = conn.peek(&mut peeked)?;
+    scratch.clear();
+    let read = conn.read_with(now, size, &mut |bytes| scratch.extend_from_slice(bytes))?;
+    let common = peeked_len.min(read);
+    scratch[..common].copy_from_slice(&peeked[..common]);
+    Ok(read)
+}
+
+const PEEK_PPM: u32 = 20_000;
+const POLL: Duration = Duration::from_millis(10);
+const RETRY: Duration = Duration::from_secs(1);
+const WATCHDOG: Duration = Duration::from_secs(100);

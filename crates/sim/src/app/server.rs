@@ -1,0 +1,83 @@
+//! A listener that gives every connection a [`Peer`].
+
+use std::fmt;
+use std::net::SocketAddr;
+
+use tidewire_core::{ListenOptions, ListenerId};
+
+use super::{App, AppCx, Peer, Plan};
+use crate::laws::Law;
+
+/// An application that listens, accepts a number of connections, and closes its listener.
+pub struct Server {
+    on: SocketAddr,
+    options: ListenOptions,
+    expected: usize,
+    plan: Box<dyn FnMut(SocketAddr) -> Plan>,
+    listener: Option<ListenerId>,
+    accepted: usize,
+}
+
+impl Server {
+    /// A server on `on` that accepts `expected` connections; `plan` says what to do with one from a client's address.
+    pub fn new(
+        on: SocketAddr,
+        expected: usize,
+        plan: impl FnMut(SocketAddr) -> Plan + 'static,
+    ) -> Self {
+        let options = ListenOptions::default();
+        Self {
+            on,
+            options,
+            expected,
+            plan: Box::new(plan),
+            listener: None,
+            accepted: 0,
+        }
+    }
+
+    /// The same server with other options.
+    #[must_use]
+    pub fn with_options(mut self, options: ListenOptions) -> Self {
+        self.options = options;
+        self
+    }
+}
+
+impl App for Server {
+    fn run(&mut self, cx: &mut AppCx<'_>) {
+        if self.is_done() {
+            return;
+        }
+        let listener = match self.listener {
+            Some(listener) => listener,
+            None => match cx.listen(self.on, self.options.clone()) {
+                Ok(listener) => *self.listener.insert(listener),
+                Err(error) => return cx.fail(Law::P1, format!("listen on {}: {error}", self.on)),
+            },
+        };
+        while !self.is_done()
+            && let Some((conn, client)) = cx.stack.accept(listener)
+        {
+            self.accepted += 1;
+            let plan = (self.plan)(client);
+            cx.spawn(Peer::accepted(conn, plan));
+        }
+        if self.is_done() {
+            cx.stack.close_listener(cx.now, listener);
+        }
+    }
+
+    fn is_done(&self) -> bool {
+        self.accepted >= self.expected
+    }
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server")
+            .field("on", &self.on)
+            .field("accepted", &self.accepted)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,172 @@
+//! Laws over what a stack says of its connections: P5, P6, P7 and P9.
+
+use std::collections::BTreeMap;
+
+use tidewire_core::{ConnId, Stack, State, TcpConfig, TcpInfo};
+
+use super::flow::{Ends, Segment};
+use super::{Breach, Cause, Law};
+
+/// What a stack sent in one step.
+#[derive(Debug, Default)]
+pub(crate) struct Observed {
+    /// Bare ACKs of each connection.
+    bare_acks: BTreeMap<Ends, usize>,
+}
+
+impl Observed {
+    pub(crate) fn add(&mut self, segment: &Segment) {
+        if segment.is_bare_ack() {
+            *self.bare_acks.entry(segment.ends).or_default() += 1;
+        }
+    }
+
+    /// P7. A timeout or a call may send an ACK and a probe that looks like one; a few packets may have waited for an
+    /// address.
+    pub(crate) fn check(&self, cause: Cause) -> Result<(), Breach> {
+        let most = match cause {
+            Cause::Frames(count) => count,
+            Cause::Timeout | Cause::Call => 2,
+            Cause::Neighbor => 8,
+        };
+        match self.bare_acks.iter().find(|&(_, &count)| count > most) {
+            Some((ends, count)) => {
+                let what = format!(
+                    "{count} bare ACKs from {} to {} after {cause:?}",
+                    ends.src, ends.dst
+                );
+                Err(Breach::new(Law::P7, what))
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+/// The connections of one host, each with its last snapshot.
+#[derive(Debug, Default)]
+pub(crate) struct Connections {
+    known: BTreeMap<ConnId, Option<TcpInfo>>,
+}
+
+impl Connections {
+    pub(crate) fn learn(&mut self, id: ConnId) {
+        self.known.entry(id).or_default();
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.known.len()
+    }
+
+    /// Checks all connections after a step; forgets those that are gone.
+    pub(crate) fn check(&mut self, stack: &mut Stack, config: &TcpConfig) -> Result<(), Breach> {
+        let live = stack.link().up && stack.poll_timeout().is_none();
+        let mut result = Ok(());
+        self.known.retain(|&id, last| {
+            let Some(info) = stack.conn(id).map(|conn| conn.info()) else {
+                return false;
+            };
+            if result.is_ok() {
+                result = check_flight(last.as_ref(), &info)
+                    .and_then(|()| check_memory(&info, config))
+                    .and_then(|()| if live { check_timer(&info) } else { Ok(()) })
+                    .map_err(|(law, what)| {
+                        Breach::new(law, format!("{id:?} in {}: {what}\n  {info:?}", info.state))
+                    });
+            }
+            *last = Some(info);
+            true
+        });
+        result
+    }
+}
+
+/// P5: what was sent in this step left no more in flight than allowed.
+fn check_flight(last: Option<&TcpInfo>, info: &TcpInfo) -> Result<(), (Law, String)> {
+    let (sent_before, flight_before) =
+        last.map_or((0, 0), |last| (last.bytes_sent, last.in_flight));
+    let mss = u64::from(info.snd_mss);
+    // RFC 3042 (two segments), RFC 8985 7.3 (the probe). RFC 9937 lets every ACK of a recovery send one segment, and
+    // the first retransmission goes out whatever cwnd has shrunk to.
+    let allowed = (info.cwnd + 3 * mss).max(flight_before + mss);
+    if info.bytes_sent > sent_before && info.in_flight > allowed {
+        return Err((
+            Law::P5,
+            format!(
+                "{} bytes in flight, cwnd {}, {flight_before} before",
+                info.in_flight, info.cwnd
+            ),
+        ));
+    }
+    Ok(())
+}
+
+/// P9.
+fn check_memory(info: &TcpInfo, config: &TcpConfig) -> Result<(), (Law, String)> {
+    if info.send_queue > config.send_buffer {
+        return Err((
+            Law::P9,
+            format!(
+                "{} bytes to send, the buffer has {}",
+                info.send_queue, config.send_buffer
+            ),
+        ));
+    }
+    if info.recv_queue + info.out_of_order > config.recv_buffer {
+        let held = info.recv_queue + info.out_of_order;
+        return Err((
+            Law::P9,
+            format!(
+                "{held} bytes received, the buffer has {}",
+                config.recv_buffer
+            ),
+        ));
+    }
+    Ok(())
+}
+
+/// P6, where the stack has no deadline at all.
+fn check_timer(info: &TcpInfo) -> Result<(), (Law, String)> {
+    // In these the peer's SYN or the ACK of our FIN is awaited, whatever the counts say.
+    let waits = matches!(
+        info.state,
+        State::SynSent | State::SynReceived | State::FinWait1 | State::Closing | State::LastAck
+    );
+    let over = matches!(info.state, State::TimeWait | State::Closed);
+    if waits || !over && (info.unacked > 0 || info.unsent > 0) {
+        return Err((
+            Law::P6,
+            format!(
+                "{} bytes unacknowledged, {} unsent, no timer",
+                info.unacked, info.unsent
+            ),
+        ));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, SocketAddr};
+
+    use super::{Cause, Ends, Observed};
+    use crate::laws::Law;
+
+    #[test]
+    fn more_acks_than_frames_break_p7() {
+        let end = |last| SocketAddr::from((Ipv4Addr::new(10, 0, 0, last), 80));
+        let mut observed = Observed::default();
+        for (ends, count) in [((1, 2), 2), ((1, 3), 1)] {
+            observed.bare_acks.insert(
+                Ends {
+                    src: end(ends.0),
+                    dst: end(ends.1),
+                },
+                count,
+            );
+        }
+        let law = |cause| observed.check(cause).err().map(|breach| breach.law);
+        assert_eq!(law(Cause::Frames(1)), Some(Law::P7));
+        assert_eq!(law(Cause::Frames(2)), None);
+        assert_eq!(law(Cause::Call), None);
+    }
+}

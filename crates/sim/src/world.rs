@@ -1,0 +1,562 @@
+//! The world: hosts, links, one clock, one heap of events.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use bytes::Bytes;
+use tidewire_core::{ConfigError, Event, Instant, Stack};
+use tidewire_wire::{Frame, MacAddr};
+
+use crate::app::{App, Ledger};
+use crate::host::{Host, HostConfig, HostId};
+use crate::laws::{Breach, Cause, Flows, Law, Remark, Tail, Violation};
+use crate::link::{Arrival, LinkConfig, LinkStats, Pipe};
+use crate::pcap::{Capture, Crossing};
+use crate::rng::{GOLDEN_GAMMA, Rng, mix};
+
+/// Names a link of a world.
+#[derive(Copy, Clone, Debug, Eq, PartialEq, Ord, PartialOrd, Hash)]
+pub struct LinkId(usize);
+
+/// Hosts on links, in virtual time.
+///
+/// Everything that happens is an event in one heap, ordered by time and then by insertion; all chance comes from the
+/// seed. The same calls on worlds of the same seed give the same bytes, on every machine. After every event the
+/// [laws](crate#laws) are checked; the first broken one ends the run.
+///
+/// # Example
+///
+/// ```
+/// use tidewire_core::{Duration, Instant, IpCidr};
+/// use tidewire_sim::{HostConfig, LinkConfig, Peer, Plan, Server, World};
+///
+/// let mut world = World::new(1);
+/// let a = world.add_host(HostConfig::new(IpCidr::new([10, 0, 0, 1].into(), 24)))?;
+/// let b = world.add_host(HostConfig::new(IpCidr::new([10, 0, 0, 2].into(), 24)))?;
+/// world.link(a, b, LinkConfig { loss_ppm: 10_000, ..LinkConfig::with_delay(Duration::from_millis(5)) });
+/// let port = ([10, 0, 0, 2], 80).into();
+/// world.add_app(b, Server::new(port, 1, |_| Plan::bulk(0)))?;
+/// world.add_app(a, Peer::connecting(port, Plan::bulk(1_000_000)))?;
+/// assert!(world.run_until_done(Instant::ZERO + Duration::from_secs(60))?);
+/// assert_eq!(world.bytes_read(), 1_000_000);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct World {
+    seed: u64,
+    pub(crate) now: Instant,
+    rng: Rng,
+    events: BinaryHeap<Reverse<Scheduled>>,
+    scheduled: u64,
+    pub(crate) hosts: Vec<Host>,
+    pipes: Vec<Line>,
+    links: Vec<Link>,
+    pub(crate) flows: Flows,
+    pub(crate) ledger: Ledger,
+    tail: Tail,
+    capture: Option<(Capture, usize)>,
+    digest: u64,
+}
+
+/// An event with its place in the order.
+#[derive(Debug)]
+struct Scheduled {
+    at: Instant,
+    order: u64,
+    happening: Happening,
+}
+
+#[derive(Debug)]
+pub(crate) enum Happening {
+    /// A frame comes out of a pipe.
+    Arrive {
+        pipe: usize,
+        frame: Bytes,
+        corrupted: bool,
+    },
+    /// A stack's deadline may have passed.
+    Timer { host: usize },
+    /// An interface hands over what it has gathered.
+    Batch { host: usize },
+    /// An application asked to be run.
+    Wake { host: usize, app: usize },
+    /// A link changes.
+    Configure { link: LinkId, config: LinkConfig },
+}
+
+impl PartialEq for Scheduled {
+    fn eq(&self, other: &Self) -> bool {
+        self.order == other.order
+    }
+}
+
+impl Eq for Scheduled {}
+
+impl PartialOrd for Scheduled {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Scheduled {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        (self.at, self.order).cmp(&(other.at, other.order))
+    }
+}
+
+/// A pipe and where it leads.
+#[derive(Debug)]
+struct Line {
+    pipe: Pipe,
+    link: usize,
+    to: End,
+}
+
+#[derive(Copy, Clone, Debug)]
+enum End {
+    Host(usize),
+    /// The switch of the pipe's own link.
+    Switch,
+}
+
+/// A point-to-point link, or a switch with its cables.
+struct Link {
+    /// Hosts, and the pipe each one receives from.
+    ports: Vec<(HostId, usize)>,
+    intercept: Option<Intercept>,
+}
+
+type Intercept = Box<dyn FnMut(Instant, HostId, &Frame<'_>) -> bool>;
+
+impl World {
+    /// An empty world at time zero.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
+        Self {
+            seed,
+            now: Instant::ZERO,
+            rng: Rng::new(seed),
+            events: BinaryHeap::new(),
+            scheduled: 0,
+            hosts: Vec::new(),
+            pipes: Vec::new(),
+            links: Vec::new(),
+            flows: Flows::default(),
+            ledger: Ledger::default(),
+            tail: Tail::default(),
+            capture: None,
+            digest: 0,
+        }
+    }
+
+    /// Adds a host; it has no link yet.
+    ///
+    /// # Errors
+    /// Those of [`Stack::new`].
+    pub fn add_host(&mut self, config: HostConfig) -> Result<HostId, ConfigError> {
+        let mut host = Host::new(config, self.rng.fork(), self.now)?;
+        let caps = host.link_caps(host.config.stack.link.ip_mtu, false);
+        host.stack.set_link(self.now, caps)?;
+        self.hosts.push(host);
+        Ok(HostId(self.hosts.len() - 1))
+    }
+
+    /// Joins two hosts; both directions behave alike. A host has one link.
+    ///
+    /// # Panics
+    /// Where one of them has a link already.
+    pub fn link(&mut self, a: HostId, b: HostId, config: LinkConfig) -> LinkId {
+        let link = LinkId(self.links.len());
+        let to_b = self.add_pipe(link, config.clone(), End::Host(b.0));
+        let to_a = self.add_pipe(link, config, End::Host(a.0));
+        self.links.push(Link {
+            ports: vec![(a, to_a), (b, to_b)],
+            intercept: None,
+        });
+        self.plug(a, to_b);
+        self.plug(b, to_a);
+        link
+    }
+
+    /// Joins hosts by a switch. The cable to each host behaves as `config` says, so a frame crosses two. A frame to
+    /// a MAC address that no host of the switch has goes to all of them.
+    ///
+    /// # Panics
+    /// Where one of them has a link already.
+    pub fn switch(&mut self, hosts: &[HostId], config: LinkConfig) -> LinkId {
+        let link = LinkId(self.links.len());
+        self.links.push(Link {
+            ports: Vec::new(),
+            intercept: None,
+        });
+        for &host in hosts {
+            let down = self.add_pipe(link, config.clone(), End::Host(host.0));
+            let up = self.add_pipe(link, config.clone(), End::Switch);
+            self.links[link.0].ports.push((host, down));
+            self.plug(host, up);
+        }
+        link
+    }
+
+    fn add_pipe(&mut self, link: LinkId, config: LinkConfig, to: End) -> usize {
+        let pipe = Pipe::new(config, self.rng.fork());
+        self.pipes.push(Line {
+            pipe,
+            link: link.0,
+            to,
+        });
+        self.pipes.len() - 1
+    }
+
+    fn plug(&mut self, id: HostId, pipe: usize) {
+        let host = &mut self.hosts[id.0];
+        assert!(host.pipe.is_none(), "{} has a link already", host.name);
+        host.pipe = Some(pipe);
+        self.tell_link(id.0);
+    }
+
+    /// Tells a stack what its interface is attached to.
+    fn tell_link(&mut self, host: usize) {
+        let host = &mut self.hosts[host];
+        if let Some(pipe) = host.pipe {
+            let config = &self.pipes[pipe].pipe.config;
+            let caps = host.link_caps(config.mtu, config.up);
+            // A stack that refuses a link stays without it: nothing it sends gets through then.
+            if host.stack.link() != caps && host.stack.set_link(self.now, caps).is_err() {
+                self.pipes[pipe].pipe.config.up = false;
+            }
+        }
+    }
+
+    /// Makes `link` behave as `config` says from `at` on. Frames on their way stay on their way.
+    pub fn configure_at(&mut self, at: Instant, link: LinkId, config: LinkConfig) {
+        self.schedule(at, Happening::Configure { link, config });
+    }
+
+    /// Makes frames that `from` sends behave as `config` says, from now on.
+    ///
+    /// # Errors
+    /// The law that broke.
+    pub fn configure_from(
+        &mut self,
+        from: HostId,
+        config: LinkConfig,
+    ) -> Result<(), Box<Violation>> {
+        if let Some(pipe) = self.hosts[from.0].pipe {
+            self.pipes[pipe].pipe.config = config;
+            self.tell_link(from.0);
+        }
+        self.settle(from.0, Cause::Call)
+    }
+
+    /// Shows `intercept` every frame that a host sends into `link`, as it is on the wire; those for which it says
+    /// false are lost.
+    pub fn intercept(
+        &mut self,
+        link: LinkId,
+        intercept: impl FnMut(Instant, HostId, &Frame<'_>) -> bool + 'static,
+    ) {
+        self.links[link.0].intercept = Some(Box::new(intercept));
+    }
+
+    /// What the pipe that `from` sends into did so far.
+    #[must_use]
+    pub fn link_stats(&self, from: HostId) -> LinkStats {
+        self.hosts[from.0]
+            .pipe
+            .map(|pipe| self.pipes[pipe].pipe.stats)
+            .unwrap_or_default()
+    }
+
+    /// Adds an application, and runs it once.
+    ///
+    /// # Errors
+    /// The law that broke.
+    pub fn add_app(&mut self, host: HostId, app: impl App + 'static) -> Result<(), Box<Violation>> {
+        let host = host.0;
+        self.hosts[host].add_app(Box::new(app));
+        self.settle(host, Cause::Call)
+    }
+
+    /// Calls a stack as an application would, sends what comes of it, and returns what `call` does.
+    ///
+    /// # Errors
+    /// The law that broke.
+    pub fn on<R>(
+        &mut self,
+        host: HostId,
+        call: impl FnOnce(&mut Stack, Instant) -> R,
+    ) -> Result<R, Box<Violation>> {
+        let result = call(&mut self.hosts[host.0].stack, self.now);
+        self.settle(host.0, Cause::Call)?;
+        Ok(result)
+    }
+
+    /// The events of connections and listeners that belong to no application, since the last call.
+    pub fn take_events(&mut self, host: HostId) -> Vec<Event> {
+        std::mem::take(&mut self.hosts[host.0].events)
+    }
+
+    /// The virtual time.
+    #[must_use]
+    pub fn now(&self) -> Instant {
+        self.now
+    }
+
+    /// The seed.
+    #[must_use]
+    pub fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// Whether every application has done what it had to.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        self.hosts.iter().all(|host| host.apps().all(App::is_done))
+    }
+
+    /// Lets everything happen up to `deadline`, and makes it the time.
+    ///
+    /// # Errors
+    /// The first law that broke.
+    pub fn run_until(&mut self, deadline: Instant) -> Result<(), Box<Violation>> {
+        while self.step(deadline)? {}
+        self.now = self.now.max(deadline);
+        Ok(())
+    }
+
+    /// Lets everything happen until all applications are done, or up to `deadline`; says whether they are done.
+    ///
+    /// # Errors
+    /// The first law that broke.
+    pub fn run_until_done(&mut self, deadline: Instant) -> Result<bool, Box<Violation>> {
+        while !self.is_done() && self.step(deadline)? {}
+        Ok(self.is_done())
+    }
+
+    /// Streams between applications that have not come to their end whole: none, where all is well.
+    #[must_use]
+    pub fn incomplete_streams(&self) -> Vec<String> {
+        self.ledger.incomplete()
+    }
+
+    /// Bytes that all applications together have read.
+    #[must_use]
+    pub fn bytes_read(&self) -> u64 {
+        self.ledger.total_read()
+    }
+
+    /// Connections that the host's stack has not forgotten yet.
+    #[must_use]
+    pub fn connections(&self, host: HostId) -> usize {
+        self.hosts[host.0].connections.len()
+    }
+
+    /// Captures from now on, `snap_len` bytes of each frame, in pcapng with an interface per host: each frame where it
+    /// is sent and where it is received. Hosts added later are not in it.
+    pub fn capture(&mut self, snap_len: usize) {
+        let names = self.hosts.iter().map(|host| host.name.as_str());
+        self.capture = Some((Capture::new(names, snap_len), self.hosts.len()));
+    }
+
+    /// The capture so far; empty without [`capture`](Self::capture).
+    #[must_use]
+    pub fn pcap(&self) -> &[u8] {
+        self.capture
+            .as_ref()
+            .map_or(&[], |(capture, _)| capture.bytes())
+    }
+
+    /// A hash over every frame sent and received and its time (law P10: the same for the same seed and calls).
+    #[must_use]
+    pub fn digest(&self) -> u64 {
+        self.digest
+    }
+
+    /// The newest frames on all interfaces, a line each, oldest first.
+    #[must_use]
+    pub fn tail(&self) -> Vec<String> {
+        self.tail.render(|host| self.hosts[host.0].name.clone())
+    }
+
+    pub(crate) fn schedule(&mut self, at: Instant, happening: Happening) {
+        let order = self.scheduled;
+        self.scheduled += 1;
+        self.events.push(Reverse(Scheduled {
+            at: at.max(self.now),
+            order,
+            happening,
+        }));
+    }
+
+    /// Lets the next event happen, unless it is later than `deadline`; says whether there was one.
+    fn step(&mut self, deadline: Instant) -> Result<bool, Box<Violation>> {
+        if self
+            .events
+            .peek()
+            .is_none_or(|Reverse(next)| next.at > deadline)
+        {
+            return Ok(false);
+        }
+        let Some(Reverse(Scheduled { at, happening, .. })) = self.events.pop() else {
+            return Ok(false);
+        };
+        self.now = at;
+        match happening {
+            Happening::Arrive {
+                pipe,
+                frame,
+                corrupted,
+            } => match self.pipes[pipe].to {
+                End::Host(host) => self.receive(host, frame, corrupted)?,
+                End::Switch => self.forward(self.pipes[pipe].link, &frame, corrupted),
+            },
+            Happening::Timer { host } => self.fire(host)?,
+            Happening::Batch { host } => self.hand_over(host)?,
+            Happening::Wake { host, app } => {
+                self.hosts[host].wake_up(app, self.now);
+                self.settle(host, Cause::Call)?;
+            }
+            Happening::Configure { link, config } => self.configure(link, &config)?,
+        }
+        Ok(true)
+    }
+
+    fn configure(&mut self, link: LinkId, config: &LinkConfig) -> Result<(), Box<Violation>> {
+        for line in self.pipes.iter_mut().filter(|line| line.link == link.0) {
+            line.pipe.config = config.clone();
+        }
+        let hosts: Vec<_> = self.links[link.0]
+            .ports
+            .iter()
+            .map(|(host, _)| host.0)
+            .collect();
+        for host in hosts {
+            self.tell_link(host);
+            self.settle(host, Cause::Call)?;
+        }
+        Ok(())
+    }
+
+    /// Puts a frame that a host sends on its link.
+    pub(crate) fn transmit(&mut self, host: usize, frame: Bytes) {
+        let Some(pipe) = self.hosts[host].pipe else {
+            return;
+        };
+        let link = &mut self.links[self.pipes[pipe].link];
+        let passes = match (&mut link.intercept, Frame::parse(&frame)) {
+            (Some(intercept), Ok(parsed)) => intercept(self.now, HostId(host), &parsed),
+            _ => true,
+        };
+        let lost = if passes {
+            !self.carry(pipe, frame.clone(), false)
+        } else {
+            self.pipes[pipe].pipe.lose();
+            true
+        };
+        let remark = if lost { Remark::Lost } else { Remark::Sent };
+        self.note(host, remark, &frame);
+    }
+
+    /// A switch has received a frame whole.
+    fn forward(&mut self, link: usize, frame: &Bytes, corrupted: bool) {
+        let mac = |at: usize| {
+            frame
+                .get(at..)
+                .and_then(|bytes| bytes.first_chunk())
+                .map(|&mac| MacAddr(mac))
+        };
+        let (Some(dst), Some(src)) = (mac(0), mac(6)) else {
+            return;
+        };
+        let ports = &self.links[link].ports;
+        let known = ports
+            .iter()
+            .any(|(host, _)| self.hosts[host.0].mac() == dst);
+        let takes = |host: &HostId| {
+            let own = self.hosts[host.0].mac();
+            own != src && (own == dst || !known)
+        };
+        let pipes: Vec<_> = ports
+            .iter()
+            .filter(|(host, _)| takes(host))
+            .map(|&(_, pipe)| pipe)
+            .collect();
+        for pipe in pipes {
+            self.carry(pipe, frame.clone(), corrupted);
+        }
+    }
+
+    /// Hands a frame to a pipe and says whether it will arrive.
+    fn carry(&mut self, pipe: usize, frame: Bytes, corrupted: bool) -> bool {
+        let arrivals = self.pipes[pipe].pipe.carry(self.now, frame);
+        let arrives = arrivals[0].is_some();
+        for Arrival {
+            at,
+            frame,
+            corrupted: again,
+        } in arrivals.into_iter().flatten()
+        {
+            self.schedule(
+                at,
+                Happening::Arrive {
+                    pipe,
+                    frame,
+                    corrupted: corrupted || again,
+                },
+            );
+        }
+        arrives
+    }
+
+    /// Notes a frame that crosses a host's interface.
+    pub(crate) fn note(&mut self, host: usize, remark: Remark, frame: &Bytes) {
+        self.tail.push(self.now, HostId(host), remark, frame);
+        let (words, rest) = frame.as_chunks::<8>();
+        let place = mix(self.now.as_nanos()) ^ ((host as u64) << 8) ^ remark as u64;
+        let add =
+            |digest: u64, word: u64| (digest ^ word).wrapping_mul(GOLDEN_GAMMA).rotate_left(29);
+        self.digest = words.iter().fold(add(self.digest, place), |digest, word| {
+            add(digest, u64::from_le_bytes(*word))
+        });
+        self.digest = rest
+            .iter()
+            .fold(self.digest, |digest, &byte| add(digest, byte.into()));
+        if let Some((capture, hosts)) = &mut self.capture
+            && host < *hosts
+        {
+            let crossing = match remark {
+                Remark::Sent | Remark::Lost => Crossing::Out,
+                Remark::Received | Remark::Corrupted => Crossing::In,
+            };
+            capture.frame(self.now, HostId(host), crossing, frame);
+        }
+    }
+
+    pub(crate) fn violation(&self, host: usize, breach: Breach) -> Box<Violation> {
+        let Breach { law, what } = breach;
+        let host = self.hosts[host].name.clone();
+        Box::new(Violation {
+            law,
+            what,
+            seed: self.seed,
+            at: self.now,
+            host,
+            tail: self.tail(),
+        })
+    }
+
+    pub(crate) fn broken(&self, host: usize, law: Law, what: String) -> Box<Violation> {
+        self.violation(host, Breach::new(law, what))
+    }
+}
+
+impl std::fmt::Debug for World {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("World")
+            .field("seed", &self.seed)
+            .field("now", &self.now)
+            .field("hosts", &self.hosts)
+            .field("events", &self.events.len())
+            .finish_non_exhaustive()
+    }
+}

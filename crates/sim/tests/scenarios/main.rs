@@ -1,0 +1,6 @@
+//! Two hosts on a link that loses exactly what a test says: each behaviour of a connection, seen on the wire.
+
+mod close;
+mod handshake;
+mod pair;
+mod transfer;
