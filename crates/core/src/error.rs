@@ -94,7 +94,7 @@ pub enum ConfigError {
     BadAddress,
     /// No own address is on the gateway's link.
     GatewayOffLink,
-    /// The link's MTU is below the least an Internet host may have (68 bytes, RFC 791) or above 65,535.
+    /// The link's MTU is not within 128 to 65,535 bytes.
     BadMtu,
     /// The link's MAC address is a group address or all zeros.
     BadMac,
@@ -174,7 +174,7 @@ impl fmt::Display for ConfigError {
                 f.write_str("an own address is not a host address or its prefix is out of range")
             }
             Self::GatewayOffLink => f.write_str("the gateway is on no own address's link"),
-            Self::BadMtu => f.write_str("the link's MTU must be 68 to 65535 bytes"),
+            Self::BadMtu => f.write_str("the link's MTU must be 128 to 65535 bytes"),
             Self::BadMac => f.write_str("the link's MAC address must be a unicast address"),
             Self::BadLimit(field) => write!(f, "the configuration's {field} is out of range"),
         }

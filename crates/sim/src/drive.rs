@@ -1,7 +1,7 @@
 //! How a world drives a stack: what a driver does, in virtual time.
 
 use bytes::Bytes;
-use tidewire_core::{Coalescer, ConnEvents, Instant, RxMeta, TxOffload, segment};
+use tidewire_core::{Coalescer, ConnEvents, DropReason, Instant, RxMeta, TxOffload, segment};
 use tidewire_wire::{EtherType, EthernetHeader, Frame};
 
 use crate::app::{AppCx, Owned};
@@ -166,7 +166,13 @@ impl World {
         offload: TxOffload,
         observed: &mut Observed,
     ) -> Result<(), Box<Violation>> {
-        let link = self.hosts[host].stack.link();
+        let stack = &self.hosts[host].stack;
+        let link = stack.link();
+        // Without its neighbour's address a stack loses segments that count as sent.
+        let lost = [DropReason::NeighborUnresolved, DropReason::NoMemory];
+        let complete = lost
+            .into_iter()
+            .all(|reason| stack.stats().dropped(reason) == 0);
         let mut pieces = Vec::new();
         segment(frame, offload, |piece| {
             pieces.push(Bytes::copy_from_slice(piece));
@@ -191,7 +197,7 @@ impl World {
                     ));
                 }
             };
-            match self.flows.sent(&parsed, piece.len(), link.ip_mtu) {
+            match self.flows.sent(&parsed, piece.len(), link.ip_mtu, complete) {
                 Ok(segment) => segment.iter().for_each(|segment| observed.add(segment)),
                 Err(breach) => return Err(self.violation(host, breach)),
             }

@@ -139,7 +139,8 @@ impl NeighborCache {
         }
     }
 
-    /// A neighbour said where it is. `solicited`: in answer to us. Returns who waited, or `None` when nobody asked.
+    /// A neighbour said where it is. `solicited`: in answer to us. Returns who waited, or `None` when
+    /// nobody asked.
     pub(crate) fn on_answer(
         &mut self,
         now: Instant,
@@ -148,25 +149,37 @@ impl NeighborCache {
         solicited: bool,
     ) -> Option<Waiters> {
         let entry = self.entries.get_mut(&ip)?;
-        let state = match entry.state {
-            // Nobody else has answered, so this is as good as it gets.
-            State::Incomplete => State::Reachable(mac),
-            State::Probe(known) if known == mac && solicited => State::Reachable(mac),
-            State::Reachable(known) if known == mac => State::Reachable(mac),
-            // Not what was asked for, or not from where it was expected. The known address stays, and
-            // proves itself when it is used next; if it is gone, everybody is asked again.
-            State::Reachable(known) | State::Stale(known) => State::Stale(known),
-            State::Probe(_) => return Some(Waiters::default()),
+        let is_known = match entry.state {
+            State::Incomplete => true,
+            State::Reachable(known) | State::Stale(known) | State::Probe(known) => known == mac,
         };
-        entry.state = state;
-        entry.solicits = 0;
-        let waiters = Waiters {
+        match entry.state {
+            // Another address than the known one moves nothing. The known one has to prove itself when
+            // it is used next; if it is gone, everybody is asked again.
+            State::Reachable(known) if !is_known => {
+                entry.state = State::Stale(known);
+                self.set_deadline(ip, None);
+                return Some(Waiters::default());
+            }
+            _ if !is_known => return Some(Waiters::default()),
+            // RFC 4861 7.2.5: what nobody asked for says nothing about reachability.
+            State::Incomplete if !solicited => {
+                entry.state = State::Stale(mac);
+                entry.solicits = 0;
+                self.set_deadline(ip, None);
+            }
+            _ if !solicited => {}
+            _ => {
+                entry.state = State::Reachable(mac);
+                entry.solicits = 0;
+                self.set_deadline(ip, Some(now + REACHABLE_TIME));
+            }
+        }
+        let entry = self.entries.get_mut(&ip)?;
+        Some(Waiters {
             packets: core::mem::take(&mut entry.parked),
             conns: core::mem::take(&mut entry.waiting),
-        };
-        let deadline = matches!(state, State::Reachable(_)).then(|| now + REACHABLE_TIME);
-        self.set_deadline(ip, deadline);
-        Some(waiters)
+        })
     }
 
     /// A host asked for us: it will talk to us soon (RFC 826).

@@ -4,6 +4,10 @@ use tidewire_wire::MacAddr;
 
 use crate::error::ConfigError;
 
+/// The least MTU: fixed headers, 40 bytes of options, and something to carry. (RFC 791 allows links
+/// of 68 bytes, on which TCP with options has no room.)
+const MIN_MTU: u32 = 128;
+
 /// The link's address, sizes and offloads. A driver reports it at start and whenever it changes.
 #[derive(Copy, Clone, Debug, Eq, PartialEq)]
 pub struct LinkCaps {
@@ -44,7 +48,7 @@ impl LinkCaps {
     }
 
     pub(crate) fn validate(&self) -> Result<(), ConfigError> {
-        if !(68..=65_535).contains(&self.ip_mtu) {
+        if !(MIN_MTU..=65_535).contains(&self.ip_mtu) {
             return Err(ConfigError::BadMtu);
         }
         if self.mac.is_multicast() || self.mac == MacAddr([0; 6]) {

@@ -1,6 +1,6 @@
 //! Segment text: reassembly, and the ACKs and SACK blocks that it earns.
 
-use tidewire_core::{ConnEvents, Event, ReadError};
+use tidewire_core::{ConnEvents, Event, ReadError, State};
 
 use crate::common::*;
 
@@ -198,4 +198,15 @@ fn one_ack_at_most_answers_a_segment() {
         t.sent.clear();
     }
     assert_eq!(t.read(100_000), Ok(11 * 700));
+}
+
+/// A peer that goes on after its own FIN must not keep that FIN from being processed.
+#[test]
+fn text_beyond_a_fin_is_not_part_of_the_stream() {
+    let mut t = Tester::established(PLAIN);
+    t.peer(seg(FIN | ACK).seq(101).len(50));
+    t.peer(seg(ACK).seq(151).len(100));
+    t.peer(seg(ACK).seq(1).len(400));
+    assert_eq!(t.state(), State::CloseWait);
+    assert_eq!(t.conn().info().recv_queue, 150);
 }

@@ -94,8 +94,8 @@ struct Half {
 
 impl Half {
     /// P2: right behind what was sent before, and inside the peer's window.
-    fn check_place(&self, segment: &Segment) -> Result<(), (Law, String)> {
-        if segment.header.seq.gt(self.end) {
+    fn check_place(&self, segment: &Segment, complete: bool) -> Result<(), (Law, String)> {
+        if complete && segment.header.seq.gt(self.end) {
             return Err((
                 Law::P2,
                 format!("a hole: everything up to {} was sent", self.end),
@@ -125,12 +125,14 @@ pub(crate) struct Flows {
 }
 
 impl Flows {
-    /// A host sends `frame`, cut to the link's MTU already.
+    /// A host sends `frame`, cut to the link's MTU already. `complete`: everything it has sent was seen here, since
+    /// its stack lost nothing by itself.
     pub(crate) fn sent(
         &mut self,
         frame: &Frame<'_>,
         frame_len: usize,
         ip_mtu: u32,
+        complete: bool,
     ) -> Result<Option<Segment>, Breach> {
         if frame_len > frame.ethernet.len() + ip_mtu as usize {
             return Err(Breach::new(
@@ -150,13 +152,13 @@ impl Flows {
             };
         };
         if !segment.has(TcpFlags::RST) {
-            self.sent_segment(&segment)
+            self.sent_segment(&segment, complete)
                 .map_err(|(law, what)| Breach::new(law, format!("{what}: {frame}")))?;
         }
         Ok(Some(segment))
     }
 
-    fn sent_segment(&mut self, segment: &Segment) -> Result<(), (Law, String)> {
+    fn sent_segment(&mut self, segment: &Segment, complete: bool) -> Result<(), (Law, String)> {
         let peer = self.halves.get(&segment.ends.reversed());
         let (peer_mss, peer_scales) = peer.map_or((None, false), |peer| {
             (Some(peer.mss), peer.window_scale.is_some())
@@ -180,7 +182,7 @@ impl Flows {
                 ),
             ));
         }
-        half.check_place(segment)?;
+        half.check_place(segment, complete)?;
         half.end = half.end.max(segment.end());
         if segment.has(TcpFlags::FIN) {
             half.fin = Some(segment.end());

@@ -19,7 +19,11 @@ impl Connection {
         if payload.len() == 0 {
             return Ok(());
         }
-        if !self.state.can_receive() {
+        if let Some(fin) = self.rcv.fin {
+            // Nothing comes after the FIN, whatever a peer sends: it could never be processed.
+            payload.truncate(usize::try_from(fin.saturating_sub(text.data_start)).unwrap_or(0));
+        }
+        if payload.len() == 0 || !self.state.can_receive() {
             // After the peer's FIN there is nothing to receive (RFC 9293 3.10.7.4: "this should not occur").
             return Err(Verdict::Dropped(DropReason::Duplicate));
         }

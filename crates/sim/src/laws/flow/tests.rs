@@ -84,7 +84,7 @@ fn frame(
 fn sent(flows: &mut Flows, frame: &[u8]) -> Option<Law> {
     let parsed = Frame::parse(frame).unwrap();
     flows
-        .sent(&parsed, frame.len(), 1_500)
+        .sent(&parsed, frame.len(), 1_500, true)
         .err()
         .map(|breach| breach.law)
 }
@@ -194,7 +194,7 @@ fn a_segment_above_the_mss_and_a_wrong_checksum_break_p4() {
     let parsed = Frame::parse(&long).unwrap();
     assert_eq!(
         flows
-            .sent(&parsed, 14 + 1_501, 1_500)
+            .sent(&parsed, 14 + 1_501, 1_500, true)
             .err()
             .map(|breach| breach.law),
         Some(Law::P4)
