@@ -1,0 +1,111 @@
+//! Which stack the static constructors use: the scope's, the default, the environment's.
+
+use std::env;
+use std::io;
+use std::sync::{PoisonError, RwLock};
+
+use crate::error::StackError;
+use crate::stack::Stack;
+
+tokio::task_local! {
+    static SCOPE: Stack;
+}
+
+static DEFAULT: RwLock<Option<Stack>> = RwLock::new(None);
+
+/// The stack that the environment asked for, once it was started.
+static FROM_ENVIRONMENT: tokio::sync::Mutex<Option<Stack>> = tokio::sync::Mutex::const_new(None);
+
+/// The interface's name.
+const INTERFACE: &str = "TIDEWIRE_IFACE";
+/// The address and prefix length; several are separated by commas.
+const ADDRESS: &str = "TIDEWIRE_ADDR";
+/// The gateway, optional.
+const GATEWAY: &str = "TIDEWIRE_GATEWAY";
+
+pub(crate) fn set_default(stack: Stack) {
+    let old = DEFAULT
+        .write()
+        .unwrap_or_else(PoisonError::into_inner)
+        .replace(stack);
+    // Outside the lock: it may be the last handle, which has to talk to its stack.
+    drop(old);
+}
+
+pub(crate) async fn scope<F: Future>(stack: Stack, future: F) -> F::Output {
+    SCOPE.scope(stack, future).await
+}
+
+/// The scope's stack or the default.
+pub(crate) fn current() -> Option<Stack> {
+    SCOPE.try_with(Stack::clone).ok().or_else(|| {
+        DEFAULT
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    })
+}
+
+/// [`current`], else the environment's, started at the first use, and again when the runtime that
+/// drove it is gone.
+pub(crate) async fn resolve() -> io::Result<Stack> {
+    if let Some(stack) = current() {
+        return Ok(stack);
+    }
+    let mut started = FROM_ENVIRONMENT.lock().await;
+    if let Some(stack) = started.as_ref().filter(|stack| stack.is_running()) {
+        return Ok(stack.clone());
+    }
+    let stack = start_from(|name| env::var(name).ok()).await?;
+    *started = Some(stack.clone());
+    Ok(stack)
+}
+
+async fn start_from(variable: impl Fn(&str) -> Option<String>) -> Result<Stack, StackError> {
+    let interface = variable(INTERFACE).ok_or(StackError::NoStack)?;
+    let addresses = variable(ADDRESS).ok_or(StackError::NoStack)?;
+    let mut builder = Stack::on(interface);
+    for address in addresses.split(',') {
+        builder = builder.address(address.trim());
+    }
+    if let Some(gateway) = variable(GATEWAY) {
+        builder = builder.gateway(gateway);
+    }
+    builder.start().await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Starts nothing: the interface does not exist, which shows that the variables were read.
+    #[tokio::test]
+    async fn the_environment_names_interface_and_address() {
+        let with = |set: &'static [(&str, &str)]| {
+            start_from(|name| {
+                let found = set.iter().find(|(known, _)| *known == name);
+                found.map(|(_, value)| (*value).to_owned())
+            })
+        };
+        let both = [(INTERFACE, "no-such-iface"), (ADDRESS, "10.0.0.2/24")];
+        assert!(matches!(with(&[]).await, Err(StackError::NoStack)));
+        assert!(matches!(
+            with(&[(INTERFACE, "no-such-iface")]).await,
+            Err(StackError::NoStack)
+        ));
+        let both: &'static [(&str, &str)] = Box::leak(Box::new(both));
+        assert!(matches!(
+            with(both).await,
+            Err(StackError::NoSuchInterface { interface, .. }) if interface == "no-such-iface"
+        ));
+        assert!(matches!(
+            with(&[
+                (INTERFACE, "x"),
+                (ADDRESS, "10.0.0.2/24"),
+                (GATEWAY, "nonsense")
+            ])
+            .await,
+            Err(StackError::BadGateway(_))
+        ));
+    }
+}

@@ -1,0 +1,229 @@
+//! Two stacks in one process, joined by memory: no interface, no privilege.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use bytes::Bytes;
+use tidewire_core::{Instant, LinkCaps, RxChecksum, RxMeta, TxOffload};
+
+use super::{Device, Frame, LinkStats, OwnedFrame, Sink};
+use crate::shard::Wakes;
+
+/// One end of a link in memory, to start a [`Stack`](crate::Stack) on.
+///
+/// Frames are neither lost nor reordered, and a full queue holds the sender back.
+///
+/// ```
+/// use tidewire::{MemoryLink, Stack, net::{TcpListener, TcpStream}};
+/// use tokio::io::{AsyncReadExt, AsyncWriteExt};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> std::io::Result<()> {
+/// let (left, right) = MemoryLink::pair();
+/// let server = Stack::in_memory(left).address("10.0.0.1/24").start().await?;
+/// let client = Stack::in_memory(right).address("10.0.0.2/24").start().await?;
+///
+/// let listener = TcpListener::bind_on(&server, "10.0.0.1:80").await?;
+/// let mut stream = TcpStream::connect_on(&client, "10.0.0.1:80").await?;
+/// let (mut accepted, _peer) = listener.accept().await?;
+/// stream.write_all(b"hello").await?;
+/// let mut word = [0; 5];
+/// accepted.read_exact(&mut word).await?;
+/// assert_eq!(&word, b"hello");
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct MemoryLink {
+    to_peer: Arc<Channel>,
+    from_peer: Arc<Channel>,
+}
+
+impl MemoryLink {
+    /// The two ends of a new link.
+    #[must_use]
+    pub fn pair() -> (Self, Self) {
+        let forth = Arc::new(Channel::default());
+        let back = Arc::new(Channel::default());
+        let left = Self {
+            to_peer: Arc::clone(&forth),
+            from_peer: Arc::clone(&back),
+        };
+        let right = Self {
+            to_peer: back,
+            from_peer: forth,
+        };
+        (left, right)
+    }
+
+    /// A device of this end. With `offload`, super-frames pass whole, as on veth.
+    pub(crate) fn into_device(self, plain: LinkCaps, offload: bool) -> MemoryDevice {
+        MemoryDevice {
+            end: self,
+            link: if offload { plain.with_offload() } else { plain },
+            kept: None,
+            wake: Wakes::default(),
+            blocked: 0,
+        }
+    }
+}
+
+impl Drop for MemoryLink {
+    fn drop(&mut self) {
+        let mut queue = self.from_peer.lock();
+        queue.closed = true;
+        queue.charged = 0;
+        let frames = std::mem::take(&mut queue.frames);
+        let (sender, receiver) = (queue.sender.take(), queue.receiver.take());
+        drop(queue);
+        drop((frames, receiver));
+        if let Some(sender) = sender {
+            sender.wake();
+        }
+    }
+}
+
+/// Frames on their way in one direction.
+#[derive(Debug, Default)]
+struct Channel(Mutex<Queue>);
+
+#[derive(Debug, Default)]
+struct Queue {
+    frames: VecDeque<(Bytes, RxMeta)>,
+    /// What the frames count for, against [`QUEUE_BYTES`].
+    charged: usize,
+    receiver: Option<Waker>,
+    sender: Option<Waker>,
+    /// The receiving end is gone: frames vanish, as on a cable that ends nowhere.
+    closed: bool,
+}
+
+impl Channel {
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A started end of a link in memory.
+#[derive(Debug)]
+pub(crate) struct MemoryDevice {
+    end: MemoryLink,
+    link: LinkCaps,
+    /// A frame that found the queue full.
+    kept: Option<OwnedFrame>,
+    wake: Wakes,
+    blocked: u64,
+}
+
+impl MemoryDevice {
+    fn push(&mut self, frame: OwnedFrame) {
+        let mut queue = self.end.to_peer.lock();
+        if queue.closed {
+            return;
+        }
+        if queue.charged >= QUEUE_BYTES {
+            drop(queue);
+            self.blocked += 1;
+            self.kept = Some(frame);
+            return;
+        }
+        queue.charged += charge(&frame.bytes);
+        queue
+            .frames
+            .push_back((frame.bytes, received(frame.offload)));
+        self.wake.wake(queue.receiver.take());
+    }
+}
+
+impl Device for MemoryDevice {
+    fn link(&self) -> LinkCaps {
+        self.link
+    }
+
+    fn receive(&mut self, _now: Instant, sink: &mut Sink<'_>) -> bool {
+        let mut queue = self.end.from_peer.lock();
+        let Some((mut frame, meta)) = queue.frames.pop_front() else {
+            return false;
+        };
+        queue.charged -= charge(&frame);
+        if queue.charged < QUEUE_BYTES / 2 {
+            self.wake.wake(queue.sender.take());
+        }
+        drop(queue);
+        sink(&mut frame, meta);
+        true
+    }
+
+    fn flush(&mut self, _now: Instant) -> bool {
+        if let Some(frame) = self.kept.take() {
+            self.push(frame);
+        }
+        self.kept.is_none()
+    }
+
+    fn send(&mut self, _now: Instant, frame: Frame<'_>) {
+        self.push(frame.to_owned());
+    }
+
+    fn is_blocked(&self) -> bool {
+        self.kept.is_some()
+    }
+
+    fn poll_receive(&mut self, _now: Instant, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut queue = self.end.from_peer.lock();
+        if !queue.frames.is_empty() {
+            return Poll::Ready(Ok(()));
+        }
+        self.wake.register(&mut queue.receiver, cx.waker());
+        Poll::Pending
+    }
+
+    fn poll_send(&mut self, now: Instant, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        {
+            let mut queue = self.end.to_peer.lock();
+            if queue.charged >= QUEUE_BYTES && !queue.closed {
+                self.wake.register(&mut queue.sender, cx.waker());
+                return Poll::Pending;
+            }
+        }
+        // This end alone adds to the queue, so that there is still room.
+        self.flush(now);
+        Poll::Ready(Ok(()))
+    }
+
+    fn collect_wakes(&mut self, wakes: &mut Wakes) {
+        wakes.append(&mut self.wake);
+    }
+
+    fn stats(&mut self) -> LinkStats {
+        LinkStats {
+            tx_blocked: self.blocked,
+            ..LinkStats::default()
+        }
+    }
+}
+
+/// What the receiver learns of a frame that was left to a device that never was.
+fn received(offload: TxOffload) -> RxMeta {
+    match offload {
+        TxOffload::None => RxMeta::default(),
+        TxOffload::Checksum { .. } => RxMeta {
+            checksum: RxChecksum::Partial,
+            segment_len: None,
+        },
+        TxOffload::Tcp { mss, .. } => RxMeta {
+            checksum: RxChecksum::Partial,
+            segment_len: Some(mss),
+        },
+    }
+}
+
+/// A frame's bytes and what it costs to keep one.
+fn charge(frame: &Bytes) -> usize {
+    frame.len() + 256
+}
+
+/// How much one direction holds before its sender has to wait.
+const QUEUE_BYTES: usize = 4 << 20;

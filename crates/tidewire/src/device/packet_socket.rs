@@ -1,0 +1,505 @@
+//! A packet socket (packet(7)) with virtio headers: super-frames both ways, one system call each.
+
+use std::collections::VecDeque;
+use std::io::{self, IoSlice};
+use std::os::fd::AsFd;
+use std::task::{Context, Poll, ready};
+
+use socket2::{Domain, Socket, Type};
+use tidewire_core::wire::{GsoType, MacAddr, VnetFlags, VnetHeader};
+use tidewire_core::{
+    Duration, Instant, LinkCaps, RxChecksum, RxMeta, Transmit, TxOffload, segment,
+};
+use tokio::io::unix::AsyncFd;
+
+use super::interface::Interface;
+use super::pool::{Pool, RxBuffer};
+use super::{Device, Frame, LinkStats, OwnedFrame, Sink, filter, sys};
+use crate::error::StackError;
+
+/// How a packet socket is to be opened.
+#[derive(Copy, Clone, Debug)]
+pub(crate) struct PacketOptions {
+    /// The stack's own MAC address.
+    pub(crate) mac: MacAddr,
+    /// Largest IP packet; `None` for the interface's MTU.
+    pub(crate) ip_mtu: Option<u32>,
+    /// Whether to leave segmentation and checksums to the interface.
+    pub(crate) offload: bool,
+}
+
+/// A packet socket on one interface.
+#[derive(Debug)]
+pub(crate) struct PacketSocket {
+    fd: AsyncFd<Socket>,
+    interface: Interface,
+    link: LinkCaps,
+    rx: Receiver,
+    tx: Sender,
+    errors: u64,
+}
+
+impl PacketSocket {
+    /// Opens the socket. Must be called inside a tokio runtime with I/O enabled.
+    ///
+    /// # Errors
+    /// No permission, or the kernel lacks packet sockets.
+    pub(crate) fn open(interface: Interface, options: PacketOptions) -> Result<Self, StackError> {
+        let failed = |error: io::Error| match error.raw_os_error() {
+            Some(libc::EPERM | libc::EACCES) => StackError::NoCapability,
+            Some(libc::ENETDOWN) => StackError::LinkDown {
+                interface: interface.name.clone(),
+            },
+            _ => StackError::Device {
+                interface: interface.name.clone(),
+                error,
+            },
+        };
+        let opened = open_socket(&interface, options.mac).map_err(failed)?;
+        let mtu = match options.ip_mtu {
+            Some(mtu) => mtu,
+            None => sys::mtu(opened.socket.as_fd(), &interface.name).map_err(failed)?,
+        };
+        let plain = LinkCaps::ethernet(options.mac, mtu);
+        let offload = options.offload && opened.vnet;
+        let fd = sys::watch(opened.socket).map_err(failed)?;
+        Ok(Self {
+            fd,
+            interface,
+            link: if offload { plain.with_offload() } else { plain },
+            rx: Receiver {
+                vnet: opened.vnet,
+                pool: Pool::new(),
+                buffer: None,
+                waiting: None,
+                ip_mtu: mtu,
+                truncated: 0,
+                overflows: 0,
+            },
+            tx: Sender {
+                vnet: opened.vnet,
+                kept: VecDeque::new(),
+                refused: 0,
+                retry_at: None,
+                blocked: 0,
+                lost: 0,
+                resegmented: 0,
+            },
+            errors: 0,
+        })
+    }
+
+    /// The device refused an offload it had promised: no more of that, and the frame is cut here.
+    fn fall_back(&mut self, frame: Frame<'_>) {
+        tracing::warn!(
+            interface = self.interface.name,
+            "offload refused, now in software"
+        );
+        self.link.max_superframe = 0;
+        self.link.tx_checksum = false;
+        self.tx.resegmented += 1;
+        let frame = frame.to_owned();
+        segment(&frame.bytes, frame.offload, |piece| {
+            self.tx.kept.push_back(OwnedFrame {
+                bytes: piece.to_vec().into(),
+                offload: TxOffload::None,
+            });
+        });
+    }
+
+    /// Deals with a frame that was not sent. What may be sent later goes to the front of the queue.
+    fn handle_send_error(&mut self, now: Instant, error: &io::Error, frame: Frame<'_>) {
+        match error.raw_os_error() {
+            Some(libc::EAGAIN) => {
+                self.tx.blocked += 1;
+                self.tx.kept.push_front(frame.to_owned());
+            }
+            // A queue below is full and nothing will tell when it is not: look again soon, but not
+            // for ever, because to TCP a full queue is congestion.
+            Some(libc::ENOBUFS) if self.tx.refused < MAX_REFUSALS => {
+                self.tx.blocked += 1;
+                self.tx.refused += 1;
+                self.tx.retry_at = Some(now + RETRY_DELAY);
+                self.tx.kept.push_front(frame.to_owned());
+            }
+            Some(libc::EIO | libc::EINVAL) if frame.offload != TxOffload::None => {
+                self.fall_back(frame);
+            }
+            code => {
+                self.tx.refused = 0;
+                self.tx.lost += 1;
+                if code == Some(libc::EMSGSIZE) {
+                    // The interface's MTU was lowered meanwhile.
+                    if let Ok(mtu) = sys::mtu(self.fd.as_fd(), &self.interface.name) {
+                        self.link.ip_mtu = mtu.min(self.link.ip_mtu);
+                    }
+                }
+                tracing::debug!(interface = self.interface.name, %error, "frame lost");
+            }
+        }
+    }
+
+    /// The first of the kept frames was sent, or failed in another way than by having to wait.
+    fn finish_kept(&mut self, now: Instant, result: io::Result<()>, frame: Frame<'_>) {
+        self.tx.kept.pop_front();
+        self.tx.retry_at = None;
+        match result {
+            Ok(()) => self.tx.refused = 0,
+            Err(error) => self.handle_send_error(now, &error, frame),
+        }
+    }
+
+    fn may_send(&self, now: Instant) -> bool {
+        self.tx.retry_at.is_none_or(|at| at <= now)
+    }
+}
+
+impl Device for PacketSocket {
+    fn link(&self) -> LinkCaps {
+        self.link
+    }
+
+    fn receive(&mut self, _now: Instant, sink: &mut Sink<'_>) -> bool {
+        let meta = match self.rx.waiting.take() {
+            Some(meta) => meta,
+            None => match self.rx.fetch(self.fd.get_ref()) {
+                Ok(Some(meta)) => meta,
+                Ok(None) => return true,
+                Err(error) => {
+                    self.errors += u64::from(error.kind() != io::ErrorKind::WouldBlock);
+                    return false;
+                }
+            },
+        };
+        if let Some(buffer) = &mut self.rx.buffer {
+            sink(buffer, meta);
+            if buffer.is_spent() {
+                self.rx.buffer = None;
+            }
+        }
+        true
+    }
+
+    fn flush(&mut self, now: Instant) -> bool {
+        while let Some(frame) = self.tx.kept.front().cloned() {
+            if !self.may_send(now) {
+                return false;
+            }
+            match self.tx.transmit(self.fd.get_ref(), frame.as_frame()) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
+                result => self.finish_kept(now, result, frame.as_frame()),
+            }
+        }
+        true
+    }
+
+    fn send(&mut self, now: Instant, frame: Frame<'_>) {
+        if let Err(error) = self.tx.transmit(self.fd.get_ref(), frame) {
+            self.handle_send_error(now, &error, frame);
+        }
+    }
+
+    fn is_blocked(&self) -> bool {
+        !self.tx.kept.is_empty()
+    }
+
+    fn poll_receive(&mut self, _now: Instant, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.rx.waiting.is_some() {
+            return Poll::Ready(Ok(()));
+        }
+        let mut failures = 0;
+        loop {
+            // The guard comes before the attempt: readiness that arrives after it survives the
+            // clearing.
+            let mut guard = ready!(self.fd.poll_read_ready(cx))?;
+            match self.rx.fetch(self.fd.get_ref()) {
+                Ok(Some(meta)) => {
+                    self.rx.waiting = Some(meta);
+                    return Poll::Ready(Ok(()));
+                }
+                Ok(None) => {}
+                // An interface that went down says so once, frames may still be behind that.
+                Err(error) if error.kind() != io::ErrorKind::WouldBlock && failures < 8 => {
+                    self.errors += 1;
+                    failures += 1;
+                }
+                Err(_) => guard.clear_ready(),
+            }
+        }
+    }
+
+    fn poll_send(&mut self, now: Instant, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while let Some(frame) = self.tx.kept.front().cloned() {
+            if !self.may_send(now) {
+                return Poll::Pending; // `deadline` tells when
+            }
+            let mut guard = ready!(self.fd.poll_write_ready(cx))?;
+            match self.tx.transmit(self.fd.get_ref(), frame.as_frame()) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => guard.clear_ready(),
+                result => self.finish_kept(now, result, frame.as_frame()),
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        self.tx.retry_at
+    }
+
+    fn stats(&mut self) -> LinkStats {
+        if let Ok(drops) = sys::take_drops(self.fd.as_fd()) {
+            self.rx.overflows += u64::from(drops);
+        }
+        LinkStats {
+            rx_truncated: self.rx.truncated,
+            rx_overflows: self.rx.overflows,
+            rx_errors: self.errors,
+            tx_blocked: self.tx.blocked,
+            tx_lost: self.tx.lost,
+            tx_resegmented: self.tx.resegmented,
+            impaired: 0,
+        }
+    }
+}
+
+/// The receiving half: buffers and what the kernel says of each frame.
+#[derive(Debug)]
+struct Receiver {
+    vnet: bool,
+    pool: Pool,
+    /// Where the next frame goes, or the one that `waiting` speaks of.
+    buffer: Option<RxBuffer>,
+    /// A frame that was received to see whether there is one.
+    waiting: Option<RxMeta>,
+    ip_mtu: u32,
+    truncated: u64,
+    overflows: u64,
+}
+
+impl Receiver {
+    /// Receives one frame to `self.buffer`; `None` when it had to be dropped.
+    fn fetch(&mut self, socket: &Socket) -> io::Result<Option<RxMeta>> {
+        let buffer = self.buffer.get_or_insert_with(|| self.pool.take());
+        let mut vnet = [0; VnetHeader::LEN];
+        let prefix = if self.vnet { &mut vnet[..] } else { &mut [] };
+        let received = sys::receive(socket.as_fd(), prefix, buffer.space())?;
+        if received.len > buffer.space().len() {
+            self.truncated += 1;
+            self.pool.grow_to(received.len);
+            self.buffer = None;
+            return Ok(None);
+        }
+        buffer.set_len(received.len);
+        Ok(if self.vnet {
+            VnetHeader::parse(&vnet)
+                .ok()
+                .map(|header| meta_from_vnet(&header))
+        } else {
+            Some(meta_from_status(received.status, received.len, self.ip_mtu))
+        })
+    }
+}
+
+fn meta_from_vnet(header: &VnetHeader) -> RxMeta {
+    let checksum = if header.flags.contains(VnetFlags::NEEDS_CSUM) {
+        RxChecksum::Partial
+    } else if header.flags.contains(VnetFlags::DATA_VALID) {
+        RxChecksum::Verified
+    } else {
+        RxChecksum::Unverified
+    };
+    let is_tcp = matches!(header.gso, GsoType::TcpV4 | GsoType::TcpV6);
+    RxMeta {
+        checksum,
+        segment_len: (is_tcp && header.gso_size > 0).then_some(header.gso_size),
+    }
+}
+
+/// Without a virtio header the kernel still hands over super-frames, but not their segments'
+/// length: it is guessed from the MTU, with room for timestamps.
+fn meta_from_status(status: Option<u32>, len: usize, ip_mtu: u32) -> RxMeta {
+    let status = status.unwrap_or(0);
+    let checksum = if status & libc::TP_STATUS_CSUMNOTREADY != 0 {
+        RxChecksum::Partial
+    } else if status & libc::TP_STATUS_CSUM_VALID != 0 {
+        RxChecksum::Verified
+    } else {
+        RxChecksum::Unverified
+    };
+    let is_super = len > ip_mtu as usize + ETHERNET_LEN;
+    let guess = u16::try_from(ip_mtu.saturating_sub(IP_TCP_TIMESTAMPS_LEN)).unwrap_or(u16::MAX);
+    RxMeta {
+        checksum,
+        segment_len: is_super.then_some(guess),
+    }
+}
+
+/// The sending half: frames that have to wait.
+#[derive(Debug)]
+struct Sender {
+    vnet: bool,
+    /// One frame, or the pieces of one.
+    kept: VecDeque<OwnedFrame>,
+    /// How often the first of them was refused for want of buffers.
+    refused: u32,
+    /// When to try it again, where no event will tell.
+    retry_at: Option<Instant>,
+    blocked: u64,
+    lost: u64,
+    resegmented: u64,
+}
+
+impl Sender {
+    fn transmit(&self, socket: &Socket, frame: Frame<'_>) -> io::Result<()> {
+        let vnet = vnet_header(frame.offload).encode();
+        let mut pieces = [IoSlice::new(&[]); 2 + Transmit::MAX_SLICES];
+        let mut used = 0;
+        let prefix: &[u8] = if self.vnet { &vnet } else { &[] };
+        for (slot, piece) in pieces
+            .iter_mut()
+            .zip(std::iter::once(prefix).chain(frame.pieces()))
+        {
+            *slot = IoSlice::new(piece);
+            used += 1;
+        }
+        // A packet socket takes a frame whole or not at all.
+        socket.send_vectored(&pieces[..used]).map(|_| ())
+    }
+}
+
+fn vnet_header(offload: TxOffload) -> VnetHeader {
+    match offload {
+        TxOffload::None => VnetHeader::default(),
+        TxOffload::Checksum { start, offset } => VnetHeader {
+            flags: VnetFlags::NEEDS_CSUM,
+            csum_start: start,
+            csum_offset: offset,
+            ..VnetHeader::default()
+        },
+        TxOffload::Tcp {
+            v6,
+            header_len,
+            mss,
+            start,
+            offset,
+        } => VnetHeader {
+            flags: VnetFlags::NEEDS_CSUM,
+            gso: if v6 { GsoType::TcpV6 } else { GsoType::TcpV4 },
+            ecn: false,
+            header_len,
+            gso_size: mss,
+            csum_start: start,
+            csum_offset: offset,
+        },
+    }
+}
+
+struct Opened {
+    socket: Socket,
+    /// Whether each frame is preceded by a virtio header.
+    vnet: bool,
+}
+
+/// Opens and binds the socket. The order matters: protocol 0 receives nothing before the bind, so
+/// that no frame arrives that the filter did not see or whose header has another length.
+fn open_socket(interface: &Interface, mac: MacAddr) -> io::Result<Opened> {
+    let socket = Socket::new(Domain::PACKET, Type::RAW.nonblocking().cloexec(), None)?;
+    let fd = socket.as_fd();
+    let vnet = sys::set_option(fd, libc::SOL_PACKET, libc::PACKET_VNET_HDR, 1).is_ok();
+    if !vnet {
+        sys::set_option(fd, libc::SOL_PACKET, libc::PACKET_AUXDATA, 1)?;
+    }
+    socket.attach_filter(&filter::program(mac))?;
+    sys::set_option(fd, libc::SOL_PACKET, libc::PACKET_IGNORE_OUTGOING, 1)?;
+    // Beyond the system's limit with CAP_NET_ADMIN, up to it without.
+    if sys::set_option(fd, libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, BUFFER_BYTES).is_err() {
+        sys::set_option(fd, libc::SOL_SOCKET, libc::SO_RCVBUF, BUFFER_BYTES)?;
+    }
+    if sys::set_option(fd, libc::SOL_SOCKET, libc::SO_SNDBUFFORCE, BUFFER_BYTES).is_err() {
+        sys::set_option(fd, libc::SOL_SOCKET, libc::SO_SNDBUF, BUFFER_BYTES)?;
+    }
+    // A card that filters addresses must let ours pass; that needs no promiscuous mode.
+    sys::join_unicast(fd, interface.index, mac.0)?;
+    // All protocols: such sockets are served before the kernel's own IP layer.
+    sys::bind(fd, interface.index, libc::ETH_P_ALL as u16)?;
+    Ok(Opened { socket, vnet })
+}
+
+/// Each way. The windows of all connections share it, and a 64 KiB frame is charged about 70 KiB.
+const BUFFER_BYTES: libc::c_int = 8 << 20;
+
+/// Times that one frame may be refused for want of buffers before it counts as lost.
+const MAX_REFUSALS: u32 = 3;
+const RETRY_DELAY: Duration = Duration::from_millis(1);
+
+const ETHERNET_LEN: usize = 14;
+/// IPv4 and TCP headers with the timestamps option.
+const IP_TCP_TIMESTAMPS_LEN: u32 = 52;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_kernel_says_of_a_checksum() {
+        let vnet = |flags| {
+            meta_from_vnet(&VnetHeader {
+                flags,
+                ..VnetHeader::default()
+            })
+        };
+        assert_eq!(vnet(VnetFlags::NEEDS_CSUM).checksum, RxChecksum::Partial);
+        assert_eq!(vnet(VnetFlags::DATA_VALID).checksum, RxChecksum::Verified);
+        assert_eq!(vnet(VnetFlags::EMPTY), RxMeta::default());
+
+        let aux = |status, len| meta_from_status(Some(status), len, 1500);
+        assert_eq!(
+            aux(libc::TP_STATUS_CSUMNOTREADY, 60).checksum,
+            RxChecksum::Partial
+        );
+        assert_eq!(
+            aux(libc::TP_STATUS_CSUM_VALID, 60).checksum,
+            RxChecksum::Verified
+        );
+        assert_eq!(aux(0, 1514), RxMeta::default());
+        assert_eq!(aux(0, 64_294).segment_len, Some(1448));
+    }
+
+    #[test]
+    fn a_super_frame_of_tcp_keeps_its_segment_length() {
+        let header = |gso| VnetHeader {
+            flags: VnetFlags::NEEDS_CSUM,
+            gso,
+            ecn: true,
+            gso_size: 1448,
+            ..VnetHeader::default()
+        };
+        assert_eq!(
+            meta_from_vnet(&header(GsoType::TcpV4)).segment_len,
+            Some(1448)
+        );
+        assert_eq!(
+            meta_from_vnet(&header(GsoType::TcpV6)).segment_len,
+            Some(1448)
+        );
+        assert_eq!(meta_from_vnet(&header(GsoType::UdpL4)).segment_len, None);
+    }
+
+    #[test]
+    fn an_offload_becomes_a_virtio_header() {
+        let header = vnet_header(TxOffload::Tcp {
+            v6: true,
+            header_len: 86,
+            mss: 1428,
+            start: 54,
+            offset: 16,
+        });
+        assert_eq!(header.gso, GsoType::TcpV6);
+        assert_eq!(
+            (header.gso_size, header.csum_start, header.csum_offset),
+            (1428, 54, 16)
+        );
+        assert!(header.flags.contains(VnetFlags::NEEDS_CSUM));
+        assert_eq!(vnet_header(TxOffload::None).encode(), [0; VnetHeader::LEN]);
+    }
+}

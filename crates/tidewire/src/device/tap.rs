@@ -1,0 +1,115 @@
+//! Records every frame of a device to a pcapng file.
+
+use std::fs::File;
+use std::io::{self, BufWriter};
+use std::path::Path;
+use std::task::{Context, Poll};
+
+use tidewire_core::{Instant, LinkCaps};
+
+use super::pcapng::{FrameDirection, PcapngWriter};
+use super::{Device, Frame, LinkStats, Sink};
+use crate::shard::{Clock, Wakes};
+
+/// A device and the file that its frames are written to. Super-frames are recorded whole, and
+/// checksums that a device would complete are as the stack left them.
+#[derive(Debug)]
+pub(crate) struct Tap {
+    inner: Box<dyn Device>,
+    /// `None` after a failed write: the recording ends, the network does not.
+    file: Option<PcapngWriter<BufWriter<File>>>,
+}
+
+impl Tap {
+    /// Creates `path`, or empties it.
+    ///
+    /// # Errors
+    /// The file cannot be created or written to.
+    pub(crate) fn create(inner: Box<dyn Device>, path: &Path, name: &str) -> io::Result<Self> {
+        let file = PcapngWriter::new(BufWriter::new(File::create(path)?), name)?;
+        Ok(Self {
+            inner,
+            file: Some(file),
+        })
+    }
+}
+
+/// Records one frame, and gives the file up when that fails.
+fn record<'a>(
+    file: &mut Option<PcapngWriter<BufWriter<File>>>,
+    now: Instant,
+    direction: FrameDirection,
+    pieces: impl Iterator<Item = &'a [u8]>,
+) {
+    if let Some(writer) = file
+        && let Err(error) = writer.frame(Clock::unix_nanos(now), direction, pieces)
+    {
+        tracing::warn!(%error, "the capture file cannot be written, recording ends");
+        *file = None;
+    }
+}
+
+impl Device for Tap {
+    fn link(&self) -> LinkCaps {
+        self.inner.link()
+    }
+
+    fn receive(&mut self, now: Instant, sink: &mut Sink<'_>) -> bool {
+        let file = &mut self.file;
+        self.inner.receive(now, &mut |frame, meta| {
+            record(
+                file,
+                now,
+                FrameDirection::Inbound,
+                std::iter::once(frame.bytes()),
+            );
+            sink(frame, meta);
+        })
+    }
+
+    fn flush(&mut self, now: Instant) -> bool {
+        self.inner.flush(now)
+    }
+
+    fn send(&mut self, now: Instant, frame: Frame<'_>) {
+        record(
+            &mut self.file,
+            now,
+            FrameDirection::Outbound,
+            frame.pieces(),
+        );
+        self.inner.send(now, frame);
+    }
+
+    fn is_blocked(&self) -> bool {
+        self.inner.is_blocked()
+    }
+
+    fn poll_receive(&mut self, now: Instant, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.inner.poll_receive(now, cx)
+    }
+
+    fn poll_send(&mut self, now: Instant, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.inner.poll_send(now, cx)
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        self.inner.deadline()
+    }
+
+    fn collect_wakes(&mut self, wakes: &mut Wakes) {
+        self.inner.collect_wakes(wakes);
+    }
+
+    fn rest(&mut self) {
+        if let Some(Err(error)) = self.file.as_mut().map(PcapngWriter::flush) {
+            tracing::warn!(%error, "the capture file cannot be written, recording ends");
+            self.file = None;
+        }
+        self.inner.rest();
+    }
+
+    fn stats(&mut self) -> LinkStats {
+        self.inner.stats()
+    }
+}

@@ -1,0 +1,69 @@
+//! TCP in user space for async Rust.
+//!
+//! A [`Stack`] owns a raw packet socket on one Linux interface and speaks ARP, IPv4 and TCP on it
+//! by itself. Its streams and listeners, in [`net`], have the names and the behaviour of
+//! `tokio::net`: replacing that path is the whole port of most programs.
+//!
+//! # Quick start
+//!
+//! ```no_run
+//! use tidewire::{Stack, net::TcpListener}; // the only changed import
+//!
+//! #[tokio::main]
+//! async fn main() -> std::io::Result<()> {
+//!     Stack::on("veth0").address("10.9.0.2/24").gateway("10.9.0.1").start().await?.set_default();
+//!     let listener = TcpListener::bind("0.0.0.0:8080").await?;
+//!     loop {
+//!         let (mut stream, _peer) = listener.accept().await?;
+//!         tokio::spawn(async move {
+//!             let (mut reader, mut writer) = stream.split();
+//!             tokio::io::copy(&mut reader, &mut writer).await
+//!         });
+//!     }
+//! }
+//! ```
+//!
+//! The address must be one that neither the kernel nor another host has; [`StackBuilder::start`]
+//! checks both. The process needs `CAP_NET_RAW`, or a network of its own (`unshare -Urn`), or no
+//! network at all: two stacks joined by a [`MemoryLink`] run anywhere.
+//!
+//! # Which stack
+//!
+//! The static constructors of [`net`] use the stack of the surrounding [`Stack::scope`], else the
+//! default ([`Stack::set_default`]), else one started from the environment variables
+//! `TIDEWIRE_IFACE`, `TIDEWIRE_ADDR` and `TIDEWIRE_GATEWAY`. [`Stack::connect`], [`Stack::bind`]
+//! and the `_on` constructors name it.
+//!
+//! # Tasks
+//!
+//! One spawned task per stack watches its device, on the runtime that [`StackBuilder::start`] was
+//! called in; calls of the application do their sending and, before they wait, their receiving
+//! themselves. When that runtime is shut down, operations of the stack's sockets on other runtimes
+//! fail.
+
+#![deny(unsafe_code)]
+
+mod ambient;
+mod builder;
+mod device;
+mod error;
+pub mod net;
+mod shard;
+mod stack;
+
+pub use builder::StackBuilder;
+pub use device::{Impairment, LinkStats, MemoryLink};
+pub use error::StackError;
+pub use stack::Stack;
+
+pub use tidewire_core::{
+    AckSample, Algorithm, ConfigError, CongestionControl, CongestionEvent, ConnError, ConnId,
+    Direction, DropReason, NewReno, SendLimit, State, Stats, TcpConfig, TcpInfo, TraceEntry,
+    initial_window, wire,
+};
+
+/// Time as the core counts it, in [`TcpConfig`], [`TcpInfo`] and [`TraceEntry`]. The instants of
+/// all stacks of a process have the same epoch.
+pub mod time {
+    pub use tidewire_core::{Duration, Instant};
+}

@@ -1,0 +1,337 @@
+//! [`TcpSocket`].
+
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tidewire_core::{ConnectOptions, ListenOptions, TcpConfig};
+
+use super::{TcpListener, TcpStream};
+use crate::error::os_error;
+use crate::stack::Stack;
+
+/// A TCP socket to be configured before it connects or listens, as [`tokio::net::TcpSocket`].
+///
+/// Options apply from the handshake on: a receive buffer size, for one, decides the window scale
+/// that the SYN offers.
+///
+/// ```no_run
+/// use tidewire::net::TcpSocket;
+///
+/// # async fn example() -> std::io::Result<()> {
+/// let socket = TcpSocket::new_v4()?;
+/// socket.set_nodelay(true)?;
+/// socket.bind("10.0.0.2:4000".parse().unwrap())?;
+/// let stream = socket.connect("10.0.0.1:80".parse().unwrap()).await?;
+/// # Ok(())
+/// # }
+/// ```
+pub struct TcpSocket {
+    is_v6: bool,
+    /// Where it was made on one; else the ambient stack is looked up when it is needed.
+    stack: Option<Stack>,
+    /// Setters take `&self`, as tokio's do.
+    options: Mutex<Options>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Options {
+    local: Option<SocketAddr>,
+    reuseaddr: bool,
+    nodelay: Option<bool>,
+    send_buffer: Option<u32>,
+    recv_buffer: Option<u32>,
+    linger: Option<Duration>,
+}
+
+impl TcpSocket {
+    /// A socket for IPv4, on the ambient stack.
+    ///
+    /// # Errors
+    /// None; tokio's signature.
+    pub fn new_v4() -> io::Result<Self> {
+        Ok(Self::new(false, None))
+    }
+
+    /// A socket for IPv6, on the ambient stack.
+    ///
+    /// # Errors
+    /// None; tokio's signature.
+    pub fn new_v6() -> io::Result<Self> {
+        Ok(Self::new(true, None))
+    }
+
+    /// A socket for IPv4, on the given stack.
+    ///
+    /// # Errors
+    /// None; as [`new_v4`](Self::new_v4).
+    pub fn new_v4_on(stack: &Stack) -> io::Result<Self> {
+        Ok(Self::new(false, Some(stack.clone())))
+    }
+
+    fn new(is_v6: bool, stack: Option<Stack>) -> Self {
+        Self {
+            is_v6,
+            stack,
+            options: Mutex::default(),
+        }
+    }
+
+    /// Sets the local address. Whether the port is free shows when the socket connects or listens.
+    ///
+    /// # Errors
+    /// `EADDRNOTAVAIL` when the stack has no such address, `EAFNOSUPPORT` when it is of the other
+    /// IP version, `EINVAL` when the socket is bound already.
+    pub fn bind(&self, addr: SocketAddr) -> io::Result<()> {
+        self.check_family(addr)?;
+        let mut options = self.options();
+        if options.local.is_some() {
+            return Err(os_error(libc::EINVAL));
+        }
+        // A stack that would have to be started for it says so later.
+        if let Ok(stack) = self.stack_now()
+            && !addr.ip().is_unspecified()
+            && !stack.addresses().contains(&addr.ip())
+        {
+            return Err(os_error(libc::EADDRNOTAVAIL));
+        }
+        options.local = Some(addr);
+        Ok(())
+    }
+
+    /// Connects. Dropping the future gives the attempt up.
+    ///
+    /// # Errors
+    /// As [`TcpStream::connect`]; `EAFNOSUPPORT` for an address of the other IP version.
+    pub async fn connect(self, addr: SocketAddr) -> io::Result<TcpStream> {
+        self.check_family(addr)?;
+        let stack = match &self.stack {
+            Some(stack) => stack.clone(),
+            None => Stack::ambient().await?,
+        };
+        let options = self.options().clone();
+        let connect = ConnectOptions {
+            local: options.local,
+            tcp: options.tcp(&stack),
+        };
+        let stream = TcpStream::connect_with(&stack, addr, connect).await?;
+        if options.linger.is_some() {
+            stream.set_linger(options.linger)?;
+        }
+        Ok(stream)
+    }
+
+    /// Listens, with at most `backlog` connections waiting to be accepted.
+    ///
+    /// # Errors
+    /// As [`TcpListener::bind`]. The environment alone does not do here, because starting a stack
+    /// takes an `await`.
+    pub fn listen(self, backlog: u32) -> io::Result<TcpListener> {
+        let stack = self.stack_now()?;
+        let options = self.options().clone();
+        let local = options.local.unwrap_or_else(|| self.unspecified());
+        let listen = ListenOptions {
+            // The kernel makes 0 one, too.
+            backlog: usize::try_from(backlog).unwrap_or(usize::MAX).max(1),
+            tcp: options.tcp(&stack),
+        };
+        TcpListener::bind_with(&stack, local, listen, options.linger)
+    }
+
+    /// The local address, once bound.
+    ///
+    /// # Errors
+    /// None; an unbound socket has the unspecified address, as in the kernel.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        let local = self.options().local;
+        Ok(local.unwrap_or_else(|| self.unspecified()))
+    }
+
+    /// Always `None`: nothing has happened yet.
+    ///
+    /// # Errors
+    /// None; tokio's signature.
+    pub fn take_error(&self) -> io::Result<Option<io::Error>> {
+        Ok(None)
+    }
+
+    /// Accepted and without effect: a stack always lets a listener have a port whose last
+    /// connections are in TIME-WAIT.
+    ///
+    /// # Errors
+    /// None; tokio's signature.
+    pub fn set_reuseaddr(&self, reuseaddr: bool) -> io::Result<()> {
+        self.options().reuseaddr = reuseaddr;
+        Ok(())
+    }
+
+    /// What [`set_reuseaddr`](Self::set_reuseaddr) was given.
+    ///
+    /// # Errors
+    /// None; tokio's signature.
+    pub fn reuseaddr(&self) -> io::Result<bool> {
+        Ok(self.options().reuseaddr)
+    }
+
+    /// Sends small segments at once, or lets them wait to grow while data is in flight.
+    ///
+    /// # Errors
+    /// None; tokio's signature.
+    pub fn set_nodelay(&self, nodelay: bool) -> io::Result<()> {
+        self.options().nodelay = Some(nodelay);
+        Ok(())
+    }
+
+    /// Whether small segments are sent at once.
+    ///
+    /// # Errors
+    /// There is no stack whose default it could be.
+    pub fn nodelay(&self) -> io::Result<bool> {
+        self.option(|options| options.nodelay, |tcp| tcp.nodelay)
+    }
+
+    /// Sets the size of the send buffer, in bytes.
+    ///
+    /// # Errors
+    /// `EINVAL` for zero.
+    pub fn set_send_buffer_size(&self, size: u32) -> io::Result<()> {
+        self.options().send_buffer = Some(nonzero(size)?);
+        Ok(())
+    }
+
+    /// The size of the send buffer, in bytes.
+    ///
+    /// # Errors
+    /// There is no stack whose default it could be.
+    pub fn send_buffer_size(&self) -> io::Result<u32> {
+        self.option(|options| options.send_buffer, |tcp| bytes(tcp.send_buffer))
+    }
+
+    /// Sets the size of the receive buffer, in bytes: the largest window that is ever offered.
+    ///
+    /// # Errors
+    /// `EINVAL` for zero, and for more than 2^30, where windows end (RFC 7323 2.3).
+    pub fn set_recv_buffer_size(&self, size: u32) -> io::Result<()> {
+        if size > 1 << 30 {
+            return Err(os_error(libc::EINVAL));
+        }
+        self.options().recv_buffer = Some(nonzero(size)?);
+        Ok(())
+    }
+
+    /// The size of the receive buffer, in bytes.
+    ///
+    /// # Errors
+    /// There is no stack whose default it could be.
+    pub fn recv_buffer_size(&self) -> io::Result<u32> {
+        self.option(|options| options.recv_buffer, |tcp| bytes(tcp.recv_buffer))
+    }
+
+    /// See [`TcpStream::set_linger`].
+    ///
+    /// # Errors
+    /// None; tokio's signature.
+    pub fn set_linger(&self, linger: Option<Duration>) -> io::Result<()> {
+        self.options().linger = linger;
+        Ok(())
+    }
+
+    /// See [`TcpStream::set_zero_linger`].
+    ///
+    /// # Errors
+    /// None; tokio's signature.
+    pub fn set_zero_linger(&self) -> io::Result<()> {
+        self.set_linger(Some(Duration::ZERO))
+    }
+
+    /// See [`TcpStream::linger`].
+    ///
+    /// # Errors
+    /// None; tokio's signature.
+    pub fn linger(&self) -> io::Result<Option<Duration>> {
+        Ok(self.options().linger)
+    }
+
+    fn check_family(&self, addr: SocketAddr) -> io::Result<()> {
+        if addr.is_ipv6() != self.is_v6 {
+            return Err(os_error(libc::EAFNOSUPPORT));
+        }
+        Ok(())
+    }
+
+    fn unspecified(&self) -> SocketAddr {
+        let ip: IpAddr = if self.is_v6 {
+            Ipv6Addr::UNSPECIFIED.into()
+        } else {
+            Ipv4Addr::UNSPECIFIED.into()
+        };
+        SocketAddr::new(ip, 0)
+    }
+
+    /// The stack, where none has to be started for it.
+    fn stack_now(&self) -> io::Result<Stack> {
+        match &self.stack {
+            Some(stack) => Ok(stack.clone()),
+            None => Ok(Stack::current()?),
+        }
+    }
+
+    fn option<T>(
+        &self,
+        own: impl FnOnce(&Options) -> Option<T>,
+        default: impl FnOnce(&TcpConfig) -> T,
+    ) -> io::Result<T> {
+        let own = own(&self.options());
+        match own {
+            Some(value) => Ok(value),
+            None => Ok(default(&self.stack_now()?.tcp_config())),
+        }
+    }
+
+    fn options(&self) -> MutexGuard<'_, Options> {
+        self.options.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Options {
+    /// The stack's defaults with what was set here; `None` where nothing was.
+    fn tcp(&self, stack: &Stack) -> Option<TcpConfig> {
+        let Self {
+            nodelay,
+            send_buffer,
+            recv_buffer,
+            ..
+        } = *self;
+        if nodelay.is_none() && send_buffer.is_none() && recv_buffer.is_none() {
+            return None;
+        }
+        let mut tcp = stack.tcp_config();
+        let size = |own: Option<u32>, default| own.map_or(default, |size| size as usize);
+        tcp.nodelay = nodelay.unwrap_or(tcp.nodelay);
+        tcp.send_buffer = size(send_buffer, tcp.send_buffer);
+        tcp.recv_buffer = size(recv_buffer, tcp.recv_buffer);
+        Some(tcp)
+    }
+}
+
+impl fmt::Debug for TcpSocket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TcpSocket")
+            .field("is_v6", &self.is_v6)
+            .field("options", &*self.options())
+            .finish_non_exhaustive()
+    }
+}
+
+fn nonzero(size: u32) -> io::Result<u32> {
+    if size == 0 {
+        return Err(os_error(libc::EINVAL));
+    }
+    Ok(size)
+}
+
+fn bytes(size: usize) -> u32 {
+    u32::try_from(size).unwrap_or(u32::MAX)
+}

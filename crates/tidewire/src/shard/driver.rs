@@ -1,0 +1,89 @@
+//! The task that keeps a stack going while no one calls it.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use tidewire_core::Instant;
+use tokio::time::Sleep;
+
+use super::Shard;
+use super::clock::Clock;
+use super::state::{Stop, Turn};
+
+/// Receives, runs timers and sends until the stack stops. While it spins it wakes itself, which
+/// lets every other task run in between and costs a fraction of what sleeping and waking does.
+#[derive(Debug)]
+pub(super) struct Driver {
+    shard: Arc<Shard>,
+    sleep: Pin<Box<Sleep>>,
+    /// When `sleep` fires. It is reset only for an earlier instant: an alarm too early costs one
+    /// idle turn, and resetting for every acknowledgement would cost more.
+    armed: Option<Instant>,
+}
+
+impl Driver {
+    pub(super) fn new(shard: Arc<Shard>) -> Self {
+        Self {
+            shard,
+            sleep: Box::pin(tokio::time::sleep_until(tokio::time::Instant::now())),
+            armed: None,
+        }
+    }
+
+    /// Arms the timer; ready when `deadline` has passed already.
+    fn poll_deadline(&mut self, deadline: Option<Instant>, cx: &mut Context<'_>) -> Poll<()> {
+        if let Some(at) = deadline
+            && self.armed.is_none_or(|armed| at < armed)
+        {
+            self.sleep.as_mut().reset(Clock::to_tokio(at));
+            self.armed = Some(at);
+        }
+        if self.armed.is_some() && self.sleep.as_mut().poll(cx).is_ready() {
+            self.armed = None;
+            return Poll::Ready(());
+        }
+        Poll::Pending
+    }
+}
+
+impl Future for Driver {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = self.get_mut();
+        match this.shard.turn(cx.waker(), this.armed) {
+            Turn::Stop => {
+                this.shard.stop(Stop::Shutdown);
+                return Poll::Ready(());
+            }
+            Turn::Again => {}
+            Turn::Sleep(deadline) => {
+                // Whatever happens from here on wakes the task: its waker is with the state since
+                // the turn, with the timer, and with the device once `poll_device` is pending. The
+                // device looks for a frame itself after it has asked to be told of one.
+                if this.poll_deadline(deadline, cx).is_pending() {
+                    match this.shard.inspect(|state| state.poll_device(cx)) {
+                        Poll::Pending => return Poll::Pending,
+                        Poll::Ready(Ok(())) => {}
+                        // Only a runtime that shuts down makes this fail.
+                        Poll::Ready(Err(_)) => return Poll::Ready(()),
+                    }
+                }
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        let why = if std::thread::panicking() {
+            Stop::Panicked
+        } else {
+            Stop::RuntimeGone
+        };
+        self.shard.stop(why);
+    }
+}

@@ -1,0 +1,128 @@
+//! One device, one core stack, one mutex, one driver task.
+//!
+//! Every call of the application does its work under the lock, inline: it plans and sends frames
+//! from the caller's task, and before it would have to wait it receives what has arrived. The
+//! driver task does the same when no one calls, and watches the device and the clock. Wakers are
+//! taken under the lock and woken after it.
+
+mod accept;
+mod clock;
+mod conn;
+mod driver;
+mod state;
+mod wakers;
+mod wakes;
+
+use std::io;
+use std::ops::Deref;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
+use std::time::Duration;
+
+pub(crate) use accept::Listener;
+pub(crate) use clock::Clock;
+pub(crate) use conn::Connection;
+pub(crate) use state::{State, Stop};
+pub(crate) use wakers::Slot;
+pub(crate) use wakes::Wakes;
+
+use crate::device::Device;
+use driver::Driver;
+use tidewire_core as core;
+
+/// A handle of a shard. When the last one is gone the driver finishes what was closed and stops.
+#[derive(Clone, Debug)]
+pub(crate) struct ShardRef(Arc<Owner>);
+
+impl ShardRef {
+    /// Makes a shard and starts its driver on the current runtime. `spin` is how long the driver
+    /// keeps looking for frames after the last one before it sleeps.
+    pub(crate) fn start(stack: core::Stack, device: Box<dyn Device>, spin: Duration) -> Self {
+        let shard = Arc::new(Shard {
+            state: Mutex::new(State::new(stack, device, spin.into(), Clock::now())),
+        });
+        tokio::spawn(Driver::new(Arc::clone(&shard)));
+        Self(Arc::new(Owner { shard }))
+    }
+}
+
+impl Deref for ShardRef {
+    type Target = Shard;
+
+    fn deref(&self) -> &Shard {
+        &self.0.shard
+    }
+}
+
+/// What all handles share; its end is the end of the last handle.
+#[derive(Debug)]
+struct Owner {
+    shard: Arc<Shard>,
+}
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        self.shard.with(|state, _| state.release());
+    }
+}
+
+/// See the module's documentation.
+#[derive(Debug)]
+pub(crate) struct Shard {
+    state: Mutex<State>,
+}
+
+impl Shard {
+    /// Runs `f` under the lock, then sends what it made ready to send, and wakes whom it concerns.
+    pub(crate) fn with<R>(&self, f: impl FnOnce(&mut State, core::Instant) -> R) -> R {
+        let mut state = self.lock();
+        let now = state.now();
+        let result = f(&mut state, now);
+        state.settle(now);
+        let wakes = std::mem::take(&mut state.wakes);
+        drop(state);
+        wakes.finish();
+        result
+    }
+
+    /// Looks at the state without doing anything.
+    pub(crate) fn inspect<R>(&self, f: impl FnOnce(&mut State) -> R) -> R {
+        f(&mut self.lock())
+    }
+
+    /// One turn of the driver; see [`State::turn`].
+    fn turn(&self, waker: &Waker, armed: Option<core::Instant>) -> state::Turn {
+        let mut state = self.lock();
+        let turn = state.turn(waker, armed);
+        let wakes = std::mem::take(&mut state.wakes);
+        drop(state);
+        wakes.finish();
+        turn
+    }
+
+    /// Ends everything: from now on all operations fail, and whoever waits is woken to learn that.
+    pub(crate) fn stop(&self, why: Stop) {
+        let mut state = self.lock();
+        let device = state.stop(why);
+        let wakes = std::mem::take(&mut state.wakes);
+        drop(state);
+        drop(device);
+        wakes.finish();
+    }
+
+    /// Fails once the stack has stopped.
+    pub(crate) fn check(&self) -> io::Result<()> {
+        self.inspect(|state| state.check())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state
+            .lock()
+            .unwrap_or_else(|poisoned: PoisonError<_>| {
+                // A panic in the middle of a change: nothing may rely on that state any more.
+                let mut state: MutexGuard<'_, State> = poisoned.into_inner();
+                state.stop(Stop::Panicked);
+                state
+            })
+    }
+}

@@ -1,0 +1,360 @@
+//! What the lock guards: the core stack, the device, and who waits.
+
+use std::io;
+use std::task::{Context, Poll, Waker};
+
+use tidewire_core::{Duration, Event, Instant, Stack, State as TcpState};
+
+use super::clock::Clock;
+use super::wakers::Wakers;
+use super::wakes::Wakes;
+use crate::device::{Device, Frame, LinkStats};
+
+/// Why a stack has stopped.
+#[derive(Copy, Clone, Debug, Eq, PartialEq)]
+pub(crate) enum Stop {
+    /// `Stack::shutdown` has finished.
+    Shutdown,
+    /// The driver task is gone: its runtime was dropped.
+    RuntimeGone,
+    /// A bug: the core or the driver panicked.
+    Panicked,
+}
+
+impl Stop {
+    /// What operations fail with from then on.
+    pub(crate) fn error(self) -> io::Error {
+        io::Error::other(match self {
+            Self::Shutdown => "the tidewire stack was shut down",
+            Self::RuntimeGone => {
+                "the tidewire stack has stopped: the tokio runtime that drove it was shut down"
+            }
+            Self::Panicked => "the tidewire stack has stopped after a panic",
+        })
+    }
+}
+
+/// What the driver does next.
+#[derive(Copy, Clone, Debug, Eq, PartialEq)]
+pub(super) enum Turn {
+    /// Let other tasks run, then come back at once.
+    Again,
+    /// Sleep until a frame arrives or this instant has come.
+    Sleep(Option<Instant>),
+    /// The stack has stopped.
+    Stop,
+}
+
+/// See the module's documentation.
+#[derive(Debug)]
+pub(crate) struct State {
+    stack: Stack,
+    /// `None` once the stack has stopped: nothing is sent or received any more.
+    device: Option<Box<dyn Device>>,
+    /// What the device had counted when the stack stopped.
+    last_stats: LinkStats,
+    pub(crate) wakers: Wakers,
+    pub(crate) wakes: Wakes,
+    stopped: Option<Stop>,
+    /// No handle is left.
+    released: bool,
+    driver: DriverState,
+    /// How long the driver keeps looking for frames after the last activity.
+    spin: Duration,
+    last_activity: Instant,
+    last_now: Instant,
+}
+
+/// What [`State::receive`] did.
+#[derive(Copy, Clone, Debug)]
+pub(crate) struct Received {
+    /// It received something.
+    pub(crate) any: bool,
+    /// It stopped at its budget: there may be more.
+    more: bool,
+}
+
+/// The driver task as others see it.
+#[derive(Debug, Default)]
+struct DriverState {
+    /// `None` while it is certain to run again without being woken.
+    waker: Option<Waker>,
+    /// When it wakes by itself.
+    wakes_at: Option<Instant>,
+}
+
+impl State {
+    pub(super) fn new(stack: Stack, device: Box<dyn Device>, spin: Duration, now: Instant) -> Self {
+        Self {
+            stack,
+            device: Some(device),
+            last_stats: LinkStats::default(),
+            wakers: Wakers::default(),
+            wakes: Wakes::default(),
+            stopped: None,
+            released: false,
+            driver: DriverState::default(),
+            spin,
+            last_activity: now,
+            last_now: now,
+        }
+    }
+
+    /// The core stack.
+    pub(crate) fn stack(&mut self) -> &mut Stack {
+        &mut self.stack
+    }
+
+    /// What happened on the device.
+    pub(crate) fn link_stats(&mut self) -> LinkStats {
+        self.device
+            .as_mut()
+            .map_or(self.last_stats, |device| device.stats())
+    }
+
+    /// The time, which never goes backwards even where a test pauses the clock of one runtime.
+    pub(super) fn now(&mut self) -> Instant {
+        self.last_now = self.last_now.max(Clock::now());
+        self.last_now
+    }
+
+    /// Fails once the stack has stopped.
+    pub(crate) fn check(&self) -> io::Result<()> {
+        self.stopped.map_or(Ok(()), |why| Err(why.error()))
+    }
+
+    /// Why the stack has stopped, if it has.
+    pub(crate) fn stopped(&self) -> Option<Stop> {
+        self.stopped
+    }
+
+    /// Receives what has arrived, up to the budget.
+    pub(crate) fn receive(&mut self, mut now: Instant) -> Received {
+        let Self {
+            stack,
+            device: Some(device),
+            ..
+        } = self
+        else {
+            return Received {
+                any: false,
+                more: false,
+            };
+        };
+        let (mut frames, mut bytes, mut more) = (0, 0, true);
+        while more && frames < RX_FRAMES && bytes < RX_BYTES {
+            let before = bytes;
+            more = device.receive(now, &mut |frame, meta| {
+                frames += 1;
+                bytes += frame.bytes().len();
+                stack.handle_frame(now, frame, meta);
+            });
+            // Copying a large frame takes long enough to matter to round-trip times.
+            if bytes - before > CLOCK_BYTES {
+                now = self.last_now.max(Clock::now());
+                self.last_now = now;
+            }
+        }
+        if frames > 0 {
+            self.last_activity = now;
+        }
+        Received {
+            any: frames > 0,
+            more,
+        }
+    }
+
+    /// Sends what the stack has to send, up to the budget; says whether there may be more.
+    pub(crate) fn transmit(&mut self, now: Instant) -> bool {
+        let Self {
+            stack,
+            device: Some(device),
+            ..
+        } = self
+        else {
+            return false;
+        };
+        let mut frames = 0;
+        while device.flush(now) {
+            if frames == TX_FRAMES {
+                return true;
+            }
+            let Some(transmit) = stack.poll_transmit(now) else {
+                break;
+            };
+            device.send(now, Frame::from(&transmit));
+            frames += 1;
+            let link = device.link();
+            if link != stack.link()
+                && let Err(error) = stack.set_link(now, link)
+            {
+                tracing::error!(%error, "the link changed to something unusable");
+            }
+        }
+        if frames > 0 {
+            self.last_activity = now;
+        }
+        false
+    }
+
+    /// What follows every call of the application: timers that are due, frames to send, tasks to
+    /// wake, and the driver if it has to do something before it would by itself.
+    pub(super) fn settle(&mut self, now: Instant) {
+        if self.stopped.is_some() {
+            return;
+        }
+        self.run_timers(now);
+        let more = self.transmit(now);
+        self.collect_events();
+        if self.driver.waker.is_some() {
+            let wanted = self.next_deadline();
+            let is_late = wanted.is_some_and(|at| self.driver.wakes_at.is_none_or(|own| at < own));
+            let may_spin = self.spin > Duration::ZERO && self.last_activity >= now;
+            let is_blocked = self
+                .device
+                .as_ref()
+                .is_some_and(|device| device.is_blocked());
+            if more || is_late || may_spin || is_blocked || self.released {
+                self.wake_driver();
+            }
+        }
+    }
+
+    /// One turn of the driver. `armed` is when its timer fires.
+    pub(super) fn turn(&mut self, waker: &Waker, armed: Option<Instant>) -> Turn {
+        if self.stopped.is_some() {
+            return Turn::Stop;
+        }
+        self.wakes.discard(self.driver.waker.take());
+        let now = self.now();
+        let more_to_receive = self.receive(now).more;
+        let now = self.last_now;
+        self.run_timers(now);
+        let more_to_send = self.transmit(now);
+        self.collect_events();
+        if self.released && self.stack.closing_connections() == 0 {
+            return Turn::Stop;
+        }
+        if self.wakers.anyone_drains() && self.is_drained() {
+            self.wakers.take_drain(&mut self.wakes);
+        }
+        let is_spinning =
+            self.spin > Duration::ZERO && now.duration_since(self.last_activity) < self.spin;
+        if more_to_receive || more_to_send || is_spinning {
+            return Turn::Again;
+        }
+        if let Some(device) = &mut self.device {
+            device.rest();
+        }
+        let wanted = self.next_deadline();
+        self.driver.waker = Some(waker.clone());
+        self.driver.wakes_at = earlier(wanted, armed);
+        Turn::Sleep(wanted)
+    }
+
+    /// Asks the device to wake the driver. Ready when there is something to do already.
+    pub(super) fn poll_device(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let now = self.now();
+        let Some(device) = &mut self.device else {
+            return Poll::Ready(Ok(())); // the next turn ends the driver
+        };
+        if device.is_blocked() && device.poll_send(now, cx)?.is_ready() {
+            return Poll::Ready(Ok(()));
+        }
+        device.poll_receive(now, cx)
+    }
+
+    /// No handle is left.
+    pub(super) fn release(&mut self) {
+        self.released = true;
+    }
+
+    /// See [`super::Shard::stop`]. The first reason stays. Hands out the device, to be closed when
+    /// the lock is released.
+    pub(super) fn stop(&mut self, why: Stop) -> Option<Box<dyn Device>> {
+        self.stopped.get_or_insert(why);
+        let mut device = self.device.take()?;
+        self.last_stats = device.stats();
+        device.collect_wakes(&mut self.wakes);
+        self.wakers.take_all(&mut self.wakes);
+        self.wake_driver();
+        Some(device)
+    }
+
+    /// Whether everything has been delivered: the connections that have a handle are over or wait
+    /// for the peer alone, and none is being closed in the background.
+    pub(crate) fn is_drained(&mut self) -> bool {
+        let Self { stack, wakers, .. } = self;
+        stack.closing_connections() == 0
+            && wakers.conn_ids().all(|id| {
+                let over = |state| matches!(state, TcpState::TimeWait | TcpState::Closed);
+                stack.conn(id).is_none_or(|conn| over(conn.state()))
+            })
+    }
+
+    /// Queues a FIN on every connection that has a handle, and closes every listener.
+    pub(crate) fn shut_down_all(&mut self, now: Instant) {
+        let Self { stack, wakers, .. } = self;
+        for id in wakers.conn_ids() {
+            if let Some(mut conn) = stack.conn(id) {
+                // One that is not established has nothing to finish.
+                let _ = conn.shutdown_write(now);
+            }
+        }
+        for id in wakers.listener_ids() {
+            stack.close_listener(now, id);
+        }
+    }
+
+    /// Resets every connection that has a handle.
+    pub(crate) fn abort_all(&mut self, now: Instant) {
+        let Self { stack, wakers, .. } = self;
+        for id in wakers.conn_ids() {
+            if let Some(conn) = stack.conn(id) {
+                conn.abort(now);
+            }
+        }
+        self.transmit(now);
+    }
+
+    fn run_timers(&mut self, now: Instant) {
+        if self.stack.poll_timeout().is_some_and(|at| at <= now) {
+            self.stack.handle_timeout(now);
+        }
+    }
+
+    fn collect_events(&mut self) {
+        while let Some(event) = self.stack.poll_event() {
+            match event {
+                Event::Conn(id, events) => self.wakers.take_conn(id, events, &mut self.wakes),
+                Event::Acceptable(id) => self.wakers.take_listener(id, &mut self.wakes),
+                _ => {}
+            }
+        }
+        if let Some(device) = &mut self.device {
+            device.collect_wakes(&mut self.wakes);
+        }
+    }
+
+    fn next_deadline(&self) -> Option<Instant> {
+        let device = self.device.as_ref().and_then(|device| device.deadline());
+        earlier(self.stack.poll_timeout(), device)
+    }
+
+    fn wake_driver(&mut self) {
+        self.wakes.wake(self.driver.waker.take());
+    }
+}
+
+fn earlier(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
+    a.into_iter().chain(b).min()
+}
+
+/// Frames taken at a time, so that other tasks get their turn and the lock is not held for long.
+const RX_FRAMES: usize = 64;
+/// Bytes taken at a time: about 100 us of copying.
+const RX_BYTES: usize = 1 << 20;
+/// Frames sent at a time.
+const TX_FRAMES: usize = 64;
+/// A frame larger than this moves the clock on.
+const CLOCK_BYTES: usize = 16 << 10;

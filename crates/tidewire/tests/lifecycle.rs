@@ -1,0 +1,176 @@
+//! How stacks end: by shutdown, with their last handle, with their runtime.
+
+mod common;
+
+use std::io::ErrorKind;
+use std::time::Duration;
+
+use common::{connect_to, connected, listen, pair, pair_with};
+use tidewire::{MemoryLink, Stack, StackError, State};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::runtime::Runtime;
+
+on_both_runtimes!(
+    shutdown_delivers_and_then_everything_fails,
+    shutdown_resets_what_does_not_end_in_time,
+    shutdown_of_an_idle_stack_is_immediate,
+    the_last_handle_finishes_in_the_background,
+    a_scope_does_not_leak,
+    settings_are_checked,
+);
+
+async fn shutdown_delivers_and_then_everything_fails() {
+    let (server, client) = pair().await;
+    let listener = listen(&server).await;
+    let (mut accepted, mut stream) = connect_to(&listener, &client).await;
+    let data = common::pattern_bytes(0, 300_000);
+    let expected = data.clone();
+    let reader = tokio::spawn(async move {
+        let mut received = Vec::new();
+        accepted.read_to_end(&mut received).await.unwrap();
+        received
+    });
+    stream.write_all(&data).await.unwrap();
+    client.shutdown(Duration::from_secs(30)).await.unwrap();
+    assert!(reader.await.unwrap() == expected);
+
+    assert!(!client.is_running() && server.is_running());
+    let text = "the tidewire stack was shut down";
+    assert_eq!(stream.read(&mut [0]).await.unwrap_err().to_string(), text);
+    assert_eq!(stream.write(b"x").await.unwrap_err().to_string(), text);
+    let again = client.connect(listener.local_addr().unwrap()).await;
+    assert_eq!(again.unwrap_err().to_string(), text);
+    client.shutdown(Duration::ZERO).await.unwrap();
+}
+
+async fn shutdown_resets_what_does_not_end_in_time() {
+    let (server, client) = pair().await;
+    let (mut accepted, stream) = connected(&server, &client).await;
+    let listener = client.bind("10.0.0.2:80").await.unwrap();
+    let waiting = tokio::spawn(async move { listener.accept().await.map(|_| ()) });
+    tokio::task::yield_now().await;
+    let error = client
+        .shutdown(Duration::from_millis(50))
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::TimedOut);
+    assert!(waiting.await.unwrap().is_err(), "accept ends, too");
+    // First the FIN of the orderly end, then the reset.
+    let error = accepted.read_to_end(&mut Vec::new()).await;
+    assert!(error.is_ok() || error.is_err_and(|e| e.kind() == ErrorKind::ConnectionReset));
+    while accepted.state() != State::Closed {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(stream.state(), State::Closed);
+}
+
+async fn shutdown_of_an_idle_stack_is_immediate() {
+    let (server, client) = pair().await;
+    server.shutdown(Duration::ZERO).await.unwrap();
+    client.shutdown(Duration::ZERO).await.unwrap();
+    assert!(!server.is_running());
+}
+
+async fn the_last_handle_finishes_in_the_background() {
+    let (server, client) = pair().await;
+    let (accepted, mut stream) = connected(&server, &client).await;
+    drop(client);
+    stream
+        .write_all(b"the stack lives as long as its streams")
+        .await
+        .unwrap();
+    drop(stream);
+    let (mut accepted, mut text) = (accepted, String::new());
+    accepted.read_to_string(&mut text).await.unwrap();
+    assert_eq!(text, "the stack lives as long as its streams");
+}
+
+async fn a_scope_does_not_leak() {
+    let (server, client) = pair().await;
+    let name = |stack: &Stack| stack.addresses()[0];
+    assert!(matches!(Stack::current(), Err(StackError::NoStack)));
+    server
+        .scope(async {
+            assert_eq!(name(&Stack::current().unwrap()), name(&server));
+            let inner = client
+                .scope(async { name(&Stack::current().unwrap()) })
+                .await;
+            assert_eq!(inner, name(&client));
+            assert_eq!(name(&Stack::current().unwrap()), name(&server));
+        })
+        .await;
+    assert!(Stack::current().is_err());
+}
+
+async fn settings_are_checked() {
+    let start = |address: &'static str| {
+        let (link, _) = MemoryLink::pair();
+        Stack::in_memory(link).address(address).start()
+    };
+    assert!(matches!(
+        start("10.0.0.1").await,
+        Err(StackError::BadAddress(_))
+    ));
+    assert!(matches!(
+        start("127.0.0.1/8").await,
+        Err(StackError::Config(_))
+    ));
+    let (server, _client) = pair_with(|b| b.mac("02:00:00:00:00:09"), |b| b).await;
+    assert_eq!(server.mac().to_string(), "02:00:00:00:00:09");
+    assert_eq!(server.interface(), "memory");
+}
+
+fn runtime() -> Runtime {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .unwrap()
+}
+
+/// The stacks' runtime goes away while tasks of another one wait on their sockets.
+#[test]
+fn waiting_operations_fail_when_the_runtime_is_dropped() {
+    let stacks = runtime();
+    let (server, client) = stacks.block_on(pair());
+    let (mut accepted, stream) = stacks.block_on(connected(&server, &client));
+    let listener = stacks.block_on(listen(&server));
+    let (ending, peer) = stacks.block_on(pair());
+    let open = stacks.block_on(connected(&ending, &peer));
+    let unanswered = std::net::SocketAddr::new("10.0.0.99".parse().unwrap(), 80);
+
+    let tasks = runtime();
+    let waiting = [
+        tasks.spawn(async move { accepted.read(&mut [0]).await.map(|_| ()) }),
+        tasks.spawn(async move { stream.readable().await }),
+        tasks.spawn(async move { listener.accept().await.map(|_| ()) }),
+        tasks.spawn(async move { client.connect(unanswered).await.map(|_| ()) }),
+        tasks.spawn(async move { ending.shutdown(Duration::from_secs(60)).await }),
+    ];
+    tasks.block_on(async {
+        tokio::task::yield_now().await;
+        tokio::task::spawn_blocking(move || drop(stacks))
+            .await
+            .unwrap();
+        for (n, task) in waiting.into_iter().enumerate() {
+            let ended = tokio::time::timeout(Duration::from_secs(20), task).await;
+            let result = ended.unwrap_or_else(|_| panic!("operation {n} hangs"));
+            assert!(result.unwrap().is_err(), "operation {n}");
+        }
+    });
+    drop((open, peer, server));
+}
+
+/// Handles may be used and dropped after their runtime and outside of any.
+#[test]
+fn handles_outlive_their_runtime() {
+    let runtime = runtime();
+    let (server, client) = runtime.block_on(pair());
+    let (accepted, stream) = runtime.block_on(connected(&server, &client));
+    drop(runtime);
+    assert!(!server.is_running());
+    let error = stream.try_read(&mut [0]).unwrap_err();
+    assert!(error.to_string().contains("runtime"), "{error}");
+    assert!(accepted.try_write(b"x").is_err());
+    drop((accepted, stream, server, client));
+}
