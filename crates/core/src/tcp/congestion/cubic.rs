@@ -4,7 +4,7 @@
 //! Integers throughout: times in milliseconds, windows in bytes, C = 0.4 and beta = 0.7 as fractions, so that a run gives
 //! the same bytes on every machine. HyStart++ (RFC 9406) is not part of it.
 
-use super::{AckSample, CongestionControl, CongestionEvent, initial_window};
+use super::{AckSample, CongestionControl, CongestionEvent, initial_window, window_for_new_mss};
 use crate::time::{Duration, Instant};
 
 /// The CUBIC controller.
@@ -198,11 +198,8 @@ impl CongestionControl for Cubic {
     }
 
     fn set_mss(&mut self, mss: u32) {
-        let was_initial = self.cwnd == initial_window(u32::try_from(self.mss).unwrap_or(u32::MAX));
+        self.cwnd = window_for_new_mss(self.cwnd, self.ssthresh, self.mss, mss);
         self.mss = u64::from(mss.max(1));
-        if was_initial && self.ssthresh == u64::MAX {
-            self.cwnd = initial_window(mss);
-        }
     }
 
     fn cwnd(&self) -> u64 {

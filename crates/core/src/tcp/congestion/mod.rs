@@ -150,3 +150,15 @@ pub fn initial_window(mss: u32) -> u64 {
     let mss = u64::from(mss);
     (10 * mss).min((2 * mss).max(14_600))
 }
+
+/// The window after the MSS changed: what it was in bytes (RFC 4821 7), but an untouched initial
+/// window is one of segments.
+fn window_for_new_mss(cwnd: u64, ssthresh: u64, old_mss: u64, new_mss: u32) -> u64 {
+    let old_mss = u32::try_from(old_mss).unwrap_or(u32::MAX);
+    let untouched = ssthresh == u64::MAX && cwnd == initial_window(old_mss);
+    if untouched {
+        initial_window(new_mss)
+    } else {
+        cwnd
+    }
+}

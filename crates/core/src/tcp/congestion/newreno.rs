@@ -1,7 +1,7 @@
 //! NewReno: slow start, congestion avoidance and multiplicative decrease of RFC 5681, with the byte counting of
 //! RFC 3465 (L = 1 in effect per segment acknowledged).
 
-use super::{AckSample, CongestionControl, CongestionEvent, initial_window};
+use super::{AckSample, CongestionControl, CongestionEvent, initial_window, window_for_new_mss};
 use crate::time::Instant;
 
 /// The standard controller of RFC 5681.
@@ -83,12 +83,8 @@ impl CongestionControl for NewReno {
     }
 
     fn set_mss(&mut self, mss: u32) {
-        // RFC 4821 7: the window in bytes stays, but an initial window is one of segments.
-        let was_initial = self.cwnd == initial_window(u32::try_from(self.mss).unwrap_or(u32::MAX));
+        self.cwnd = window_for_new_mss(self.cwnd, self.ssthresh, self.mss, mss);
         self.mss = u64::from(mss.max(1));
-        if was_initial && self.ssthresh == u64::MAX {
-            self.cwnd = initial_window(mss);
-        }
     }
 
     fn cwnd(&self) -> u64 {
