@@ -29,6 +29,8 @@ on_both_runtimes!(
     splits,
     splits_owned_and_reunites,
     a_dropped_owned_write_half_shuts_down,
+    a_burst_of_small_writes_leaves_in_large_frames,
+    a_held_write_leaves_while_the_task_waits_for_something_else,
     writes_vectored,
     reads_vectored,
     peeks,
@@ -317,6 +319,40 @@ async fn a_dropped_owned_write_half_shuts_down() {
     assert_eq!(accepted.try_read(&mut [0]).unwrap(), 0);
 }
 
+async fn a_burst_of_small_writes_leaves_in_large_frames() {
+    let (server, client) = pair().await;
+    let (mut accepted, stream) = connected(&server, &client).await;
+    stream.set_nodelay(true).unwrap();
+    let before = client.stats().frames_out;
+    for round in 0..512_u64 {
+        let piece = pattern_bytes(round * 1024, 1024);
+        assert_eq!(stream.try_write(&piece).unwrap(), piece.len());
+    }
+    let frames = client.stats().frames_out - before;
+    drop(stream);
+    check_pattern(&mut accepted, 512 * 1024).await;
+    assert!(frames < 256, "{frames} frames for 512 writes");
+}
+
+async fn a_held_write_leaves_while_the_task_waits_for_something_else() {
+    let (server, client) = pair().await;
+    let (mut accepted, mut stream) = connected(&server, &client).await;
+    stream.set_nodelay(true).unwrap();
+    for round in 0..100_u8 {
+        let echo = tokio::spawn(async move {
+            let mut both = [0; 2];
+            accepted.read_exact(&mut both).await.unwrap();
+            (accepted, both)
+        });
+        stream.write_all(&[round]).await.unwrap();
+        stream.write_all(&[!round]).await.unwrap();
+        // From here on nobody touches the writing end.
+        let both;
+        (accepted, both) = echo.await.unwrap();
+        assert_eq!(both, [round, !round]);
+    }
+}
+
 async fn writes_vectored() {
     let (server, client) = pair().await;
     let (mut accepted, mut stream) = connected(&server, &client).await;
@@ -541,31 +577,4 @@ fn reading_and_writing_tasks_have_a_waker_each() {
             (1, 1)
         );
     });
-}
-
-/// A type that two tasks may share, that may move, and that outlives everything.
-#[test]
-fn the_types_are_what_tokios_are() {
-    fn check<T: Send + Sync + Unpin + std::fmt::Debug + 'static>() {}
-    check::<TcpStream>();
-    check::<tidewire::net::TcpListener>();
-    check::<tidewire::net::TcpSocket>();
-    check::<tidewire::net::tcp::OwnedReadHalf>();
-    check::<tidewire::net::tcp::OwnedWriteHalf>();
-    check::<tidewire::net::tcp::ReadHalf<'static>>();
-    check::<tidewire::net::tcp::WriteHalf<'static>>();
-    check::<tidewire::Stack>();
-    check::<tidewire::StackError>();
-    fn is_send<T: Send>(_: &T) {}
-    fn futures(stack: &tidewire::Stack, stream: &TcpStream, listener: &tidewire::net::TcpListener) {
-        is_send(&TcpStream::connect("10.0.0.1:80"));
-        is_send(&tidewire::net::TcpListener::bind("10.0.0.1:80"));
-        is_send(&tidewire::Stack::on("eth0").start());
-        is_send(&stack.shutdown(std::time::Duration::ZERO));
-        is_send(&stack.connect("10.0.0.1:80"));
-        is_send(&stream.readable());
-        is_send(&stream.read_chunk());
-        is_send(&listener.accept());
-    }
-    let _: fn(&tidewire::Stack, &TcpStream, &tidewire::net::TcpListener) = futures;
 }

@@ -23,8 +23,9 @@ use crate::stack::Stack;
 /// Dropping it closes the connection: with a FIN after everything that was written, in the
 /// background, or with a reset where received data was never read (RFC 2525 2.17).
 ///
-/// Writes are sent by the task that calls `poll_write`; flushing is a no-op and shutting down does
-/// not wait for the peer.
+/// Writes are sent by the task that calls `poll_write`, except that small ones in quick succession
+/// are gathered until the task yields or 64 KiB are complete. Flushing is a no-op, and shutting down
+/// does not wait for the peer.
 ///
 /// ```no_run
 /// use tidewire::net::TcpStream;

@@ -366,25 +366,29 @@ fn write_attempt(
     now: Instant,
     bufs: &[IoSlice<'_>],
 ) -> Attempt<usize> {
-    let mut written = 0;
-    let pieces = bufs.iter().flat_map(|buf| buf.chunks(WRITE_PIECE));
-    for piece in pieces {
+    let (mut written, mut unsent) = (0, 0);
+    for piece in bufs.iter().flat_map(|buf| buf.chunks(WRITE_PIECE)) {
+        if unsent >= WRITE_PIECE {
+            state.transmit(now);
+            unsent = 0;
+        }
         let Some(mut conn) = state.stack().conn(id) else {
             return Some(Err(os_error(libc::ECONNABORTED)));
         };
         match conn.write(now, piece) {
             Ok(n) => {
                 written += n;
+                unsent += n;
                 if n < piece.len() {
                     break;
                 }
-                state.transmit(now);
             }
             Err(WriteError::Blocked) if written > 0 => break,
             Err(WriteError::Blocked) => return None,
             Err(error) => return Some(Err(error.to_io())),
         }
     }
+    state.wrote(now, written);
     Some(Ok(written))
 }
 

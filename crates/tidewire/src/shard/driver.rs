@@ -1,6 +1,6 @@
 //! The task that keeps a stack going while no one calls it.
 
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -20,6 +20,7 @@ pub(super) struct Driver {
     /// When `sleep` fires. It is reset only for an earlier instant: an alarm too early costs one
     /// idle turn, and resetting for every acknowledgement would cost more.
     armed: Option<Instant>,
+    yields: u32,
 }
 
 impl Driver {
@@ -28,6 +29,7 @@ impl Driver {
             shard,
             sleep: Box::pin(tokio::time::sleep_until(tokio::time::Instant::now())),
             armed: None,
+            yields: 0,
         }
     }
 
@@ -57,7 +59,12 @@ impl Future for Driver {
                 this.shard.stop(Stop::Shutdown);
                 return Poll::Ready(());
             }
-            Turn::Again => {}
+            Turn::Again { woke } => {
+                this.yields = this.yields.wrapping_add(1);
+                if woke || this.yields.is_multiple_of(YIELD_INTERVAL) {
+                    return yield_to_runtime(cx);
+                }
+            }
             Turn::Sleep(deadline) => {
                 // Whatever happens from here on wakes the task: its waker is with the state since
                 // the turn, with the timer, and with the device once `poll_device` is pending. The
@@ -76,6 +83,17 @@ impl Future for Driver {
         Poll::Pending
     }
 }
+
+/// Comes back after the runtime has looked at everything else. A task that merely wakes itself
+/// keeps a current-thread runtime from polling the future that it blocks on, and every runtime from
+/// looking for other I/O, for dozens of turns; but this costs several times as much.
+fn yield_to_runtime(cx: &mut Context<'_>) -> Poll<()> {
+    // Polled once, it hands the waker to the runtime for later; that is all it is for.
+    pin!(tokio::task::yield_now()).poll(cx)
+}
+
+/// Turns without anything to do between two looks of the runtime: a few microseconds.
+const YIELD_INTERVAL: u32 = 8;
 
 impl Drop for Driver {
     fn drop(&mut self) {

@@ -37,8 +37,8 @@ impl Stop {
 /// What the driver does next.
 #[derive(Copy, Clone, Debug, Eq, PartialEq)]
 pub(super) enum Turn {
-    /// Let other tasks run, then come back at once.
-    Again,
+    /// Let other tasks run, then come back at once; `woke` when some were woken for that.
+    Again { woke: bool },
     /// Sleep until a frame arrives or this instant has come.
     Sleep(Option<Instant>),
     /// The stack has stopped.
@@ -62,7 +62,12 @@ pub(crate) struct State {
     /// How long the driver keeps looking for frames after the last activity.
     spin: Duration,
     last_activity: Instant,
+    last_transmit: Instant,
     last_now: Instant,
+    /// What this call has written is left to the driver's next turn.
+    hold: bool,
+    /// Bytes written and left so since the last frame.
+    held: usize,
 }
 
 /// What [`State::receive`] did.
@@ -96,7 +101,10 @@ impl State {
             driver: DriverState::default(),
             spin,
             last_activity: now,
+            last_transmit: Instant::ZERO,
             last_now: now,
+            hold: false,
+            held: 0,
         }
     }
 
@@ -174,10 +182,12 @@ impl State {
         else {
             return false;
         };
-        let mut frames = 0;
+        self.held = 0;
+        let (mut frames, mut more) = (0, false);
         while device.flush(now) {
             if frames == TX_FRAMES {
-                return true;
+                more = true;
+                break;
             }
             let Some(transmit) = stack.poll_transmit(now) else {
                 break;
@@ -193,8 +203,20 @@ impl State {
         }
         if frames > 0 {
             self.last_activity = now;
+            self.last_transmit = now;
         }
-        false
+        more
+    }
+
+    /// The application wrote `bytes`. In a burst of small writes they are not sent by this call but
+    /// by the driver, which runs as soon as the writing task yields or, at the latest, by the call
+    /// that completes a super-frame: one frame costs about as much as another, whatever its length.
+    pub(crate) fn wrote(&mut self, now: Instant, bytes: usize) {
+        let in_burst = now.duration_since(self.last_transmit) < BURST;
+        if in_burst && self.held + bytes < HOLD_BYTES {
+            self.held += bytes;
+            self.hold = true;
+        }
     }
 
     /// What follows every call of the application: timers that are due, frames to send, tasks to
@@ -204,7 +226,7 @@ impl State {
             return;
         }
         self.run_timers(now);
-        let more = self.transmit(now);
+        let more = std::mem::take(&mut self.hold) || self.transmit(now);
         self.collect_events();
         if self.driver.waker.is_some() {
             let wanted = self.next_deadline();
@@ -214,7 +236,8 @@ impl State {
                 .device
                 .as_ref()
                 .is_some_and(|device| device.is_blocked());
-            if more || is_late || may_spin || is_blocked || self.released {
+            let is_ending = self.released || self.wakers.anyone_drains();
+            if more || is_late || may_spin || is_blocked || is_ending {
                 self.wake_driver();
             }
         }
@@ -232,7 +255,7 @@ impl State {
         self.run_timers(now);
         let more_to_send = self.transmit(now);
         self.collect_events();
-        if self.released && self.stack.closing_connections() == 0 {
+        if self.released && self.is_quiet() {
             return Turn::Stop;
         }
         if self.wakers.anyone_drains() && self.is_drained() {
@@ -241,7 +264,9 @@ impl State {
         let is_spinning =
             self.spin > Duration::ZERO && now.duration_since(self.last_activity) < self.spin;
         if more_to_receive || more_to_send || is_spinning {
-            return Turn::Again;
+            return Turn::Again {
+                woke: !self.wakes.is_empty(),
+            };
         }
         if let Some(device) = &mut self.device {
             device.rest();
@@ -284,8 +309,9 @@ impl State {
     /// Whether everything has been delivered: the connections that have a handle are over or wait
     /// for the peer alone, and none is being closed in the background.
     pub(crate) fn is_drained(&mut self) -> bool {
+        let is_quiet = self.is_quiet();
         let Self { stack, wakers, .. } = self;
-        stack.closing_connections() == 0
+        is_quiet
             && wakers.conn_ids().all(|id| {
                 let over = |state| matches!(state, TcpState::TimeWait | TcpState::Closed);
                 stack.conn(id).is_none_or(|conn| over(conn.state()))
@@ -336,6 +362,15 @@ impl State {
         }
     }
 
+    /// Whether no connection is being closed in the background and the device holds no frame back.
+    fn is_quiet(&self) -> bool {
+        let holds = self
+            .device
+            .as_ref()
+            .is_some_and(|device| device.is_blocked() || device.deadline().is_some());
+        self.stack.closing_connections() == 0 && !holds
+    }
+
     fn next_deadline(&self) -> Option<Instant> {
         let device = self.device.as_ref().and_then(|device| device.deadline());
         earlier(self.stack.poll_timeout(), device)
@@ -356,5 +391,9 @@ const RX_FRAMES: usize = 64;
 const RX_BYTES: usize = 1 << 20;
 /// Frames sent at a time.
 const TX_FRAMES: usize = 64;
+/// Writes this soon after a frame was sent belong to a burst.
+const BURST: Duration = Duration::from_micros(50);
+/// Bytes of a burst that are sent at once: the payload of a super-frame.
+const HOLD_BYTES: usize = 64_000;
 /// A frame larger than this moves the clock on.
 const CLOCK_BYTES: usize = 16 << 10;

@@ -55,6 +55,12 @@ impl Wakes {
             .for_each(|waker| self.discard(Some(waker)));
     }
 
+    /// Whether there is no task to wake.
+    pub(crate) fn is_empty(&self) -> bool {
+        // The near places fill up first.
+        self.near.iter().all(Option::is_none)
+    }
+
     /// Wakes and drops. No lock may be held.
     pub(crate) fn finish(self) {
         let Self { near, far, .. } = self;
