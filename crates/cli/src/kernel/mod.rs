@@ -1,0 +1,7 @@
+//! The kernel's TCP as a peer: sockets of `tokio::net` on CUBIC, and the kernel's own account of a connection's state.
+
+mod socket;
+mod states;
+
+pub use socket::{Kernel, connect, listen};
+pub use states::KernelStates;

@@ -1,0 +1,142 @@
+use core::net::{IpAddr, SocketAddr};
+use std::io;
+
+use crate::ladder::{State, StateSource};
+use crate::netlink::{self, Netlink, Reply};
+
+/// Asks the kernel for the state of one of its connections (`sock_diag`, the source of `ss`).
+///
+/// It answers for the namespace of the thread that opened it, from whatever thread it is asked, also for connections that no
+/// process holds any more: FIN-WAIT-2, LAST-ACK and TIME-WAIT.
+#[derive(Debug)]
+pub struct KernelStates {
+    netlink: Netlink,
+}
+
+impl KernelStates {
+    /// Opens the question socket in the calling thread's namespace.
+    ///
+    /// # Errors
+    /// When the kernel has no `sock_diag`.
+    pub fn open() -> io::Result<Self> {
+        Ok(Self {
+            netlink: Netlink::open(netlink::SOCK_DIAG)?,
+        })
+    }
+
+    /// The state of the connection from `local` to `remote`: LISTEN when there is only a listening socket at `local`, CLOSED when
+    /// there is nothing.
+    ///
+    /// # Errors
+    /// When the kernel answers with something else than a state.
+    pub fn state(&mut self, local: SocketAddr, remote: SocketAddr) -> io::Result<State> {
+        let request = diag_request(local, remote);
+        match self
+            .netlink
+            .request(SOCK_DIAG_BY_FAMILY, &request, Reply::Message)
+        {
+            Ok(answer) => answer
+                .get(1)
+                .and_then(|&code| state_from_code(code))
+                .ok_or_else(|| {
+                    io::Error::new(io::ErrorKind::InvalidData, "an unknown connection state")
+                }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(State::Closed),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+impl StateSource for KernelStates {
+    fn state(&mut self, local: SocketAddr, remote: SocketAddr) -> io::Result<State> {
+        Self::state(self, local, remote)
+    }
+}
+
+/// `struct inet_diag_req_v2` of `linux/inet_diag.h`.
+fn diag_request(local: SocketAddr, remote: SocketAddr) -> Vec<u8> {
+    let mut request = Vec::with_capacity(56);
+    let family = if local.is_ipv4() { AF_INET } else { AF_INET6 };
+    request.extend_from_slice(&[family, IPPROTO_TCP, 0, 0]);
+    request.extend_from_slice(&ALL_STATES.to_ne_bytes());
+    request.extend_from_slice(&local.port().to_be_bytes());
+    request.extend_from_slice(&remote.port().to_be_bytes());
+    for address in [local.ip(), remote.ip()] {
+        let mut field = [0; 16];
+        match address {
+            IpAddr::V4(address) => field[..4].copy_from_slice(&address.octets()),
+            IpAddr::V6(address) => field = address.octets(),
+        }
+        request.extend_from_slice(&field);
+    }
+    request.extend_from_slice(&ANY_INTERFACE.to_ne_bytes());
+    request.extend_from_slice(&NO_COOKIE.to_ne_bytes());
+    request
+}
+
+/// The codes of `enum` in `net/tcp_states.h`, which `TCP_INFO` and `/proc/net/tcp` use too.
+fn state_from_code(code: u8) -> Option<State> {
+    Some(match code {
+        1 => State::Established,
+        2 => State::SynSent,
+        // 12 is a half-open connection that has no socket yet.
+        3 | 12 => State::SynReceived,
+        4 => State::FinWait1,
+        5 => State::FinWait2,
+        6 => State::TimeWait,
+        7 => State::Closed,
+        8 => State::CloseWait,
+        9 => State::LastAck,
+        10 => State::Listen,
+        11 => State::Closing,
+        _ => return None,
+    })
+}
+
+const SOCK_DIAG_BY_FAMILY: u16 = 20;
+const AF_INET: u8 = 2;
+const AF_INET6: u8 = 10;
+const IPPROTO_TCP: u8 = 6;
+const ALL_STATES: u32 = u32::MAX;
+const ANY_INTERFACE: u32 = 0;
+const NO_COOKIE: u64 = u64::MAX;
+
+#[cfg(test)]
+mod tests {
+    use std::net::{TcpListener, TcpStream};
+
+    use super::*;
+
+    #[test]
+    fn the_states_of_a_loopback_connection() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a listener");
+        let server = listener.local_addr().expect("an address");
+        let mut states = KernelStates::open().expect("sock_diag");
+        let stream = TcpStream::connect(server).expect("a connection");
+        let (accepted, client) = listener.accept().expect("an accepted connection");
+        let mut of = |local, remote| states.state(local, remote).expect("a state");
+        assert_eq!(of(client, server), State::Established);
+        assert_eq!(of(server, client), State::Established);
+
+        drop(stream);
+        // Loopback delivers the FIN before `close` returns; its acknowledgement may be delayed (RFC 9293 3.8.6.3).
+        assert!(matches!(
+            of(client, server),
+            State::FinWait1 | State::FinWait2
+        ));
+        assert_eq!(of(server, client), State::CloseWait);
+
+        drop(accepted);
+        assert_eq!(of(client, server), State::TimeWait);
+        assert_eq!(of(server, client), State::Listen);
+
+        drop(listener);
+        assert_eq!(of(server, client), State::Closed);
+    }
+
+    #[test]
+    fn a_request_has_the_size_of_the_kernel_struct() {
+        let v6 = "[fd77::1]:80".parse().expect("an address");
+        assert_eq!(diag_request(v6, v6).len(), 56);
+    }
+}

@@ -1,0 +1,26 @@
+//! Traffic for any pair of TCP implementations: the same code drives `tokio::net` and `tidewire::net`.
+//!
+//! A [`Transport`] says how to bind, accept and connect; a [`Side`] adds the runtime on which that happens.
+
+mod bulk;
+mod conversation;
+mod latency;
+mod pattern;
+mod rate;
+mod session;
+
+pub use bulk::{Transfer, Verified, receive, send, verified_transfer};
+pub use conversation::converse;
+pub use latency::{Latency, echo, ping_pong, round_trips};
+pub use pattern::Pattern;
+pub use rate::{Rate, sink, source, throughput};
+pub use session::{Side, Transport};
+
+/// Which way the bulk of the bytes goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flow {
+    /// From the side that connected to the side that accepted.
+    ClientToServer,
+    /// From the side that accepted to the side that connected.
+    ServerToClient,
+}

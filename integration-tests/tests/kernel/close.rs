@@ -1,0 +1,227 @@
+//! Ending connections: in one direction, in both, and by force.
+
+use std::io::{self, ErrorKind};
+use std::time::Duration;
+
+use tidewire::{State, TcpConfig};
+use tidewire_cli::lab::INTERFACE;
+use tidewire_integration_tests::{Net, Opener, TestResult, until};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+
+crate::trials!(
+    half_closes_first,
+    is_half_closed_first,
+    a_reset_is_never_an_end_of_file,
+    a_reset_is_reported_as_the_kernel_reports_it,
+    an_abort_resets,
+    zero_linger_resets,
+    unread_data_on_drop_resets,
+    unread_data_on_the_kernels_close_is_a_reset,
+    what_was_written_arrives_after_a_drop,
+    a_shutdown_of_the_stack_ends_its_connections,
+    a_cable_that_is_pulled,
+    a_cable_that_comes_back,
+);
+
+async fn half_closes_first(net: Net) -> TestResult {
+    let stack = net.stack().await?;
+    for opener in Opener::EACH {
+        let (ours, theirs) = net.connection(&stack, opener).await?;
+        half_close(ours, theirs).await?;
+    }
+    Ok(())
+}
+
+async fn is_half_closed_first(net: Net) -> TestResult {
+    let stack = net.stack().await?;
+    for opener in Opener::EACH {
+        let (ours, theirs) = net.connection(&stack, opener).await?;
+        half_close(theirs, ours).await?;
+    }
+    Ok(())
+}
+
+/// `first` ends its direction, and a megabyte still comes the other way.
+async fn half_close<A, B>(mut first: A, mut second: B) -> TestResult
+where
+    A: AsyncRead + AsyncWrite + Unpin,
+    B: AsyncRead + AsyncWrite + Unpin,
+{
+    first.write_all(b"request").await?;
+    first.shutdown().await?;
+    let mut request = String::new();
+    second.read_to_string(&mut request).await?;
+    assert_eq!(request, "request");
+    let error = first.write(b"more").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::BrokenPipe);
+
+    let reply: Vec<u8> = (0..1_000_000_u32).map(|at| (at % 251) as u8).collect();
+    let mut received = Vec::new();
+    let replying = async {
+        second.write_all(&reply).await?;
+        second.shutdown().await
+    };
+    tokio::try_join!(replying, first.read_to_end(&mut received))?;
+    assert!(received == reply, "{} bytes arrived", received.len());
+    assert_eq!(first.read(&mut [0]).await?, 0, "the end stays the end");
+    Ok(())
+}
+
+/// The data before a reset may be lost; the reset itself is not, at any time that the application asks.
+async fn a_reset_is_never_an_end_of_file(net: Net) -> TestResult {
+    let stack = net.stack().await?;
+    for opener in Opener::EACH {
+        let (mut ours, theirs) = net.connection(&stack, opener).await?;
+        let waiting = tokio::spawn(async move {
+            let first = ours.read(&mut [0]).await;
+            (first, ours.read(&mut [0]).await)
+        });
+        reset(theirs)?;
+        let (first, second) = waiting.await?;
+        assert_eq!(first.unwrap_err().kind(), ErrorKind::ConnectionReset);
+        assert_ne!(second.map_err(|error| error.kind()), Ok(0));
+
+        // The reset is there before anyone reads.
+        let (mut ours, theirs) = net.connection(&stack, opener).await?;
+        reset(theirs)?;
+        until("the reset has arrived", || ours.state() == State::Closed).await?;
+        let error = ours.read(&mut [0]).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+    }
+    Ok(())
+}
+
+/// Closes a kernel socket so that it sends a reset.
+fn reset(stream: tokio::net::TcpStream) -> io::Result<()> {
+    stream.set_zero_linger()
+}
+
+/// The first to ask gets the error of the connection; a write after that is into a broken pipe.
+async fn a_reset_is_reported_as_the_kernel_reports_it(net: Net) -> TestResult {
+    let stack = net.stack().await?;
+    let (ours, theirs) = net.connection(&stack, Opener::Tidewire).await?;
+    reset(theirs)?;
+    let reported_by_tidewire = read_then_write(ours).await;
+
+    let (ours, theirs) = net.connection(&stack, Opener::Tidewire).await?;
+    ours.abort();
+    let reported_by_the_kernel = read_then_write(theirs).await;
+    assert_eq!(reported_by_tidewire, reported_by_the_kernel);
+    Ok(())
+}
+
+/// The error numbers of both.
+async fn read_then_write<T>(mut stream: T) -> [Option<i32>; 2]
+where
+    T: AsyncRead + AsyncWrite + Unpin,
+{
+    let read = stream.read(&mut [0]).await.unwrap_err();
+    let write = stream.write(b"into the void").await.unwrap_err();
+    [read.raw_os_error(), write.raw_os_error()]
+}
+
+async fn an_abort_resets(net: Net) -> TestResult {
+    let stack = net.stack().await?;
+    for opener in Opener::EACH {
+        let (ours, theirs) = net.connection(&stack, opener).await?;
+        ours.abort();
+        is_reset(theirs).await;
+    }
+    Ok(())
+}
+
+async fn zero_linger_resets(net: Net) -> TestResult {
+    let stack = net.stack().await?;
+    let (ours, theirs) = net.connection(&stack, Opener::Tidewire).await?;
+    ours.set_zero_linger()?;
+    drop(ours);
+    is_reset(theirs).await;
+    Ok(())
+}
+
+/// RFC 2525 2.17: the peer must learn that its data was not read.
+async fn unread_data_on_drop_resets(net: Net) -> TestResult {
+    let stack = net.stack().await?;
+    for opener in Opener::EACH {
+        let (ours, mut theirs) = net.connection(&stack, opener).await?;
+        theirs.write_all(b"nobody reads this").await?;
+        ours.readable().await?;
+        drop(ours);
+        is_reset(theirs).await;
+    }
+    Ok(())
+}
+
+async fn is_reset(mut theirs: tokio::net::TcpStream) {
+    let error = theirs.read(&mut [0]).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+}
+
+async fn unread_data_on_the_kernels_close_is_a_reset(net: Net) -> TestResult {
+    let stack = net.stack().await?;
+    let (mut ours, theirs) = net.connection(&stack, Opener::Tidewire).await?;
+    ours.write_all(b"nobody reads this").await?;
+    theirs.readable().await?;
+    drop(theirs);
+    let error = ours.read(&mut [0]).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+    Ok(())
+}
+
+async fn what_was_written_arrives_after_a_drop(net: Net) -> TestResult {
+    let stack = net.stack().await?;
+    for opener in Opener::EACH {
+        let (mut ours, mut theirs) = net.connection(&stack, opener).await?;
+        let parting = vec![7; 500_000];
+        ours.write_all(&parting).await?;
+        drop(ours);
+        let mut received = Vec::new();
+        theirs.read_to_end(&mut received).await?;
+        assert!(received == parting, "{} bytes arrived", received.len());
+    }
+    Ok(())
+}
+
+async fn a_shutdown_of_the_stack_ends_its_connections(net: Net) -> TestResult {
+    let stack = net.stack().await?;
+    let (mut ours, mut theirs) = net.connection(&stack, Opener::Tidewire).await?;
+    ours.write_all(b"farewell").await?;
+    let peer = net.spawn_right(async move {
+        let mut word = String::new();
+        theirs.read_to_string(&mut word).await?;
+        io::Result::Ok(word)
+    });
+    stack.shutdown(Duration::from_secs(5)).await?;
+    assert_eq!(peer.await??, "farewell");
+    assert!(!stack.is_running());
+    assert!(ours.write(b"more").await.is_err());
+    Ok(())
+}
+
+/// With few retransmissions allowed, for the test's sake.
+async fn a_cable_that_is_pulled(net: Net) -> TestResult {
+    let tcp = TcpConfig {
+        data_retries: 2,
+        ..TcpConfig::default()
+    };
+    let stack = net.builder().tcp(tcp).start().await?;
+    let (mut ours, _theirs) = net.connection(&stack, Opener::Tidewire).await?;
+    net.right().ip(&["link", "set", INTERFACE, "down"])?;
+    ours.write_all(b"is anybody there?").await?;
+    let error = ours.read(&mut [0]).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::TimedOut);
+    Ok(())
+}
+
+async fn a_cable_that_comes_back(net: Net) -> TestResult {
+    let stack = net.stack().await?;
+    let (mut ours, mut theirs) = net.connection(&stack, Opener::Tidewire).await?;
+    net.right().ip(&["link", "set", INTERFACE, "down"])?;
+    ours.write_all(b"patience").await?;
+    until("it was sent in vain", || ours.info().timeouts > 0).await?;
+    net.right().ip(&["link", "set", INTERFACE, "up"])?;
+    let mut word = [0; 8];
+    theirs.read_exact(&mut word).await?;
+    assert_eq!(&word, b"patience");
+    Ok(())
+}

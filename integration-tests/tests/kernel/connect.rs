@@ -1,0 +1,219 @@
+//! Opening connections, and failing to.
+
+use std::io::{self, ErrorKind};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use tidewire::{Stack, TcpConfig};
+use tidewire_cli::lab::INTERFACE;
+use tidewire_integration_tests::{KERNEL, Net, Opener, TIDEWIRE, TestResult};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+
+crate::trials!(
+    connects_and_accepts,
+    connects_a_thousand_times_in_a_row,
+    is_connected_to_a_thousand_times_in_a_row,
+    two_hundred_clients_at_once,
+    two_hundred_connections_to_a_server,
+    a_refusal_is_the_kernels,
+    refuses,
+    nobody_at_the_address,
+    no_answer_from_behind_the_gateway,
+    a_host_behind_the_gateway,
+);
+
+async fn connects_and_accepts(net: Net) -> TestResult {
+    let stack = net.stack().await?;
+    for opener in Opener::EACH {
+        let (mut ours, mut theirs) = net.connection(&stack, opener).await?;
+        assert_eq!(ours.local_addr()?, theirs.peer_addr()?);
+        assert_eq!(ours.peer_addr()?, theirs.local_addr()?);
+        assert_eq!(
+            (ours.local_addr()?.ip(), theirs.local_addr()?.ip()),
+            (TIDEWIRE, KERNEL)
+        );
+        let mut word = [0; 4];
+        ours.write_all(b"ping").await?;
+        theirs.read_exact(&mut word).await?;
+        assert_eq!(&word, b"ping");
+        theirs.write_all(b"pong").await?;
+        ours.read_exact(&mut word).await?;
+        assert_eq!(&word, b"pong");
+    }
+    Ok(())
+}
+
+async fn connects_a_thousand_times_in_a_row(net: Net) -> TestResult {
+    let stack = net.stack().await?;
+    let (listener, address) = net.kernel_listener().await?;
+    for round in 0..1000_u32 {
+        let mut ours = stack.connect(address).await?;
+        let (mut theirs, _) = listener.accept().await?;
+        // Each end is the first to close every other time.
+        if round % 2 == 0 {
+            ours.shutdown().await?;
+            assert_eq!(theirs.read(&mut [0]).await?, 0);
+        } else {
+            theirs.shutdown().await?;
+            assert_eq!(ours.read(&mut [0]).await?, 0);
+        }
+    }
+    Ok(())
+}
+
+async fn is_connected_to_a_thousand_times_in_a_row(net: Net) -> TestResult {
+    let stack = net.stack().await?;
+    let listener = stack.bind((TIDEWIRE, 0)).await?;
+    let address = listener.local_addr()?;
+    for round in 0..1000_u32 {
+        let mut theirs = net.kernel_connect(address).await?;
+        let (mut ours, _) = listener.accept().await?;
+        if round % 2 == 0 {
+            ours.shutdown().await?;
+            assert_eq!(theirs.read(&mut [0]).await?, 0);
+        } else {
+            theirs.shutdown().await?;
+            assert_eq!(ours.read(&mut [0]).await?, 0);
+        }
+    }
+    Ok(())
+}
+
+const CLIENTS: u8 = 200;
+
+async fn two_hundred_clients_at_once(net: Net) -> TestResult {
+    let stack = net.stack().await?;
+    let listener = stack.bind((TIDEWIRE, 0)).await?;
+    let address = listener.local_addr()?;
+    let clients: Vec<_> = (0..CLIENTS)
+        .map(|number| {
+            net.spawn_right(async move {
+                converse(tokio::net::TcpStream::connect(address).await?, number).await
+            })
+        })
+        .collect();
+    for _ in 0..CLIENTS {
+        let (mut stream, _) = listener.accept().await?;
+        tokio::spawn(async move {
+            let (mut reader, mut writer) = stream.split();
+            tokio::io::copy(&mut reader, &mut writer).await
+        });
+    }
+    for client in clients {
+        client.await??;
+    }
+    Ok(())
+}
+
+async fn two_hundred_connections_to_a_server(net: Net) -> TestResult {
+    let stack = net.stack().await?;
+    let (listener, address) = net.kernel_listener().await?;
+    net.spawn_right(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let (mut reader, mut writer) = stream.split();
+                tokio::io::copy(&mut reader, &mut writer).await
+            });
+        }
+    });
+    let clients: Vec<_> = (0..CLIENTS)
+        .map(|number| {
+            let stack = stack.clone();
+            tokio::spawn(async move { converse(stack.connect(address).await?, number).await })
+        })
+        .collect();
+    for client in clients {
+        client.await??;
+    }
+    Ok(())
+}
+
+/// Sends messages that no other connection sends, and wants each of them back.
+async fn converse<T>(mut stream: T, number: u8) -> io::Result<()>
+where
+    T: AsyncRead + AsyncWrite + Unpin,
+{
+    for round in 0..10_u8 {
+        let message = [[number; 1000], [round; 1000]].concat();
+        stream.write_all(&message).await?;
+        let mut echo = vec![0; message.len()];
+        stream.read_exact(&mut echo).await?;
+        assert!(echo == message, "connection {number}, round {round}");
+    }
+    Ok(())
+}
+
+/// Kind, code and text of a refused connection are those that the kernel's own socket gives.
+async fn a_refusal_is_the_kernels(net: Net) -> TestResult {
+    let stack = net.stack().await?;
+    let (listener, address) = net.kernel_listener().await?;
+    drop(listener);
+    let ours = stack.connect(address).await.unwrap_err();
+    let theirs = net.kernel_connect(address).await.unwrap_err();
+    assert_eq!(ours.kind(), ErrorKind::ConnectionRefused);
+    assert_eq!(ours.raw_os_error(), theirs.raw_os_error());
+    assert_eq!(ours.to_string(), theirs.to_string());
+    Ok(())
+}
+
+async fn refuses(net: Net) -> TestResult {
+    let stack = net.stack().await?;
+    let listener = stack.bind((TIDEWIRE, 0)).await?;
+    let address = listener.local_addr()?;
+    drop(net.kernel_connect(address).await?);
+    drop(listener);
+    let error = net.kernel_connect(address).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
+    Ok(())
+}
+
+/// No host answers for the address: after three requests, a second apart, both stacks give the same error.
+async fn nobody_at_the_address(net: Net) -> TestResult {
+    let stack = net.stack().await?;
+    let nobody = SocketAddr::from(([10, 77, 0, 99], 80));
+    let (ours, theirs) = tokio::join!(stack.connect(nobody), net.kernel_connect(nobody));
+    let (ours, theirs) = (ours.unwrap_err(), theirs.unwrap_err());
+    assert_eq!(ours.kind(), ErrorKind::HostUnreachable);
+    assert_eq!(ours.raw_os_error(), theirs.raw_os_error());
+    Ok(())
+}
+
+/// An address of the right host that is on none of the left host's networks.
+const FAR: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 88, 0, 1));
+
+/// The gateway is a host that does not forward: SYNs vanish.
+async fn no_answer_from_behind_the_gateway(net: Net) -> TestResult {
+    let tcp = TcpConfig {
+        syn_retries: 2,
+        initial_rto: Duration::from_millis(200).into(),
+        ..TcpConfig::default()
+    };
+    let stack = net.builder().gateway("10.77.0.1").tcp(tcp).start().await?;
+    let error = stack.connect((FAR, 80)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::TimedOut);
+    Ok(())
+}
+
+async fn a_host_behind_the_gateway(net: Net) -> TestResult {
+    net.right()
+        .ip(&["address", "add", &format!("{FAR}/32"), "dev", "lo"])?;
+    let listener = net
+        .on_right(async { tidewire_cli::kernel::listen(SocketAddr::new(FAR, 0)) })
+        .await?;
+    let address = listener.local_addr()?;
+
+    let stack = net.builder().gateway("10.77.0.1").start().await?;
+    let mut ours = stack.connect(address).await?;
+    let (mut theirs, peer) = listener.accept().await?;
+    assert_eq!(peer.ip(), TIDEWIRE);
+    ours.write_all(b"far").await?;
+    ours.shutdown().await?;
+    let mut word = String::new();
+    theirs.read_to_string(&mut word).await?;
+    assert_eq!(word, "far");
+
+    let without = Stack::on(INTERFACE).address("10.77.0.3/24").start().await?;
+    let error = without.connect(address).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NetworkUnreachable);
+    Ok(())
+}

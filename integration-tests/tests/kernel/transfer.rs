@@ -1,0 +1,186 @@
+//! Moving data, hashed at both ends.
+
+use std::io;
+
+use libtest_mimic::Trial;
+use tidewire_cli::lab::{LabOptions, LinkOptions};
+use tidewire_cli::report::Progress;
+use tidewire_cli::traffic::{Transfer, receive, send};
+use tidewire_integration_tests::{Flavor, Net, Opener, TestResult, on_link};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::task::JoinHandle;
+
+const MIB: u64 = 1 << 20;
+
+crate::trials!(
+    sends_256_mib,
+    receives_256_mib,
+    sends_and_receives_at_once,
+    single_bytes_with_nagle,
+    single_bytes_without_nagle,
+    single_bytes_from_the_kernel,
+);
+
+async fn sends_256_mib(net: Net) -> TestResult {
+    let stack = net.stack().await?;
+    let (ours, theirs) = net.connection(&stack, Opener::Tidewire).await?;
+    let receiving = net.spawn_right(receive_all(theirs));
+    let sent = send(ours, 256 * MIB, 1).await?;
+    agree(sent, receiving.await??, 256 * MIB);
+    Ok(())
+}
+
+async fn receives_256_mib(net: Net) -> TestResult {
+    let stack = net.stack().await?;
+    let (ours, theirs) = net.connection(&stack, Opener::Kernel).await?;
+    let sending = net.spawn_right(send(theirs, 256 * MIB, 2));
+    let received = receive_all(ours).await?;
+    agree(sending.await??, received, 256 * MIB);
+    Ok(())
+}
+
+async fn sends_and_receives_at_once(net: Net) -> TestResult {
+    let stack = net.stack().await?;
+    for opener in Opener::EACH {
+        let (ours, theirs) = net.connection(&stack, opener).await?;
+        exchange(&net, ours, theirs, 64 * MIB).await?;
+    }
+    Ok(())
+}
+
+/// Both directions of one connection at once.
+async fn exchange(
+    net: &Net,
+    ours: tidewire::net::TcpStream,
+    theirs: tokio::net::TcpStream,
+    total: u64,
+) -> TestResult {
+    let (our_reader, our_writer) = ours.into_split();
+    let (their_reader, their_writer) = theirs.into_split();
+    let there: JoinHandle<io::Result<_>> = net.spawn_right(async move {
+        tokio::try_join!(send(their_writer, total, 3), receive_all(their_reader))
+    });
+    let (sending, receiving) = (
+        tokio::spawn(send(our_writer, total, 4)),
+        tokio::spawn(receive_all(our_reader)),
+    );
+    let (they_sent, they_received) = there.await??;
+    agree(sending.await??, they_received, total);
+    agree(they_sent, receiving.await??, total);
+    Ok(())
+}
+
+async fn receive_all(reader: impl AsyncRead + Unpin) -> io::Result<Transfer> {
+    receive(reader, &Progress::hidden()).await
+}
+
+fn agree(sent: Transfer, received: Transfer, total: u64) {
+    assert_eq!((sent.bytes, received.bytes), (total, total));
+    assert_eq!(sent.hash, received.hash);
+}
+
+async fn single_bytes_with_nagle(net: Net) -> TestResult {
+    let stack = net.stack().await?;
+    let (ours, theirs) = net.connection(&stack, Opener::Tidewire).await?;
+    assert!(!ours.nodelay()?);
+    single_bytes(ours, theirs).await
+}
+
+async fn single_bytes_without_nagle(net: Net) -> TestResult {
+    let stack = net.stack().await?;
+    let (ours, theirs) = net.connection(&stack, Opener::Tidewire).await?;
+    ours.set_nodelay(true)?;
+    single_bytes(ours, theirs).await
+}
+
+async fn single_bytes_from_the_kernel(net: Net) -> TestResult {
+    let stack = net.stack().await?;
+    for nodelay in [false, true] {
+        let (ours, theirs) = net.connection(&stack, Opener::Kernel).await?;
+        theirs.set_nodelay(nodelay)?;
+        single_bytes(theirs, ours).await?;
+    }
+    Ok(())
+}
+
+/// Writes byte by byte at one end; all of them arrive in order at the other.
+async fn single_bytes<W, R>(mut writer: W, mut reader: R) -> TestResult
+where
+    W: AsyncWrite + Unpin,
+    R: AsyncRead + Unpin,
+{
+    let bytes: Vec<u8> = (0..20_000_u32).map(|at| (at % 251) as u8).collect();
+    let mut received = Vec::new();
+    let writing = async {
+        for &byte in &bytes {
+            writer.write_u8(byte).await?;
+        }
+        writer.shutdown().await
+    };
+    tokio::try_join!(writing, reader.read_to_end(&mut received))?;
+    assert!(received == bytes, "{} bytes arrived", received.len());
+    Ok(())
+}
+
+/// Who leaves segmentation and checksums to whom.
+#[derive(Clone, Copy)]
+struct Offloads {
+    name: &'static str,
+    stack: bool,
+    left_interface: bool,
+    right_interface: bool,
+}
+
+const OFFLOADS: [Offloads; 4] = [
+    Offloads {
+        name: "no_offloads_at_the_peer",
+        stack: true,
+        left_interface: true,
+        right_interface: false,
+    },
+    Offloads {
+        name: "no_offloads_by_the_stack",
+        stack: false,
+        left_interface: true,
+        right_interface: true,
+    },
+    Offloads {
+        name: "offloads_done_by_the_kernel_in_software",
+        stack: true,
+        left_interface: false,
+        right_interface: true,
+    },
+    Offloads {
+        name: "no_offloads",
+        stack: false,
+        left_interface: false,
+        right_interface: false,
+    },
+];
+
+/// Both directions at once over links with and without offloads, and with two MTUs.
+pub(crate) fn trials_of_links() -> Vec<Trial> {
+    let mut trials = Vec::new();
+    for offloads in OFFLOADS {
+        for mtu in [1500, 9000] {
+            let mut link = LinkOptions {
+                mtu,
+                ..LabOptions::default().link
+            };
+            link.left.offloads = offloads.left_interface;
+            link.right.offloads = offloads.right_interface;
+            let name = format!("transfer::{}_mtu_{mtu}", offloads.name);
+            let test = async move |net: Net| {
+                let stack = net.builder().offload(offloads.stack).start().await?;
+                let (ours, theirs) = net.connection(&stack, Opener::Tidewire).await?;
+                // Room for the MTU less the headers of IPv4 and TCP with timestamps.
+                assert_eq!(ours.info().snd_mss, mtu - 52);
+                exchange(&net, ours, theirs, 16 * MIB).await?;
+                assert_eq!(stack.link_stats().tx_lost, 0);
+                Ok(())
+            };
+            trials.push(on_link(Flavor::MultiThread, &name, link, test));
+        }
+    }
+    trials
+}
