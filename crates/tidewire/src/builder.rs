@@ -12,7 +12,7 @@ use crate::device::{
     Device, Impaired, Impairment, Interface, MemoryLink, PacketOptions, PacketSocket, Tap,
 };
 use crate::error::StackError;
-use crate::shard::{Clock, ShardRef};
+use crate::shard::{Clock, ShardRef, State};
 use crate::stack::{About, Stack};
 
 /// Settings of a [`Stack`] to be started; see [`Stack::on`] and [`Stack::in_memory`].
@@ -260,7 +260,8 @@ impl Place {
     }
 }
 
-/// Asks whether another host has one of the stack's addresses, and waits for answers.
+/// Asks whether another host has one of the stack's addresses, and waits for answers; then tells
+/// everybody that this one has them (RFC 5227).
 async fn probe(stack: &Stack, wait: Duration) -> Result<(), StackError> {
     if wait.is_zero() {
         return Ok(());
@@ -279,6 +280,8 @@ async fn probe(stack: &Stack, wait: Duration) -> Result<(), StackError> {
             return Err(StackError::AddressInUse { address, mac });
         }
     }
+    let announce = |state: &mut State, now| state.stack().announce_addresses(now);
+    stack.shard().with(announce);
     Ok(())
 }
 

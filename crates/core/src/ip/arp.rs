@@ -6,9 +6,57 @@ use core::net::{IpAddr, Ipv4Addr};
 use tidewire_wire::{ArpOperation, ArpPacket, EtherType, EthernetHeader, MacAddr};
 
 use crate::stack::{DropReason, Stack};
-use crate::time::Instant;
+use crate::time::{Duration, Instant};
+
+/// Announcements of an address, and the time between them (RFC 5227 1.1).
+const ANNOUNCE_NUM: u8 = 2;
+const ANNOUNCE_INTERVAL: Duration = Duration::from_secs(2);
+
+/// When to announce the own addresses again.
+#[derive(Copy, Clone, Debug, Default)]
+pub(crate) struct Announcer {
+    next: Option<Instant>,
+    left: u8,
+}
+
+impl Announcer {
+    /// Starts over: the first announcement is due at once.
+    pub(crate) fn start(&mut self, now: Instant) {
+        *self = Self {
+            next: Some(now),
+            left: ANNOUNCE_NUM,
+        };
+    }
+
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.next
+    }
+
+    /// Whether an announcement is due; counts as made.
+    fn take_due(&mut self, now: Instant) -> bool {
+        if self.next.take_if(|at| *at <= now).is_none() {
+            return false;
+        }
+        self.left = self.left.saturating_sub(1);
+        self.next = (self.left > 0).then(|| now + ANNOUNCE_INTERVAL);
+        true
+    }
+}
 
 impl Stack {
+    /// Announces the own addresses if it is time to (RFC 5227 2.3).
+    pub(crate) fn make_announcements(&mut self, now: Instant) {
+        if !self.announcer.take_due(now) {
+            return;
+        }
+        let addresses = self.config().addresses.clone();
+        for cidr in addresses {
+            if let IpAddr::V4(address) = cidr.address {
+                self.send_arp(ArpOperation::Request, address, address, MacAddr::BROADCAST);
+            }
+        }
+    }
+
     /// An ARP packet arrived.
     pub(crate) fn handle_arp(&mut self, now: Instant, bytes: &[u8]) {
         let Ok(packet) = ArpPacket::parse(bytes) else {

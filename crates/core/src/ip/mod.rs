@@ -4,4 +4,5 @@ mod arp;
 mod icmp;
 mod neighbor;
 
+pub(crate) use arp::Announcer;
 pub(crate) use neighbor::{NeighborCache, Resolution, Waiters};

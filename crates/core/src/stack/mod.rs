@@ -36,7 +36,7 @@ pub use transmit::Transmit;
 
 use crate::config::{StackConfig, TcpConfig};
 use crate::error::{ConfigError, ConnectError};
-use crate::ip::NeighborCache;
+use crate::ip::{Announcer, NeighborCache};
 use crate::stack::deadlines::Deadlines;
 use crate::stack::events::{EventQueue, Source};
 use crate::stack::flow::FlowTable;
@@ -171,6 +171,7 @@ pub struct Stack {
     ports: Ports,
     iss: IssGenerator,
     pub(crate) neighbors: NeighborCache,
+    pub(crate) announcer: Announcer,
 
     deadlines: Deadlines,
     half_open_deadlines: Deadlines,
@@ -221,6 +222,7 @@ impl Stack {
             ports: Ports::new(config.ephemeral_ports.clone(), key(purpose::PORTS)),
             iss: IssGenerator::new(key(purpose::ISS), key(purpose::TIMESTAMPS)),
             neighbors: NeighborCache::new(config.max_neighbors),
+            announcer: Announcer::default(),
             deadlines: Deadlines::default(),
             half_open_deadlines: Deadlines::default(),
             ready: VecDeque::new(),
@@ -269,6 +271,7 @@ impl Stack {
         for (ip, waiters) in self.neighbors.on_timeout(now) {
             self.fail_waiters(ip, waiters);
         }
+        self.make_announcements(now);
         self.flush_neighbor_requests();
     }
 
@@ -282,6 +285,7 @@ impl Stack {
             self.half_open_deadlines.next(),
             self.time_wait.next_deadline(),
             self.neighbors.next_deadline(),
+            self.announcer.deadline(),
         ];
         deadlines.into_iter().flatten().min()
     }
@@ -365,6 +369,14 @@ impl Stack {
                 MacAddr::BROADCAST,
             );
         }
+    }
+
+    /// Tells the link where the own addresses are, now and once more (RFC 5227 2.3): hosts that know
+    /// them at another MAC address, as after a restart, need not wait for that to expire.
+    pub fn announce_addresses(&mut self, now: Instant) {
+        self.advance(now);
+        self.announcer.start(self.now);
+        self.make_announcements(self.now);
     }
 
     // ---- Views ----

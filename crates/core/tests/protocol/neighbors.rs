@@ -398,3 +398,26 @@ fn tcp_to_everybody_is_not_answered() {
     t.silent();
     assert_eq!(t.counts(), (0, 0, 0));
 }
+
+/// RFC 5227 2.3: two announcements, two seconds apart, so that nobody goes on with an old MAC address.
+#[test]
+fn own_addresses_are_announced_twice() {
+    let mut t = Tester::new();
+    let now = t.now;
+    t.stack.announce_addresses(now);
+    t.pump();
+    let announced = |t: &mut Tester| {
+        let packets: Vec<_> = t.arp.drain(..).collect();
+        packets
+            .iter()
+            .filter(|(arp, _)| arp.sender_ip == STACK_IP && arp.target_ip == STACK_IP)
+            .count()
+    };
+    assert_eq!(announced(&mut t), 1);
+    t.advance(ms(1_999));
+    assert_eq!(announced(&mut t), 0);
+    t.advance(ms(1));
+    assert_eq!(announced(&mut t), 1);
+    t.advance(secs(60));
+    assert_eq!(announced(&mut t), 0);
+}
