@@ -1,4 +1,4 @@
-//! Configuration: plain structs with RFC or Linux defaults, checked once by `Stack::new`.
+//! Configuration: plain structs with RFC or Linux defaults, checked where they are handed in.
 
 use alloc::vec::Vec;
 use core::net::IpAddr;
@@ -190,7 +190,7 @@ impl Default for TcpConfig {
 }
 
 impl TcpConfig {
-    fn validate(&self) -> Result<(), ConfigError> {
+    pub(crate) fn validate(&self) -> Result<(), ConfigError> {
         let field = if self.send_buffer == 0 {
             "tcp.send_buffer"
         } else if self.recv_buffer == 0 || self.recv_buffer > 1 << 30 {

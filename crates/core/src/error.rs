@@ -13,6 +13,8 @@ pub enum ConnError {
     Refused,
     /// The peer reset an established connection (RFC 9293 3.10.7.4): `ECONNRESET`.
     Reset,
+    /// The peer reset a connection after its FIN, in CLOSE-WAIT: it will read no more. `EPIPE`, as Linux has it.
+    BrokenPipe,
     /// Retransmissions went unanswered for too long (RFC 9293 3.8.3, R2): `ETIMEDOUT`.
     TimedOut,
     /// The application aborted the connection itself: `ECONNABORTED`.
@@ -70,6 +72,8 @@ pub enum ConnectError {
     InvalidDestination,
     /// The stack's limit of connections is reached: `ENOBUFS`.
     TooManyConnections,
+    /// The TCP options given are out of range: `EINVAL`.
+    InvalidOptions,
 }
 
 /// Why a listener could not be made.
@@ -82,6 +86,8 @@ pub enum ListenError {
     AddrNotAvailable,
     /// Port 0 was asked for and no ephemeral port is free: `EADDRINUSE`, as Linux has it.
     PortsExhausted,
+    /// The TCP options given are out of range: `EINVAL`.
+    InvalidOptions,
 }
 
 /// Why a [`StackConfig`](crate::StackConfig) was refused.
@@ -120,6 +126,7 @@ display_error! {
     ConnError {
         Self::Refused => "connection refused",
         Self::Reset => "connection reset by peer",
+        Self::BrokenPipe => "broken pipe",
         Self::TimedOut => "connection timed out",
         Self::Aborted => "connection aborted",
         Self::HostUnreachable => "no route to host",
@@ -135,11 +142,13 @@ display_error! {
         Self::NoRoute => "no on-link prefix and no gateway leads to the destination",
         Self::InvalidDestination => "the destination cannot be a TCP peer",
         Self::TooManyConnections => "the stack's limit of connections is reached",
+        Self::InvalidOptions => "the TCP options are out of range",
     }
     ListenError {
         Self::AddrInUse => "another listener has this address and port",
         Self::AddrNotAvailable => "the address does not belong to this stack",
         Self::PortsExhausted => "no ephemeral port is free",
+        Self::InvalidOptions => "the TCP options are out of range",
     }
 }
 

@@ -243,6 +243,7 @@ impl ToOsError for ConnError {
         match self {
             Self::Refused => libc::ECONNREFUSED,
             Self::Reset => libc::ECONNRESET,
+            Self::BrokenPipe => libc::EPIPE,
             Self::TimedOut => libc::ETIMEDOUT,
             Self::HostUnreachable => libc::EHOSTUNREACH,
             Self::NetworkUnreachable => libc::ENETUNREACH,
@@ -286,6 +287,7 @@ impl ToOsError for ListenError {
     fn errno(&self) -> i32 {
         match self {
             Self::AddrNotAvailable => libc::EADDRNOTAVAIL,
+            Self::InvalidOptions => libc::EINVAL,
             _ => libc::EADDRINUSE,
         }
     }

@@ -16,6 +16,7 @@ on_both_runtimes!(
     shutdown_of_an_idle_stack_is_immediate,
     the_last_handle_finishes_in_the_background,
     a_scope_does_not_leak,
+    shutdown_ends_a_wait_to_accept_at_once,
     settings_are_checked,
 );
 
@@ -173,4 +174,31 @@ fn handles_outlive_their_runtime() {
     assert!(error.to_string().contains("runtime"), "{error}");
     assert!(accepted.try_write(b"x").is_err());
     drop((accepted, stream, server, client));
+}
+
+/// A server that accepts until it fails, and only then ends its sessions, must be able to shut down.
+async fn shutdown_ends_a_wait_to_accept_at_once() {
+    let (server, client) = pair().await;
+    let listener = listen(&server).await;
+    let (accepted, stream) = connect_to(&listener, &client).await;
+    let serving = tokio::spawn(async move {
+        while listener.accept().await.is_ok() {}
+        drop(accepted);
+    });
+    drop(stream);
+    tokio::task::yield_now().await;
+    server.shutdown(Duration::from_secs(30)).await.unwrap();
+    serving.await.unwrap();
+}
+
+/// Where time stands still unless everybody sleeps, a stack must sleep, too.
+#[tokio::test(start_paused = true)]
+async fn a_stack_lets_paused_time_pass() {
+    let (server, client) = pair().await;
+    let (mut accepted, mut stream) = connected(&server, &client).await;
+    tokio::time::sleep(Duration::from_secs(3600)).await;
+    stream.write_all(b"still there").await.unwrap();
+    let mut buffer = [0; 11];
+    accepted.read_exact(&mut buffer).await.unwrap();
+    assert_eq!(&buffer, b"still there");
 }

@@ -13,6 +13,7 @@ use tidewire::net::TcpStream;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, Interest};
 
 on_both_runtimes!(
+    writable_wakes_after_a_write_that_filled_the_buffer,
     echoes,
     carries_16_mib_each_way_at_once,
     carries_16_mib_without_offload,
@@ -577,4 +578,26 @@ fn reading_and_writing_tasks_have_a_waker_each() {
             (1, 1)
         );
     });
+}
+
+/// The loop of `writable` and `try_write`, against a reader that starts when the buffer is full.
+async fn writable_wakes_after_a_write_that_filled_the_buffer() {
+    let (server, client) = pair().await;
+    let (mut accepted, stream) = connected(&server, &client).await;
+    let total = 8 << 20;
+    let chunk = vec![7; 100_000];
+    let writer = tokio::spawn(async move {
+        let mut left: usize = total;
+        while left > 0 {
+            stream.writable().await.unwrap();
+            match stream.try_write(&chunk[..left.min(chunk.len())]) {
+                Ok(n) => left -= n,
+                Err(error) => assert_eq!(error.kind(), ErrorKind::WouldBlock),
+            }
+        }
+    });
+    let mut received = Vec::new();
+    accepted.read_to_end(&mut received).await.unwrap();
+    assert_eq!(received.len(), total);
+    writer.await.unwrap();
 }

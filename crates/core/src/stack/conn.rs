@@ -26,7 +26,10 @@ impl Conn<'_> {
     pub fn write(&mut self, now: Instant, data: &[u8]) -> Result<usize, WriteError> {
         let room = self.room_to_write(now)?;
         let data = data.get(..room.min(data.len())).unwrap_or_default();
-        self.connection(|conn| conn.snd.buffer.write(data));
+        self.connection(|conn| {
+            conn.snd.buffer.write(data);
+            conn.app.write_blocked |= data.len() == room;
+        });
         self.stack.settle(self.id);
         Ok(data.len())
     }
@@ -39,7 +42,10 @@ impl Conn<'_> {
         let room = self.room_to_write(now)?;
         let taken = data.split_to(room.min(data.len()));
         let len = taken.len();
-        self.connection(|conn| conn.snd.buffer.write_bytes(taken));
+        self.connection(|conn| {
+            conn.snd.buffer.write_bytes(taken);
+            conn.app.write_blocked |= len == room;
+        });
         self.stack.settle(self.id);
         Ok(len)
     }

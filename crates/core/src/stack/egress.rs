@@ -38,6 +38,7 @@ impl Stack {
         self.advance(now);
         let now = self.now;
         if !self.link.up {
+            self.lose_while_down(now);
             return None;
         }
         loop {
@@ -55,6 +56,25 @@ impl Stack {
                 conn.in_ready = false;
             }
             self.settle_timers(id);
+        }
+    }
+
+    /// The link is down: what has a timer waits for it in its place, what has none loses its segment and
+    /// so gets one. Nobody waits without end.
+    fn lose_while_down(&mut self, now: Instant) {
+        for _ in 0..self.ready.len() {
+            let Some(id) = self.ready.pop_front() else {
+                return;
+            };
+            let Some(conn) = self.conns.get_mut(id.0) else {
+                continue;
+            };
+            if conn.timers.next().is_some() {
+                self.ready.push_back(id);
+                continue;
+            }
+            conn.in_ready = false;
+            self.lose_next_segment(now, id);
         }
     }
 

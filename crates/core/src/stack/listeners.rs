@@ -29,8 +29,23 @@ impl Stack {
         local: SocketAddr,
         options: ListenOptions,
     ) -> Result<ListenerId, ListenError> {
-        if !local.ip().is_unspecified() && !self.is_own(local.ip()) {
+        let is_served = if local.ip().is_unspecified() {
+            self.config
+                .addresses
+                .iter()
+                .any(|cidr| cidr.address.is_ipv4() == local.is_ipv4())
+        } else {
+            self.is_own(local.ip())
+        };
+        if !is_served {
             return Err(ListenError::AddrNotAvailable);
+        }
+        if options
+            .tcp
+            .as_ref()
+            .is_some_and(|tcp| tcp.validate().is_err())
+        {
+            return Err(ListenError::InvalidOptions);
         }
         let port = match local.port() {
             0 => self

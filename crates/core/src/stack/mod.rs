@@ -332,6 +332,13 @@ impl Stack {
         if self.conns.len() >= self.config.max_connections {
             return Err(ConnectError::TooManyConnections);
         }
+        if options
+            .tcp
+            .as_ref()
+            .is_some_and(|tcp| tcp.validate().is_err())
+        {
+            return Err(ConnectError::InvalidOptions);
+        }
         let config = options
             .tcp
             .map_or_else(|| Arc::clone(&self.tcp_defaults), Arc::new);

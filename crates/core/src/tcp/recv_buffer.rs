@@ -91,7 +91,14 @@ impl OutOfOrder {
             let offset = |position: u64| usize::try_from(position - at).unwrap_or(usize::MAX);
             let piece = offset(gap.start)..offset(gap.end);
             if piece.end <= bytes.len() {
-                self.pieces.insert(gap.start, bytes.slice(piece));
+                // A small part must not pin the whole frame.
+                let part = bytes.slice(piece);
+                let part = if part.len() * 2 >= bytes.len() {
+                    part
+                } else {
+                    Bytes::copy_from_slice(&part)
+                };
+                self.pieces.insert(gap.start, part);
             }
         }
         self.ranges.insert(range);
@@ -323,7 +330,12 @@ impl RecvBuffer {
     fn seal_tail(&mut self) {
         if !self.tail.is_empty() {
             let block = core::mem::take(&mut self.tail);
-            self.queue.push_back(block.freeze());
+            let is_mostly_empty = block.len() * 2 < block.capacity();
+            self.queue.push_back(if is_mostly_empty {
+                Bytes::copy_from_slice(&block)
+            } else {
+                block.freeze()
+            });
         }
     }
 }

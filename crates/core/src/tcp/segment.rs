@@ -26,11 +26,13 @@ impl SegmentIn {
             + u64::from(self.has(TcpFlags::FIN))
     }
 
-    /// The same segment without its SYN, from the sequence number after it.
-    pub(crate) fn without_syn(&self) -> Self {
+    /// The same segment without its SYN, from the sequence number after it, with its window as a
+    /// scaled one.
+    pub(crate) fn without_syn(&self, shift: u8) -> Self {
         let mut segment = *self;
         segment.header.flags = segment.header.flags.difference(TcpFlags::SYN);
         segment.header.seq += 1;
+        segment.header.window >>= shift;
         segment
     }
 

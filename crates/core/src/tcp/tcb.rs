@@ -240,7 +240,7 @@ pub(crate) struct AppSide {
     pub(crate) error_taken: bool,
     /// Events not yet fetched.
     pub(crate) events: ConnEvents,
-    /// A write found the buffer full and waits for `WRITABLE`.
+    /// The buffer was filled: `WRITABLE` tells when it is worth writing again.
     pub(crate) write_blocked: bool,
     pub(crate) nodelay: bool,
     pub(crate) linger: Option<Duration>,
@@ -409,7 +409,7 @@ impl Connection {
             self.ts.recent_at = now;
         }
         self.congestion.set_mss(self.eff_snd_mss());
-        self.rcv.mss_seen = self.eff_snd_mss().min(u32::from(self.offer.mss));
+        self.rcv.mss_seen = DEFAULT_MSS.min(u32::from(self.offer.mss));
     }
 
     /// Bytes of options in every segment after the handshake.

@@ -292,3 +292,30 @@ proptest! {
         prop_assert_eq!(t.conn().info().recv_queue, unread);
     }
 }
+
+/// Filling the buffer to its last byte is as much as finding it full: `WRITABLE` follows.
+#[test]
+fn a_write_that_fills_the_buffer_is_followed_by_an_event() {
+    let mut t = Tester::established_with(PLAIN, |config| config.tcp.send_buffer = 4_000);
+    t.write(4_000);
+    t.events();
+    t.peer(seg(ACK).ack(2_921));
+    let id = t.id.unwrap();
+    assert_eq!(t.events(), [Event::Conn(id, ConnEvents::WRITABLE)]);
+}
+
+/// A peer that keeps its window closed does not keep a connection that nobody holds any more.
+#[test]
+fn an_orphan_before_a_closed_window_is_given_up() {
+    let mut t = offered(0);
+    t.write(5_000);
+    t.close();
+    for _ in 0..40 {
+        if t.counts().0 == 0 {
+            return;
+        }
+        t.advance(secs(10));
+        t.peer(seg(ACK).ack(1).win(0));
+    }
+    panic!("it is still there after 400 s of probes");
+}

@@ -356,6 +356,11 @@ impl TcpStream {
     pub(super) fn shutdown_write(&self) {
         self.conn.shutdown_write();
     }
+
+    /// Sends what small writes have left for the driver to send.
+    pub(super) fn flush(&self) {
+        self.conn.flush();
+    }
 }
 
 impl AsyncRead for TcpStream {
@@ -389,8 +394,10 @@ impl AsyncWrite for TcpStream {
         true
     }
 
-    /// A no-op: what was written is on its way.
+    /// Sends at once what a burst of small writes has left for the driver task. It does not wait for
+    /// the peer.
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.flush();
         Poll::Ready(Ok(()))
     }
 

@@ -228,6 +228,12 @@ impl Connection {
         });
     }
 
+    /// Sends what is held back.
+    pub(crate) fn flush(&self) {
+        // Every call that is not a write sends what is there.
+        self.shard.with(|_, _| ());
+    }
+
     /// Resets the connection.
     pub(crate) fn abort(&self) {
         self.shard.with(|state, now| {

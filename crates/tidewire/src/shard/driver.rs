@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use tidewire_core::Instant;
+use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::time::Sleep;
 
 use super::Shard;
@@ -21,6 +22,8 @@ pub(super) struct Driver {
     /// idle turn, and resetting for every acknowledgement would cost more.
     armed: Option<Instant>,
     yields: u32,
+    /// Whether one thread runs everything, so that yielding takes more than waking oneself.
+    is_alone: bool,
 }
 
 impl Driver {
@@ -30,6 +33,7 @@ impl Driver {
             sleep: Box::pin(tokio::time::sleep_until(tokio::time::Instant::now())),
             armed: None,
             yields: 0,
+            is_alone: Handle::current().runtime_flavor() == RuntimeFlavor::CurrentThread,
         }
     }
 
@@ -61,7 +65,7 @@ impl Future for Driver {
             }
             Turn::Again { woke } => {
                 this.yields = this.yields.wrapping_add(1);
-                if woke || this.yields.is_multiple_of(YIELD_INTERVAL) {
+                if this.is_alone && (woke || this.yields.is_multiple_of(YIELD_INTERVAL)) {
                     return yield_to_runtime(cx);
                 }
             }
@@ -84,7 +88,10 @@ impl Future for Driver {
     }
 }
 
-/// Comes back after the runtime has looked at everything else. A task that merely wakes itself
+/// Comes back after the runtime has looked at everything else. Only for a current-thread runtime: on
+/// others it would bind the driver to a worker that may be computing, where waking oneself lets any
+/// worker take it.
+/// A task that merely wakes itself
 /// keeps a current-thread runtime from polling the future that it blocks on, and every runtime from
 /// looking for other I/O, for dozens of turns; but this costs several times as much.
 fn yield_to_runtime(cx: &mut Context<'_>) -> Poll<()> {

@@ -62,6 +62,8 @@ pub(crate) struct State {
     /// How long the driver keeps looking for frames after the last activity.
     spin: Duration,
     last_activity: Instant,
+    /// The same on the machine's clock: a test may stop tokio's, and the spin must end all the same.
+    spun_from: std::time::Instant,
     last_transmit: Instant,
     last_now: Instant,
     /// What this call has written is left to the driver's next turn.
@@ -101,6 +103,7 @@ impl State {
             driver: DriverState::default(),
             spin,
             last_activity: now,
+            spun_from: std::time::Instant::now(),
             last_transmit: Instant::ZERO,
             last_now: now,
             hold: false,
@@ -136,6 +139,11 @@ impl State {
         self.stopped
     }
 
+    fn note_activity(&mut self, now: Instant) {
+        self.last_activity = now;
+        self.spun_from = std::time::Instant::now();
+    }
+
     /// Receives what has arrived, up to the budget.
     pub(crate) fn receive(&mut self, mut now: Instant) -> Received {
         let Self {
@@ -149,8 +157,9 @@ impl State {
                 more: false,
             };
         };
-        let (mut frames, mut bytes, mut more) = (0, 0, true);
-        while more && frames < RX_FRAMES && bytes < RX_BYTES {
+        let (mut frames, mut attempts, mut bytes, mut more) = (0, 0, 0, true);
+        while more && attempts < RX_FRAMES && bytes < RX_BYTES {
+            attempts += 1;
             let before = bytes;
             more = device.receive(now, &mut |frame, meta| {
                 frames += 1;
@@ -164,7 +173,7 @@ impl State {
             }
         }
         if frames > 0 {
-            self.last_activity = now;
+            self.note_activity(now);
         }
         Received {
             any: frames > 0,
@@ -202,7 +211,7 @@ impl State {
             }
         }
         if frames > 0 {
-            self.last_activity = now;
+            self.note_activity(now);
             self.last_transmit = now;
         }
         more
@@ -262,7 +271,7 @@ impl State {
             self.wakers.take_drain(&mut self.wakes);
         }
         let is_spinning =
-            self.spin > Duration::ZERO && now.duration_since(self.last_activity) < self.spin;
+            self.spin > Duration::ZERO && Duration::from(self.spun_from.elapsed()) < self.spin;
         if more_to_receive || more_to_send || is_spinning {
             return Turn::Again {
                 woke: !self.wakes.is_empty(),
@@ -286,7 +295,15 @@ impl State {
         if device.is_blocked() && device.poll_send(now, cx)?.is_ready() {
             return Poll::Ready(Ok(()));
         }
-        device.poll_receive(now, cx)
+        let received = device.poll_receive(now, cx)?;
+        // Looking may have set a deadline that the timer does not know.
+        let is_late = self
+            .next_deadline()
+            .is_some_and(|at| self.driver.wakes_at.is_none_or(|own| at < own));
+        if is_late {
+            return Poll::Ready(Ok(()));
+        }
+        received.map(Ok)
     }
 
     /// No handle is left.
@@ -320,15 +337,23 @@ impl State {
 
     /// Queues a FIN on every connection that has a handle, and closes every listener.
     pub(crate) fn shut_down_all(&mut self, now: Instant) {
-        let Self { stack, wakers, .. } = self;
+        let Self {
+            stack,
+            wakers,
+            wakes,
+            ..
+        } = self;
         for id in wakers.conn_ids() {
             if let Some(mut conn) = stack.conn(id) {
                 // One that is not established has nothing to finish.
                 let _ = conn.shutdown_write(now);
             }
         }
-        for id in wakers.listener_ids() {
+        let listeners: Vec<_> = wakers.listener_ids().collect();
+        for id in listeners {
             stack.close_listener(now, id);
+            // Whoever waits to accept learns that nobody will come any more.
+            wakers.take_listener(id, wakes);
         }
     }
 

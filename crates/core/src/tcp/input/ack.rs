@@ -106,7 +106,7 @@ impl Connection {
         if before == 0 && wnd > 0 {
             // What probed the closed window was probably refused.
             self.recovery
-                .on_window_opened(ack.max(self.snd.una), self.snd.nxt);
+                .mark_all_lost(ack.max(self.snd.una), self.snd.nxt);
             if self.timers.retransmit() == Some(RetransmitKind::Persist) {
                 self.timers.disarm_retransmit();
                 self.recovery.retries = 0;

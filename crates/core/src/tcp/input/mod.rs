@@ -63,7 +63,9 @@ impl Connection {
             && segment.header.seq == self.rcv.irs
         {
             // The SYN that is known already, now with an ACK: simultaneous open (figure 7, line 6).
-            without_syn = segment.without_syn();
+            // Its window is not scaled, others are (RFC 7323 2.2).
+            let shift = self.negotiated.wscale.map_or(0, |(peer, _)| peer);
+            without_syn = segment.without_syn(shift);
             &without_syn
         } else {
             segment

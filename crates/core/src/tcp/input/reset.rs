@@ -21,10 +21,10 @@ impl Connection {
             return Err(Verdict::Dropped(DropReason::Challenged));
         }
         // RFC 9293 3.10.7.4: from SYN-RECEIVED after an active open this is "connection refused".
-        let error = if self.state == State::SynReceived {
-            ConnError::Refused
-        } else {
-            ConnError::Reset
+        let error = match self.state {
+            State::SynReceived => ConnError::Refused,
+            State::CloseWait => ConnError::BrokenPipe,
+            _ => ConnError::Reset,
         };
         self.fail(error);
         Err(Verdict::Accepted)

@@ -46,7 +46,7 @@ impl Connection {
         } else {
             // Simultaneous open: our SYN goes out again, with an ACK (figure 7).
             self.transition(Transition::SynReceived);
-            self.recovery.on_window_opened(0, self.snd.nxt);
+            self.recovery.mark_all_lost(0, self.snd.nxt);
         }
         Ok(())
     }

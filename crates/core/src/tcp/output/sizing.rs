@@ -66,7 +66,9 @@ impl Connection {
             // MUST-36, MUST-37: one octet of new data into a closed window, or as much as a small window takes.
             self.snd.probe = false;
             let window = self.snd.window_edge().saturating_sub(self.snd.nxt);
-            let len = unsent.min(window.max(1)).min(u64::from(self.eff_snd_mss()));
+            let len = unsent
+                .min(window.max(1))
+                .min(u64::from(self.segment_size(&self.options(now))));
             return Some(self.snd.nxt..self.snd.nxt + len);
         }
         self.restart_after_idle(now);

@@ -10,6 +10,9 @@ use crate::time::{Duration, Instant};
 /// How long a segment waits for a window worth sending to (RFC 9293 3.8.6.2.1: 0.1 to 1.0 s).
 const SWS_OVERRIDE: Duration = Duration::from_millis(500);
 
+/// Probes of a closed window after the application is gone: about a minute's worth.
+const MAX_ORPHAN_PROBES: u8 = 8;
+
 /// What a timer did beyond making segments due.
 #[derive(Copy, Clone, Debug, Eq, PartialEq)]
 pub(crate) enum TimerOutcome {
@@ -25,13 +28,19 @@ impl Connection {
         while let Some(fired) = self.timers.take_due(now) {
             match fired {
                 Fired::DelayedAck => self.ack.now(),
-                Fired::Retransmit(RetransmitKind::Persist) => self.on_persist(now),
+                Fired::Retransmit(RetransmitKind::Persist) => {
+                    if self.on_persist(now) == TimerOutcome::Reset {
+                        return TimerOutcome::Reset;
+                    }
+                }
                 Fired::Retransmit(RetransmitKind::Rto)
                     if self.snd.wnd == 0 && self.state.is_synchronized() =>
                 {
                     // Data that the peer's window was closed over: probe, do not give up (RFC 9293 3.8.6.1).
                     self.recovery.on_timeout(self.snd.una, self.snd.nxt);
-                    self.on_persist(now);
+                    if self.on_persist(now) == TimerOutcome::Reset {
+                        return TimerOutcome::Reset;
+                    }
                 }
                 Fired::Retransmit(RetransmitKind::Rto) => {
                     if self.on_rto(now) == TimerOutcome::Reset {
@@ -89,23 +98,29 @@ impl Connection {
     /// The window is still closed, or still too small: send what fits, at least one octet (MUST-36,
     /// MUST-37), and wait twice as long for the next time (SHLD-30). It goes on for ever while the peer
     /// answers; each answer resets the count of retries.
-    fn on_persist(&mut self, now: Instant) {
+    fn on_persist(&mut self, now: Instant) -> TimerOutcome {
         self.snd.probe = true;
         if self.snd.wnd > 0 {
             // Not a probe but the override of 3.8.6.2.1: it need not be acknowledged to go on.
-            return;
+            return TimerOutcome::None;
         }
         if self.recovery.retries >= self.config.data_retries {
             self.fail(ConnError::TimedOut);
-            return;
+            return TimerOutcome::None;
+        }
+        if self.app.orphaned && self.snd.persist_backoff >= MAX_ORPHAN_PROBES {
+            // Nobody waits for an orphan: a peer must not hold its buffers for ever by a closed window.
+            self.fail(ConnError::TimedOut);
+            return TimerOutcome::Reset;
         }
         self.recovery.retries += 1;
         if self.snd.flight_size() > 0 {
-            self.recovery.on_window_opened(self.snd.una, self.snd.nxt);
+            self.recovery.mark_all_lost(self.snd.una, self.snd.nxt);
         }
         self.snd.persist_backoff = self.snd.persist_backoff.saturating_add(1).min(16);
         self.timers
             .arm_retransmit(now + self.persist_interval(), RetransmitKind::Persist);
+        TimerOutcome::None
     }
 
     /// Time until the next probe.

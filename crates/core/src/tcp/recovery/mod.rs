@@ -146,7 +146,13 @@ impl Recovery {
     pub(crate) fn on_dup_ack(&mut self, una: u64, nxt: u64, mss: u64) -> bool {
         self.dup_acks = self.dup_acks.saturating_add(1);
         // Limited transmit (RFC 3042) and inflation in one: each duplicate is a segment that left the network.
-        self.dup_credit = (self.dup_credit + mss).min(nxt - una);
+        // Limited transmit ends at two segments; only in recovery does inflation go on.
+        let most = if matches!(self.phase, Phase::Recovery { .. }) {
+            nxt - una
+        } else {
+            (2 * mss).min(nxt - una)
+        };
+        self.dup_credit = (self.dup_credit + mss).min(most);
         if u64::from(self.dup_acks) != DUP_THRESH
             || self.phase != Phase::Open
             || una < self.judged_to
@@ -230,8 +236,8 @@ impl Recovery {
         repeated
     }
 
-    /// What was sent into a closed window has to be sent again now that it opened.
-    pub(crate) fn on_window_opened(&mut self, una: u64, nxt: u64) {
+    /// Everything in flight has to be sent again: it went into a closed window, or was a SYN that needs an ACK now.
+    pub(crate) fn mark_all_lost(&mut self, una: u64, nxt: u64) {
         self.mark_lost(una..nxt);
     }
 

@@ -47,7 +47,8 @@ impl SentRecords {
     /// A range was selectively acknowledged. Returns when its newest never-retransmitted part was sent.
     pub(crate) fn sack(&mut self, range: Range<u64>) -> Option<Instant> {
         let mut newest = None;
-        for index in self.isolate(range) {
+        let inside = self.isolate(range);
+        for index in inside.clone() {
             if let Some(record) = self.records.get_mut(index).filter(|record| !record.sacked) {
                 record.sacked = true;
                 if !record.retransmitted {
@@ -55,6 +56,7 @@ impl SentRecords {
                 }
             }
         }
+        self.merge_sacked(inside);
         newest
     }
 
@@ -92,6 +94,39 @@ impl SentRecords {
     pub(crate) fn shrink_if_empty(&mut self) {
         if self.records.is_empty() {
             self.records = VecDeque::new();
+        }
+    }
+
+    /// Makes one record of a SACKed run and its SACKed neighbours, so that there are no more records
+    /// than transmissions and runs, however finely a peer cuts its blocks (CVE-2019-11478).
+    fn merge_sacked(&mut self, inside: Range<usize>) {
+        let is_sacked = |index: usize| self.records.get(index).is_some_and(|record| record.sacked);
+        let from = if inside.start > 0 && is_sacked(inside.start - 1) {
+            inside.start - 1
+        } else {
+            inside.start
+        };
+        let to = if is_sacked(inside.end) {
+            inside.end + 1
+        } else {
+            inside.end
+        };
+        if to <= from + 1 {
+            return;
+        }
+        let mut merged: Option<Record> = None;
+        for record in self.records.drain(from..to) {
+            match &mut merged {
+                None => merged = Some(record),
+                Some(run) => {
+                    run.range.end = record.range.end;
+                    run.retransmitted |= record.retransmitted;
+                    run.sent_at = run.sent_at.max(record.sent_at);
+                }
+            }
+        }
+        if let Some(run) = merged {
+            self.records.insert(from, run);
         }
     }
 
@@ -164,5 +199,15 @@ mod tests {
         assert_eq!(sent.sack(100..250), Some(at(1)));
         sent.forget_sacks();
         assert_eq!(sent.sack(100..200), Some(at(1)));
+    }
+
+    #[test]
+    fn finely_cut_sacks_do_not_multiply_records() {
+        let mut sent = SentRecords::default();
+        sent.push(0..10_000, at(1));
+        for end in 2..5_000 {
+            sent.sack(1..end);
+        }
+        assert_eq!(sent.records.len(), 3);
     }
 }

@@ -244,8 +244,10 @@ impl AsyncWrite for OwnedWriteHalf {
         true
     }
 
-    /// A no-op: what was written is on its way.
+    /// Sends at once what a burst of small writes has left for the driver task. It does not wait for
+    /// the peer.
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.stream.flush();
         Poll::Ready(Ok(()))
     }
 
