@@ -193,8 +193,8 @@ impl NeighborCache {
         None
     }
 
-    /// Handles what is due. Returns the neighbours that did not answer, with who waited for them.
-    pub(crate) fn on_timeout(&mut self, now: Instant) -> Vec<(IpAddr, Waiters)> {
+    /// Handles what is due. Returns who waited for each neighbour that did not answer.
+    pub(crate) fn on_timeout(&mut self, now: Instant) -> Vec<Waiters> {
         let mut failed = Vec::new();
         while let Some(&(at, ip)) = self.deadlines.first().filter(|&&(at, _)| at <= now) {
             self.deadlines.remove(&(at, ip));
@@ -211,13 +211,10 @@ impl NeighborCache {
                 }
                 State::Incomplete | State::Probe(_) => {
                     if let Some(entry) = self.entries.remove(&ip) {
-                        failed.push((
-                            ip,
-                            Waiters {
-                                packets: entry.parked,
-                                conns: entry.waiting,
-                            },
-                        ));
+                        failed.push(Waiters {
+                            packets: entry.parked,
+                            conns: entry.waiting,
+                        });
                     }
                 }
             }
@@ -324,7 +321,7 @@ mod tests {
         }
         assert!(cache.pop_request().is_some());
         let failed = cache.on_timeout(at(3));
-        assert_eq!((failed.len(), failed[0].1.packets.len()), (1, 1));
+        assert_eq!((failed.len(), failed[0].packets.len()), (1, 1));
         assert!(cache.pop_request().is_none() && cache.next_deadline().is_none());
     }
 

@@ -4,7 +4,7 @@ use tidewire_wire::TcpFlags;
 
 use super::flow::{FourTuple, Target};
 use super::slab::Key;
-use super::trace::{Direction, TraceEntry};
+use super::trace::{Direction, Seen};
 use super::{ConnId, DropReason, Stack};
 use crate::tcp::listen::HalfOpenVerdict;
 use crate::tcp::segment::SegmentIn;
@@ -65,7 +65,7 @@ impl Stack {
         let before = conn.state;
         let verdict = conn.on_segment(now, segment, payload);
         let (after, tuple) = (conn.state, conn.tuple);
-        self.trace_in(now, &tuple, Some(ConnId(key)), segment, before, after);
+        self.trace_in(now, &tuple, Some(ConnId(key)), segment, (before, after));
         if segment.has(TcpFlags::RST) && after == State::Closed && before != State::Closed {
             self.stats.resets_in += 1;
             let connecting = matches!(before, State::SynSent | State::SynReceived);
@@ -114,7 +114,7 @@ impl Stack {
             } else {
                 State::SynReceived
             };
-            self.trace_in(now, &tuple, None, segment, State::SynReceived, after);
+            self.trace_in(now, &tuple, None, segment, (State::SynReceived, after));
         }
         match verdict {
             HalfOpenVerdict::Complete => self.complete_handshake(now, key, segment, payload),
@@ -161,8 +161,7 @@ impl Stack {
             &tuple,
             record.conn,
             segment,
-            State::TimeWait,
-            State::TimeWait,
+            (State::TimeWait, State::TimeWait),
         );
         match verdict {
             TimeWaitVerdict::Ignore => self.drop_frame(DropReason::Duplicate),
@@ -210,10 +209,10 @@ impl Stack {
                 .flags
                 .intersects(TcpFlags::ACK | TcpFlags::RST | TcpFlags::FIN);
         if listener.is_some() && only_syn {
-            self.trace_in(now, &tuple, None, segment, from, State::SynReceived);
+            self.trace_in(now, &tuple, None, segment, (from, State::SynReceived));
             return self.open_passively(now, tuple, segment, None);
         }
-        self.trace_in(now, &tuple, None, segment, from, from);
+        self.trace_in(now, &tuple, None, segment, (from, from));
         let harmless = listener.is_some() && !segment.has(TcpFlags::ACK);
         let verdict = if harmless {
             // In LISTEN anything without ACK and SYN, or with SYN and FIN, is dropped without a word.
@@ -230,24 +229,14 @@ impl Stack {
         tuple: &FourTuple,
         conn: Option<ConnId>,
         segment: &SegmentIn,
-        before: State,
-        after: State,
+        states: (State, State),
     ) {
-        if !self.trace.is_on() {
-            return;
-        }
-        self.trace.push(TraceEntry {
-            at,
-            remote: tuple.remote_addr(),
-            local: tuple.local_addr(),
-            conn,
+        self.trace_segment(at, tuple, conn, states, || Seen {
             direction: Direction::In,
             header: segment.header,
             options: segment.options,
             payload_len: segment.payload_len,
             retransmission: false,
-            before,
-            after,
         });
     }
 }

@@ -9,7 +9,7 @@ use tidewire_wire::{
 };
 
 use super::flow::FourTuple;
-use super::trace::{Direction, TraceEntry};
+use super::trace::{Direction, Seen};
 use super::transmit::{MAX_HEADER, Slices, Transmit};
 use super::{ConnId, DropReason, Stack, TTL};
 use crate::error::ConnectError;
@@ -117,7 +117,7 @@ impl Stack {
         let before = conn.state;
         let plan = conn.next_segment(now, room)?;
         let (after, tuple) = (conn.state, conn.tuple);
-        self.trace_out(now, &tuple, Some(id), &plan, before, after);
+        self.trace_out(now, &tuple, Some(id), &plan, (before, after));
         self.settle_timers(id);
         Some((plan, mac))
     }
@@ -169,7 +169,7 @@ impl Stack {
         let mut payload = Slices::EMPTY;
         let conn = self.conns.get(id.0)?;
         conn.snd.buffer.slices(plan.payload.clone(), &mut payload);
-        let headers = self.headers(&tuple, plan, mac, payload.as_slice())?;
+        let headers = self.headers(&tuple, plan, mac, payload.as_slice(), self.link.tx_checksum)?;
         self.stats.frames_out += 1;
         self.stats.bytes_out += (headers.len + payload.len()) as u64;
         Some(Transmit {
@@ -181,13 +181,14 @@ impl Stack {
         })
     }
 
-    /// Ethernet, IP and TCP headers of a segment.
+    /// Ethernet, IP and TCP headers of a segment; `tx_checksum`: the device completes the checksum.
     fn headers(
         &self,
         tuple: &FourTuple,
         plan: &SegmentPlan,
         to: MacAddr,
         payload: &[&[u8]],
+        tx_checksum: bool,
     ) -> Option<Headers> {
         let payload_len: usize = payload.iter().map(|piece| piece.len()).sum();
         let mut bytes = [0; MAX_HEADER];
@@ -219,7 +220,11 @@ impl Stack {
         let tcp_at = ip_at + ip.emit(bytes.get_mut(ip_at..)?).ok()?;
         emit_tcp(tuple, plan, bytes.get_mut(tcp_at..)?)?;
         let len = tcp_at + tcp_len;
-        let offload = self.offload(plan, payload_len, tcp_at, len);
+        let offload = if tx_checksum {
+            offload(plan, payload_len, tcp_at, len)?
+        } else {
+            TxOffload::None
+        };
 
         let total = u32::try_from(tcp_len + payload_len).ok()?;
         let mut sum = Checksum::pseudo_header(tuple.local, tuple.remote, IpProtocol::TCP, total);
@@ -242,35 +247,6 @@ impl Stack {
         })
     }
 
-    fn offload(
-        &self,
-        plan: &SegmentPlan,
-        payload_len: usize,
-        tcp_at: usize,
-        header_len: usize,
-    ) -> TxOffload {
-        let (Ok(start), Ok(header_len)) = (u16::try_from(tcp_at), u16::try_from(header_len)) else {
-            return TxOffload::None;
-        };
-        if !self.link.tx_checksum {
-            return TxOffload::None;
-        }
-        if payload_len <= plan.mss as usize {
-            return TxOffload::Checksum {
-                start,
-                offset: TCP_CHECKSUM,
-            };
-        }
-        let mss = u16::try_from(plan.mss).unwrap_or(u16::MAX);
-        TxOffload::Tcp {
-            v6: false,
-            header_len,
-            mss,
-            start,
-            offset: TCP_CHECKSUM,
-        }
-    }
-
     // ---- Segments of no connection ----
 
     /// Sends a segment without payload that belongs to no connection: SYN-ACK, reset, TIME-WAIT's ACK.
@@ -281,13 +257,12 @@ impl Stack {
         plan: &SegmentPlan,
         state: State,
     ) {
-        self.trace_out(now, tuple, None, plan, state, state);
+        self.trace_out(now, tuple, None, plan, (state, state));
         self.stats.segments_out += 1;
         self.stats.retransmitted += u64::from(plan.retransmission);
-        // Built with a placeholder for the link address, which `send_packet` knows; checksums do not cover it.
-        let offloaded = core::mem::replace(&mut self.link.tx_checksum, false);
-        let headers = self.headers(tuple, plan, MacAddr([0; 6]), &[]);
-        self.link.tx_checksum = offloaded;
+        // With a placeholder for the link address, which `send_packet` knows, and with its checksum:
+        // frames in that queue ask nothing of the device.
+        let headers = self.headers(tuple, plan, MacAddr([0; 6]), &[], false);
         let packet = headers.and_then(|headers| {
             Some(
                 headers
@@ -419,24 +394,14 @@ impl Stack {
         tuple: &FourTuple,
         conn: Option<ConnId>,
         plan: &SegmentPlan,
-        before: State,
-        after: State,
+        states: (State, State),
     ) {
-        if !self.trace.is_on() {
-            return;
-        }
-        self.trace.push(TraceEntry {
-            at,
-            remote: tuple.remote_addr(),
-            local: tuple.local_addr(),
-            conn,
+        self.trace_segment(at, tuple, conn, states, || Seen {
             direction: Direction::Out,
             header: tcp_header(tuple, plan),
             options: plan.options,
             payload_len: plan.payload_len(),
             retransmission: plan.retransmission,
-            before,
-            after,
         });
     }
 }
@@ -461,4 +426,25 @@ fn emit_tcp(tuple: &FourTuple, plan: &SegmentPlan, into: &mut [u8]) -> Option<us
     tcp_header(tuple, plan)
         .emit(options.get(..options_len)?, into)
         .ok()
+}
+
+/// What the device must do with a frame whose TCP header is at `tcp_at` and whose payload begins at
+/// `header_len`.
+fn offload(
+    plan: &SegmentPlan,
+    payload_len: usize,
+    tcp_at: usize,
+    header_len: usize,
+) -> Option<TxOffload> {
+    let (start, offset) = (u16::try_from(tcp_at).ok()?, TCP_CHECKSUM);
+    if payload_len <= plan.mss as usize {
+        return Some(TxOffload::Checksum { start, offset });
+    }
+    Some(TxOffload::Tcp {
+        v6: false,
+        header_len: u16::try_from(header_len).ok()?,
+        mss: u16::try_from(plan.mss).unwrap_or(u16::MAX),
+        start,
+        offset,
+    })
 }

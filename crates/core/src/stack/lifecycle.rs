@@ -186,7 +186,7 @@ impl Stack {
     }
 
     /// A neighbour did not answer. Attempts to connect through it fail; connections go on trying (RFC 5461).
-    pub(super) fn fail_waiters(&mut self, _neighbor: IpAddr, waiters: Waiters) {
+    pub(super) fn fail_waiters(&mut self, waiters: Waiters) {
         for _ in &waiters.packets {
             self.drop_frame(DropReason::NeighborUnresolved);
         }

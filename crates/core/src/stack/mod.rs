@@ -268,8 +268,8 @@ impl Stack {
         while let Some((key, expired)) = self.time_wait.pop_due(now) {
             self.forget_time_wait(key, &expired);
         }
-        for (ip, waiters) in self.neighbors.on_timeout(now) {
-            self.fail_waiters(ip, waiters);
+        for waiters in self.neighbors.on_timeout(now) {
+            self.fail_waiters(waiters);
         }
         self.make_announcements(now);
         self.flush_neighbor_requests();

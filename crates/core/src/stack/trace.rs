@@ -6,7 +6,7 @@ use alloc::collections::VecDeque;
 
 use tidewire_wire::{TcpHeader, TcpOptions};
 
-use super::ConnId;
+use super::{ConnId, FourTuple, Stack};
 use crate::tcp::State;
 use crate::time::Instant;
 
@@ -44,6 +44,52 @@ pub struct TraceEntry {
     pub before: State,
     /// The state after it.
     pub after: State,
+}
+
+/// The part of an entry that a segment brings with it.
+pub(super) struct Seen {
+    pub(super) direction: Direction,
+    pub(super) header: TcpHeader,
+    pub(super) options: TcpOptions,
+    pub(super) payload_len: usize,
+    pub(super) retransmission: bool,
+}
+
+impl Stack {
+    /// Records a segment, where somebody wants to know; `states` are those before and after it.
+    pub(super) fn trace_segment(
+        &mut self,
+        at: Instant,
+        tuple: &FourTuple,
+        conn: Option<ConnId>,
+        states: (State, State),
+        seen: impl FnOnce() -> Seen,
+    ) {
+        if !self.trace.is_on() {
+            return;
+        }
+        let Seen {
+            direction,
+            header,
+            options,
+            payload_len,
+            retransmission,
+        } = seen();
+        let (before, after) = states;
+        self.trace.push(TraceEntry {
+            at,
+            remote: tuple.remote_addr(),
+            local: tuple.local_addr(),
+            conn,
+            direction,
+            header,
+            options,
+            payload_len,
+            retransmission,
+            before,
+            after,
+        });
+    }
 }
 
 /// The bounded ring.

@@ -4,7 +4,10 @@
 //! Integers throughout: times in milliseconds, windows in bytes, C = 0.4 and beta = 0.7 as fractions, so that a run gives
 //! the same bytes on every machine. HyStart++ (RFC 9406) is not part of it.
 
-use super::{AckSample, CongestionControl, CongestionEvent, initial_window, window_for_new_mss};
+use super::{
+    AckSample, CongestionControl, CongestionEvent, initial_window, restart_window,
+    window_for_new_mss,
+};
 use crate::time::{Duration, Instant};
 
 /// The CUBIC controller.
@@ -191,9 +194,7 @@ impl CongestionControl for Cubic {
     }
 
     fn on_idle_restart(&mut self, _now: Instant) {
-        self.cwnd = self
-            .cwnd
-            .min(initial_window(u32::try_from(self.mss).unwrap_or(u32::MAX)));
+        self.cwnd = restart_window(self.cwnd, self.mss);
         self.epoch = None;
     }
 

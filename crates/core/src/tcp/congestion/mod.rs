@@ -151,6 +151,11 @@ pub fn initial_window(mss: u32) -> u64 {
     (10 * mss).min((2 * mss).max(14_600))
 }
 
+/// RFC 5681 4.1: the restart window after idling, min(IW, cwnd).
+fn restart_window(cwnd: u64, mss: u64) -> u64 {
+    cwnd.min(initial_window(u32::try_from(mss).unwrap_or(u32::MAX)))
+}
+
 /// The window after the MSS changed: what it was in bytes (RFC 4821 7), but an untouched initial
 /// window is one of segments.
 fn window_for_new_mss(cwnd: u64, ssthresh: u64, old_mss: u64, new_mss: u32) -> u64 {

@@ -1,7 +1,10 @@
 //! NewReno: slow start, congestion avoidance and multiplicative decrease of RFC 5681, with the byte counting of
 //! RFC 3465 (L = 1 in effect per segment acknowledged).
 
-use super::{AckSample, CongestionControl, CongestionEvent, initial_window, window_for_new_mss};
+use super::{
+    AckSample, CongestionControl, CongestionEvent, initial_window, restart_window,
+    window_for_new_mss,
+};
 use crate::time::Instant;
 
 /// The standard controller of RFC 5681.
@@ -77,9 +80,7 @@ impl CongestionControl for NewReno {
     }
 
     fn on_idle_restart(&mut self, _now: Instant) {
-        // RFC 5681 4.1: restart window RW = min(IW, cwnd).
-        let mss = u32::try_from(self.mss).unwrap_or(u32::MAX);
-        self.cwnd = self.cwnd.min(initial_window(mss));
+        self.cwnd = restart_window(self.cwnd, self.mss);
     }
 
     fn set_mss(&mut self, mss: u32) {

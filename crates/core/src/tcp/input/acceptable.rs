@@ -34,8 +34,8 @@ impl Connection {
         let start = nxt + i64::from(segment.header.seq.distance(self.rcv.seq(self.rcv.nxt)));
         let end = start.saturating_add_unsigned(segment.len());
         // The two-sided test for segments with length, the one-sided for those without. At a closed
-        // window nothing with length is acceptable, but what sits exactly at RCV.NXT still has its
-        // ACK and RST looked at.
+        // window only what sits exactly at RCV.NXT passes, for its ACK and RST; its text is trimmed to
+        // nothing below.
         let acceptable = match (segment.len(), edge - nxt) {
             (_, 0) => start == nxt,
             (0, _) => (nxt..edge).contains(&start),

@@ -4,10 +4,9 @@ use super::acceptable::Text;
 use crate::stack::ConnEvents;
 use crate::tcp::state::{State, Transition};
 use crate::tcp::tcb::Connection;
-use crate::time::Instant;
 
 impl Connection {
-    pub(super) fn process_fin(&mut self, _now: Instant, text: &Text) {
+    pub(super) fn process_fin(&mut self, text: &Text) {
         if let Some(fin) = text.fin.filter(|_| self.state.can_receive()) {
             // First received wins: a second FIN elsewhere does not move the end of the stream.
             self.rcv.fin.get_or_insert(fin);

@@ -83,7 +83,7 @@ impl Connection {
         self.record_timestamp(now, segment, text.start);
         // URG is carried without harm: the urgent pointer is ignored, its data stays in the stream (RFC 6093 6).
         self.process_text(now, segment, &text, payload)?;
-        self.process_fin(now, &text);
+        self.process_fin(&text);
         Ok(())
     }
 

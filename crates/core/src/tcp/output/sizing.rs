@@ -121,7 +121,11 @@ impl Connection {
             } else {
                 SendLimit::Coalescing
             };
-            return self.override_sws(len, usable);
+            // Sender SWS avoidance (RFC 9293 3.8.6.2.1): less than a segment, and not all there is,
+            // fills a window only where that is half of the largest one seen.
+            let fills_window = self.snd.limit == SendLimit::ReceiveWindow;
+            let is_half = usable.saturating_mul(2) >= u64::from(self.snd.max_wnd);
+            return (fills_window && is_half).then_some(len);
         };
         self.worth_a_frame(len, unsent, room, in_flight)
             .then_some(len)
@@ -131,14 +135,6 @@ impl Connection {
     /// unacknowledged. A request longer than one segment is then not held up by its own first part.
     fn may_send_small(&self) -> bool {
         self.app.nodelay || self.snd.fin_queued || self.snd.small_until <= self.snd.una
-    }
-
-    /// Sender SWS avoidance (RFC 9293 3.8.6.2.1): less than a segment, and not all there is, goes out only where it is
-    /// half of the largest window seen.
-    fn override_sws(&mut self, len: u64, usable: u64) -> Option<u64> {
-        let limited_by_window = self.snd.limit == SendLimit::ReceiveWindow;
-        (limited_by_window && usable.saturating_mul(2) >= u64::from(self.snd.max_wnd))
-            .then_some(len)
     }
 
     /// Whether to send `len` bytes now or let them grow. While much is in flight, its ACKs come soon and bring either
