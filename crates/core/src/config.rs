@@ -132,6 +132,36 @@ impl StackConfig {
     }
 }
 
+/// How an idle connection is asked whether its peer is still there (RFC 9293 3.8.4).
+///
+/// It is off unless asked for (MUST-25), and set per connection (MUST-24, MUST-27).
+#[derive(Copy, Clone, Debug, Eq, PartialEq, Hash)]
+pub struct KeepAlive {
+    /// Idle time before the first probe. Default: two hours (MUST-28).
+    pub idle: Duration,
+    /// Time between probes that are not answered. Default: 75 s, as Linux has it.
+    pub interval: Duration,
+    /// Unanswered probes that end the connection with [`ConnError::TimedOut`](crate::ConnError::TimedOut); one alone
+    /// should not (MUST-29). Default: 9, as Linux has it.
+    pub count: u8,
+}
+
+impl Default for KeepAlive {
+    fn default() -> Self {
+        Self {
+            idle: Duration::from_secs(7_200),
+            interval: Duration::from_secs(75),
+            count: 9,
+        }
+    }
+}
+
+impl KeepAlive {
+    pub(crate) fn is_valid(&self) -> bool {
+        self.idle > Duration::ZERO && self.interval > Duration::ZERO && self.count > 0
+    }
+}
+
 /// Defaults of a connection; a listener's apply to the connections it accepts.
 #[derive(Clone, Debug)]
 pub struct TcpConfig {
@@ -155,6 +185,17 @@ pub struct TcpConfig {
     pub syn_retries: u8,
     /// Retransmissions of data in a row before giving up (RFC 9293 3.8.3, R2).
     pub data_retries: u8,
+    /// Probing of idle connections; `None` (the default, MUST-25) for never.
+    pub keepalive: Option<KeepAlive>,
+    /// How long sent data may stay unacknowledged, a closed window may stay closed with data waiting, or keep-alive
+    /// probes unanswered, before the connection ends (RFC 9293 3.8.3, MUST-21; Linux: TCP_USER_TIMEOUT). `None`:
+    /// `data_retries` and [`KeepAlive::count`] decide, and a peer that answers may keep its window closed for ever.
+    pub user_timeout: Option<Duration>,
+    /// TTL or hop limit of every packet (RFC 9293 3.9.2, MUST-49). Default: 64 (RFC 1700). At least 1.
+    pub hop_limit: u8,
+    /// The IPv4 TOS or IPv6 traffic class byte of every packet (RFC 9293 3.9.1.9, MUST-48): the DiffServ code point in
+    /// the upper six bits. The lower two are ECN's and count as 0.
+    pub traffic_class: u8,
     /// How long TIME-WAIT lasts (2 MSL). Linux: 60 s.
     pub time_wait: Duration,
     /// How long a closed connection waits in FIN-WAIT-2 for the peer's FIN. Linux: 60 s.
@@ -180,6 +221,10 @@ impl Default for TcpConfig {
             max_rto: Duration::from_secs(120),
             syn_retries: 6,
             data_retries: 15,
+            keepalive: None,
+            user_timeout: None,
+            hop_limit: 64,
+            traffic_class: 0,
             time_wait: Duration::from_secs(60),
             fin_wait_2: Duration::from_secs(60),
             timestamps: true,
@@ -202,6 +247,15 @@ impl TcpConfig {
             "tcp.initial_rto"
         } else if self.delayed_ack > Duration::from_millis(500) {
             "tcp.delayed_ack"
+        } else if self
+            .keepalive
+            .is_some_and(|keepalive| !keepalive.is_valid())
+        {
+            "tcp.keepalive"
+        } else if self.user_timeout == Some(Duration::ZERO) {
+            "tcp.user_timeout"
+        } else if self.hop_limit == 0 {
+            "tcp.hop_limit"
         } else {
             return Ok(());
         };

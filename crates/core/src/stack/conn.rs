@@ -5,7 +5,6 @@ use core::net::SocketAddr;
 
 use super::{ConnId, Stack};
 use crate::error::{ConnError, ReadError, ShutdownError, WriteError};
-use crate::tcp::congestion::Algorithm;
 use crate::tcp::{Connection, State, TcpInfo};
 use crate::time::{Duration, Instant};
 
@@ -246,41 +245,11 @@ impl Conn<'_> {
             .map_or(UNSPECIFIED, |conn| conn.tuple.remote_addr())
     }
 
-    /// Turns the Nagle algorithm off (true) or on (MUST-17).
-    pub fn set_nodelay(&mut self, now: Instant, nodelay: bool) {
-        self.stack.advance(now);
-        self.connection(|conn| conn.app.nodelay = nodelay);
-        self.stack.settle(self.id);
-    }
-
-    /// Whether the Nagle algorithm is off.
-    #[must_use]
-    pub fn nodelay(&self) -> bool {
-        self.get().is_some_and(|conn| conn.app.nodelay)
-    }
-
-    /// How long [`close`](Self::close) tries to deliver what is queued before it resets: `None` for as long as it
-    /// takes, zero for not at all (SO_LINGER). It never blocks.
-    pub fn set_linger(&mut self, linger: Option<Duration>) {
-        self.connection(|conn| conn.app.linger = linger);
-    }
-
-    /// The linger time.
-    #[must_use]
-    pub fn linger(&self) -> Option<Duration> {
-        self.get().and_then(|conn| conn.app.linger)
-    }
-
-    /// Replaces the congestion controller; the new one starts at its initial window.
-    pub fn set_congestion(&mut self, algorithm: Algorithm) {
-        self.connection(|conn| conn.congestion = algorithm.build(conn.eff_snd_mss()));
-    }
-
-    fn get(&self) -> Option<&Connection> {
+    pub(super) fn get(&self) -> Option<&Connection> {
         self.stack.conns.get(self.id.0).map(|conn| &**conn)
     }
 
-    fn connection<R>(&mut self, with: impl FnOnce(&mut Connection) -> R) -> Option<R> {
+    pub(super) fn connection<R>(&mut self, with: impl FnOnce(&mut Connection) -> R) -> Option<R> {
         self.stack.conns.get_mut(self.id.0).map(|conn| with(conn))
     }
 

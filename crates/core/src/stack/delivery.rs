@@ -7,7 +7,7 @@ use super::slab::Key;
 use super::trace::{Direction, Seen};
 use super::{ConnId, DropReason, Stack};
 use crate::tcp::listen::HalfOpenVerdict;
-use crate::tcp::segment::SegmentIn;
+use crate::tcp::segment::{IpFields, SegmentIn};
 use crate::tcp::time_wait::TimeWaitVerdict;
 use crate::tcp::{Payload, State, Verdict};
 use crate::time::Instant;
@@ -83,7 +83,8 @@ impl Stack {
             Verdict::Reset(reason) => {
                 self.drop_frame(reason);
                 if let Some(reset) = segment.reset() {
-                    self.send_reset(now, tuple, reset, segment.options.timestamps);
+                    let ip = IpFields::of(&self.tcp_defaults);
+                    self.send_reset(now, tuple, reset, segment.options.timestamps, ip);
                 }
             }
         }

@@ -11,12 +11,12 @@ use tidewire_wire::{
 use super::flow::FourTuple;
 use super::trace::{Direction, Seen};
 use super::transmit::{MAX_HEADER, Slices, Transmit};
-use super::{ConnId, DropReason, Stack, TTL};
+use super::{ConnId, DropReason, Stack};
 use crate::error::ConnectError;
 use crate::ip::Resolution;
 use crate::offload::TxOffload;
 use crate::tcp::State;
-use crate::tcp::segment::{ResetReply, SegmentPlan};
+use crate::tcp::segment::{IpFields, ResetReply, SegmentPlan};
 use crate::time::Instant;
 
 /// Frames of no connection that may wait for the driver; more are dropped, as a full queue on the way would.
@@ -204,14 +204,14 @@ impl Stack {
             return None;
         };
         let ip = Ipv4Header {
-            tos: 0,
+            tos: plan.ip.traffic_class,
             total_len: u16::try_from(Ipv4Header::MIN_LEN + tcp_len + payload_len).ok()?,
             // RFC 6864 4.1: with DF the identification means nothing; a constant tells nobody how much we send.
             id: 0,
             dont_fragment: true,
             more_fragments: false,
             fragment_offset: 0,
-            ttl: TTL,
+            ttl: plan.ip.hop_limit,
             protocol: IpProtocol::TCP,
             src,
             dst,
@@ -283,6 +283,7 @@ impl Stack {
         tuple: &FourTuple,
         reset: ResetReply,
         timestamps: Option<TcpTimestamps>,
+        ip: IpFields,
     ) {
         self.stats.resets_out += 1;
         let flags = if reset.ack.is_some() {
@@ -300,7 +301,7 @@ impl Stack {
             timestamps: echo,
             ..TcpOptions::default()
         };
-        let plan = SegmentPlan::control(numbers, flags, 0, options);
+        let plan = SegmentPlan::control(numbers, flags, 0, options, ip);
         self.send_control_segment(now, tuple, &plan, State::Closed);
     }
 

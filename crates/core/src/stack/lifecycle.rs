@@ -11,7 +11,7 @@ use super::slab::Key;
 use super::{ConnId, DropReason, Stack};
 use crate::error::ConnError;
 use crate::ip::Waiters;
-use crate::tcp::segment::ResetReply;
+use crate::tcp::segment::{IpFields, ResetReply};
 use crate::tcp::time_wait::TimeWait;
 use crate::tcp::{Connection, State, TimerOutcome};
 use crate::time::Instant;
@@ -156,7 +156,8 @@ impl Stack {
                 value: conn.ts.recent,
                 echo: 0,
             });
-            self.send_reset(now, &tuple, reset, recent);
+            let ip = IpFields::of(&conn.config);
+            self.send_reset(now, &tuple, reset, recent, ip);
         }
     }
 

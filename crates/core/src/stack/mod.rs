@@ -10,6 +10,7 @@ mod ingress;
 mod lifecycle;
 mod link;
 mod listeners;
+mod options;
 mod ports;
 mod slab;
 mod stats;

@@ -40,6 +40,18 @@ impl AckPolicy {
         self.owed == 0
     }
 
+    /// The application asks for ACKs at once, or for delayed ones.
+    pub(crate) fn set_quick(&mut self, quick: bool) {
+        self.quick = if quick { QUICK_START } else { 0 };
+        if quick && self.unacked > 0 {
+            self.now();
+        }
+    }
+
+    pub(crate) fn is_quick(&self) -> bool {
+        self.quick > 0
+    }
+
     /// An ACK must leave at once.
     pub(crate) fn now(&mut self) {
         self.owed = self.owed.max(1);

@@ -10,7 +10,7 @@ use core::net::{IpAddr, SocketAddr};
 use tidewire_wire::{SeqNum, TcpFlags, TcpOptions, TcpTimestamps};
 
 use super::challenge::ChallengeLimit;
-use super::segment::{SegmentIn, SegmentPlan};
+use super::segment::{IpFields, SegmentIn, SegmentPlan};
 use super::tcb::{Offer, initial_window, timestamp_value};
 use crate::config::TcpConfig;
 use crate::stack::{ConnId, DropReason, FourTuple, ListenerId};
@@ -149,6 +149,7 @@ impl HalfOpen {
                 TcpFlags::SYN | TcpFlags::ACK,
                 initial_window(config),
                 options,
+                IpFields::of(config),
             )
         }
     }
@@ -166,7 +167,8 @@ impl HalfOpen {
             .filter(|_| self.peer.window_scale.is_some())
             .unwrap_or(0);
         let window = initial_window(config).div_ceil(1 << shift);
-        SegmentPlan::control(numbers, TcpFlags::ACK, window, options)
+        let ip = IpFields::of(config);
+        SegmentPlan::control(numbers, TcpFlags::ACK, window, options, ip)
     }
 
     fn timestamps(&self, now: Instant) -> Option<TcpTimestamps> {

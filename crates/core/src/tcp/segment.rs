@@ -4,6 +4,8 @@ use core::ops::Range;
 
 use tidewire_wire::{SeqNum, TcpFlags, TcpHeader, TcpOptions};
 
+use crate::config::TcpConfig;
+
 /// A received segment without its payload.
 #[derive(Copy, Clone, Debug)]
 pub(crate) struct SegmentIn {
@@ -71,6 +73,24 @@ pub(crate) struct ResetReply {
     pub(crate) ack: Option<SeqNum>,
 }
 
+/// What the IP header of a segment says at the application's wish (RFC 9293 3.9.1.9 and 3.9.2).
+#[derive(Copy, Clone, Debug, Eq, PartialEq)]
+pub(crate) struct IpFields {
+    pub(crate) hop_limit: u8,
+    /// TOS or traffic class, the ECN bits zero.
+    pub(crate) traffic_class: u8,
+}
+
+impl IpFields {
+    pub(crate) fn of(config: &TcpConfig) -> Self {
+        Self {
+            hop_limit: config.hop_limit,
+            // RFC 3168 5: ECT belongs to data segments of connections that negotiated ECN.
+            traffic_class: config.traffic_class & !3,
+        }
+    }
+}
+
 /// A segment to send, which may be a super-segment.
 #[derive(Clone, Debug)]
 pub(crate) struct SegmentPlan {
@@ -85,6 +105,7 @@ pub(crate) struct SegmentPlan {
     /// Payload of each wire segment.
     pub(crate) mss: u32,
     pub(crate) retransmission: bool,
+    pub(crate) ip: IpFields,
 }
 
 impl SegmentPlan {
@@ -94,6 +115,7 @@ impl SegmentPlan {
         flags: TcpFlags,
         window: u16,
         options: TcpOptions,
+        ip: IpFields,
     ) -> Self {
         let (payload, mss, retransmission) = (0..0, 0, false);
         Self {
@@ -105,6 +127,7 @@ impl SegmentPlan {
             payload,
             mss,
             retransmission,
+            ip,
         }
     }
 

@@ -94,6 +94,11 @@ pub(crate) struct SendSide {
     /// Probes sent since the window closed, as the exponent of their back-off.
     pub(crate) persist_backoff: u8,
     pub(crate) last_sent: Instant,
+    /// When SND.UNA moved last, or something began to wait for that: what the user timeout counts from.
+    pub(crate) progress_at: Instant,
+    /// Keep-alive probes since the peer was heard of, and whether one is to leave now.
+    pub(crate) keep_alive_probes: u8,
+    pub(crate) keep_alive_due: bool,
     pub(crate) limit: SendLimit,
 }
 
@@ -114,6 +119,9 @@ impl SendSide {
             probe: false,
             persist_backoff: 0,
             last_sent: now,
+            progress_at: now,
+            keep_alive_probes: 0,
+            keep_alive_due: false,
             limit: SendLimit::Application,
         }
     }
@@ -166,10 +174,12 @@ pub(crate) struct RecvSide {
     pub(crate) fin: Option<u64>,
     /// Payload of the largest wire segment seen: what counts as full-sized for delayed ACKs.
     pub(crate) mss_seen: u32,
+    /// When the last acceptable segment arrived.
+    pub(crate) heard_at: Instant,
 }
 
 impl RecvSide {
-    fn new() -> Self {
+    fn new(now: Instant) -> Self {
         Self {
             irs: SeqNum::new(0),
             nxt: 0,
@@ -178,6 +188,7 @@ impl RecvSide {
             buffer: RecvBuffer::default(),
             fin: None,
             mss_seen: DEFAULT_MSS,
+            heard_at: now,
         }
     }
 
@@ -348,7 +359,7 @@ impl Connection {
             offer,
             negotiated,
             snd: SendSide::new(iss, now),
-            rcv: RecvSide::new(),
+            rcv: RecvSide::new(now),
             ts: TimestampState {
                 offset: ts_offset,
                 recent: 0,

@@ -5,7 +5,7 @@
 use tidewire_wire::{SeqNum, TcpFlags, TcpOptions, TcpTimestamps};
 
 use super::challenge::ChallengeLimit;
-use super::segment::{SegmentIn, SegmentPlan};
+use super::segment::{IpFields, SegmentIn, SegmentPlan};
 use super::tcb::{Connection, timestamp_value};
 use crate::stack::{ConnId, FourTuple};
 use crate::time::{Duration, Instant};
@@ -19,6 +19,7 @@ pub(crate) struct TimeWait {
     pub(crate) rcv_nxt: SeqNum,
     pub(crate) window: u16,
     rcv_wnd: u32,
+    ip: IpFields,
     /// TSval offset and TS.Recent, where timestamps are in use.
     pub(crate) timestamps: Option<(u32, u32)>,
     /// 2 MSL, and when it is over.
@@ -52,6 +53,7 @@ impl TimeWait {
             rcv_nxt: conn.rcv.seq(conn.rcv.nxt),
             window: u16::try_from(rcv_wnd >> shift).unwrap_or(u16::MAX),
             rcv_wnd,
+            ip: IpFields::of(&conn.config),
             timestamps: conn
                 .negotiated
                 .timestamps
@@ -107,6 +109,7 @@ impl TimeWait {
             TcpFlags::ACK,
             self.window,
             options,
+            self.ip,
         )
     }
 

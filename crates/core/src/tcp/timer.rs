@@ -28,6 +28,7 @@ pub(crate) enum LifetimeKind {
 pub(crate) enum Fired {
     Retransmit(RetransmitKind),
     DelayedAck,
+    KeepAlive,
     Lifetime(LifetimeKind),
 }
 
@@ -36,6 +37,7 @@ pub(crate) enum Fired {
 pub(crate) struct TimerTable {
     retransmit: Option<(Instant, RetransmitKind)>,
     delayed_ack: Option<Instant>,
+    keep_alive: Option<Instant>,
     lifetime: Option<(Instant, LifetimeKind)>,
 }
 
@@ -45,11 +47,13 @@ impl TimerTable {
         let Self {
             retransmit,
             delayed_ack,
+            keep_alive,
             lifetime,
         } = *self;
         [
             retransmit.map(|(at, _)| at),
             delayed_ack,
+            keep_alive,
             lifetime.map(|(at, _)| at),
         ]
         .into_iter()
@@ -65,6 +69,9 @@ impl TimerTable {
         if self.delayed_ack.take_if(|at| *at <= now).is_some() {
             return Some(Fired::DelayedAck);
         }
+        if self.keep_alive.take_if(|at| *at <= now).is_some() {
+            return Some(Fired::KeepAlive);
+        }
         self.lifetime
             .take_if(|(at, _)| *at <= now)
             .map(|(_, kind)| Fired::Lifetime(kind))
@@ -78,6 +85,10 @@ impl TimerTable {
         self.retransmit = None;
     }
 
+    pub(crate) fn retransmit_at(&self) -> Option<(Instant, RetransmitKind)> {
+        self.retransmit
+    }
+
     pub(crate) fn retransmit(&self) -> Option<RetransmitKind> {
         self.retransmit.map(|(_, kind)| kind)
     }
@@ -89,6 +100,11 @@ impl TimerTable {
 
     pub(crate) fn disarm_delayed_ack(&mut self) {
         self.delayed_ack = None;
+    }
+
+    /// Arms keep-alive for `at`, or not at all.
+    pub(crate) fn set_keep_alive(&mut self, at: Option<Instant>) {
+        self.keep_alive = at;
     }
 
     pub(crate) fn arm_lifetime(&mut self, at: Instant, kind: LifetimeKind) {

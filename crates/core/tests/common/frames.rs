@@ -19,6 +19,8 @@ pub(crate) struct Sent {
     pub(crate) at: Instant,
     /// The link address it went to.
     pub(crate) to: MacAddr,
+    pub(crate) hop_limit: u8,
+    pub(crate) traffic_class: u8,
     pub(crate) header: TcpHeader,
     pub(crate) options: TcpOptions,
     pub(crate) payload: Vec<u8>,
@@ -61,6 +63,8 @@ pub(crate) fn dissect(at: Instant, bytes: &[u8], mtu: usize) -> Left {
             Left::Tcp(Sent {
                 at,
                 to: frame.ethernet.dst,
+                hop_limit: header.ttl,
+                traffic_class: header.tos,
                 header: tcp,
                 options: TcpOptions::parse(options).expect("well-formed options"),
                 payload: payload.to_vec(),

@@ -137,6 +137,8 @@ fn probes_that_nobody_answers_end_the_connection() {
     t.handshake(PLAIN);
     t.write(100);
     t.advance(secs(60));
+    let reset = t.sent.pop_back().expect("the peer is told");
+    assert!(reset.header.flags.contains(RST));
     assert_eq!(t.drain().len(), 4, "as many probes as retries");
     assert_eq!(t.state(), State::Closed);
     assert_eq!(t.conn().take_error(), Some(ConnError::TimedOut));

@@ -30,7 +30,7 @@ impl Connection {
         let mut delivered = Delivered::default();
         let advanced = ack > self.snd.una;
         if advanced {
-            delivered = self.advance(ack);
+            delivered = self.advance(now, ack);
         }
         self.process_sack(segment, &mut delivered);
         self.detect_loss(
@@ -118,12 +118,13 @@ impl Connection {
     }
 
     /// The cumulative acknowledgement moves on.
-    fn advance(&mut self, ack: u64) -> Delivered {
+    fn advance(&mut self, now: Instant, ack: u64) -> Delivered {
         let mss = u64::from(self.eff_snd_mss());
         let (bytes, sent_at) = self
             .recovery
             .on_ack(self.snd.una, ack, self.negotiated.sack, mss);
         self.snd.una = ack;
+        self.snd.progress_at = now;
         self.snd.buffer.ack_to(ack);
         let room = self
             .config
@@ -257,8 +258,7 @@ impl Connection {
             self.timers.disarm_retransmit();
             self.recovery.on_idle();
         } else {
-            self.timers
-                .arm_retransmit(now + self.rto(), RetransmitKind::Rto);
+            self.arm_rto(now);
         }
         if !self.snd.fin_sent() || self.snd.una < self.snd.end() {
             return;

@@ -73,6 +73,7 @@ impl Connection {
         // RFC 7323 5.3 puts the timestamp check first.
         self.check_timestamps(now, segment)?;
         let text = self.check_sequence(now, segment, payload)?;
+        self.on_heard(now);
         self.check_reset(now, segment, text.start)?;
         self.check_syn(now, segment)?;
         if !segment.has(TcpFlags::ACK) {

@@ -77,6 +77,8 @@ impl Connection {
         self.rtt.on_established();
         self.timers.disarm_retransmit();
         self.transition(Transition::SynAcked);
+        self.on_heard(now);
+        self.restart_keep_alive(now);
         self.app.events |= ConnEvents::CONNECTED | ConnEvents::WRITABLE;
     }
 }

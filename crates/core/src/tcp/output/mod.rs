@@ -4,6 +4,7 @@
 //! Planning a segment counts as sending it: the sequence space, the timers and the ACK it carries are accounted for
 //! before the plan is returned, so that one plan is one segment on the wire.
 
+mod keep_alive;
 mod sizing;
 mod timeout;
 mod window;
@@ -14,7 +15,7 @@ use tidewire_wire::{SackBlocks, TcpFlags, TcpOptions, TcpTimestamps};
 
 pub(crate) use timeout::TimerOutcome;
 
-use super::segment::{ResetReply, SegmentPlan};
+use super::segment::{IpFields, ResetReply, SegmentPlan};
 use super::state::{State, Transition};
 use super::tcb::{Connection, initial_window};
 use super::timer::{LifetimeKind, RetransmitKind};
@@ -36,6 +37,12 @@ impl Connection {
             return Some(self.data_segment(now, range, false));
         }
         self.arm_persist_if_stuck(now);
+        if core::mem::take(&mut self.snd.keep_alive_due) {
+            // SHLD-12: SEG.SEQ = SND.NXT-1 and no data, which every TCP answers.
+            let mut probe = self.pure_ack(now);
+            probe.seq = self.snd.seq(self.snd.nxt.saturating_sub(1));
+            return Some(probe);
+        }
         self.ack.is_due().then(|| self.pure_ack(now))
     }
 
@@ -61,6 +68,7 @@ impl Connection {
         }
         if first {
             self.snd.nxt = 1;
+            self.snd.progress_at = now;
             self.recovery.on_sent(0..1, now);
         } else {
             self.recovery.on_resent(0..1, now);
@@ -77,6 +85,7 @@ impl Connection {
             payload: 1..1,
             mss: self.eff_snd_mss(),
             retransmission: !first,
+            ip: IpFields::of(&self.config),
         })
     }
 
@@ -128,6 +137,7 @@ impl Connection {
             payload,
             mss,
             retransmission,
+            ip: IpFields::of(&self.config),
         }
     }
 
@@ -140,6 +150,9 @@ impl Connection {
         mss: u64,
     ) {
         self.snd.probe = false;
+        if self.snd.una == self.snd.nxt && self.timers.retransmit().is_none() {
+            self.snd.progress_at = now;
+        }
         self.snd.nxt = range.end;
         self.recovery.on_sent(range.clone(), now);
         if !len.is_multiple_of(mss) && self.snd.wnd > 0 {
@@ -167,6 +180,7 @@ impl Connection {
             payload: nxt..nxt,
             mss: self.eff_snd_mss(),
             retransmission: false,
+            ip: IpFields::of(&self.config),
         }
     }
 
@@ -200,9 +214,9 @@ impl Connection {
         self.negotiated.mss.saturating_sub(options_len).max(1)
     }
 
-    fn arm_rto(&mut self, now: Instant) {
-        self.timers
-            .arm_retransmit(now + self.rto(), RetransmitKind::Rto);
+    pub(crate) fn arm_rto(&mut self, now: Instant) {
+        let at = self.within_user_timeout(now + self.rto());
+        self.timers.arm_retransmit(at, RetransmitKind::Rto);
     }
 
     fn count_sent(&mut self, bytes: u64, retransmission: bool) {
@@ -221,6 +235,7 @@ impl Connection {
             State::SynSent if self.snd.nxt == 0 => true,
             _ => {
                 self.ack.is_due()
+                    || self.snd.keep_alive_due
                     || self.recovery.next_lost().is_some()
                     || self.snd.end() > self.snd.nxt
             }

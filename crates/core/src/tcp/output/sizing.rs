@@ -182,8 +182,9 @@ impl Connection {
         let idle = self.snd.flight_size() == 0 || self.snd.wnd == 0;
         if waiting && idle && self.timers.retransmit().is_none() {
             // SHLD-29: the first probe after one RTO.
-            self.timers
-                .arm_retransmit(now + self.persist_interval(), RetransmitKind::Persist);
+            self.snd.progress_at = now;
+            let at = self.within_user_timeout(now + self.persist_interval());
+            self.timers.arm_retransmit(at, RetransmitKind::Persist);
         }
     }
 }

@@ -28,6 +28,11 @@ impl Connection {
         while let Some(fired) = self.timers.take_due(now) {
             match fired {
                 Fired::DelayedAck => self.ack.now(),
+                Fired::KeepAlive => {
+                    if self.on_keep_alive(now) == TimerOutcome::Reset {
+                        return TimerOutcome::Reset;
+                    }
+                }
                 Fired::Retransmit(RetransmitKind::Persist) => {
                     if self.on_persist(now) == TimerOutcome::Reset {
                         return TimerOutcome::Reset;
@@ -63,12 +68,14 @@ impl Connection {
     /// RFC 6298 5.4 to 5.7.
     fn on_rto(&mut self, now: Instant) -> TimerOutcome {
         let handshake = matches!(self.state, State::SynSent | State::SynReceived);
-        let most = if handshake {
-            self.config.syn_retries
+        let gave_up = if handshake {
+            // Both limits, as in Linux: a user timeout shortens an attempt, it does not prolong it.
+            self.recovery.retries >= self.config.syn_retries
+                || self.user_timeout_is_over(now) == Some(true)
         } else {
-            self.config.data_retries
+            self.is_past_r2(now)
         };
-        if self.recovery.retries >= most {
+        if gave_up {
             // RFC 9293 3.8.3 (MUST-20): R2 is passed.
             self.fail(ConnError::TimedOut);
             return if handshake {
@@ -90,23 +97,48 @@ impl Connection {
                 repeated,
             });
         }
-        self.timers
-            .arm_retransmit(now + self.rto(), RetransmitKind::Rto);
+        self.arm_rto(now);
         TimerOutcome::None
+    }
+
+    /// R2 of RFC 9293 3.8.3: the application's limit in time where it set one (MUST-21), else a number of attempts.
+    fn is_past_r2(&self, now: Instant) -> bool {
+        self.user_timeout_is_over(now)
+            .unwrap_or(self.recovery.retries >= self.config.data_retries)
+    }
+
+    /// The user timeout was changed while something may be waiting already.
+    pub(crate) fn apply_user_timeout(&mut self, now: Instant) {
+        if let Some((at, kind)) = self.timers.retransmit_at() {
+            let at = self.within_user_timeout(at).max(now);
+            self.timers.arm_retransmit(at, kind);
+        }
+    }
+
+    /// Whether nothing got through for as long as the application allows; `None` where it set no limit.
+    fn user_timeout_is_over(&self, now: Instant) -> Option<bool> {
+        let limit = self.config.user_timeout?;
+        Some(now.duration_since(self.snd.progress_at) >= limit)
+    }
+
+    /// A retransmission timer that fires when the user timeout is over, if that is earlier than `at`.
+    pub(super) fn within_user_timeout(&self, at: Instant) -> Instant {
+        let limit = self.config.user_timeout;
+        limit.map_or(at, |limit| at.min(self.snd.progress_at + limit))
     }
 
     /// The window is still closed, or still too small: send what fits, at least one octet (MUST-36,
     /// MUST-37), and wait twice as long for the next time (SHLD-30). It goes on for ever while the peer
-    /// answers; each answer resets the count of retries.
+    /// answers, unless the application set a limit; each answer resets the count of retries.
     fn on_persist(&mut self, now: Instant) -> TimerOutcome {
         self.snd.probe = true;
         if self.snd.wnd > 0 {
             // Not a probe but the override of 3.8.6.2.1: it need not be acknowledged to go on.
             return TimerOutcome::None;
         }
-        if self.recovery.retries >= self.config.data_retries {
+        if self.is_past_r2(now) {
             self.fail(ConnError::TimedOut);
-            return TimerOutcome::None;
+            return TimerOutcome::Reset;
         }
         if self.app.orphaned && self.snd.persist_backoff >= MAX_ORPHAN_PROBES {
             // Nobody waits for an orphan: a peer must not hold its buffers for ever by a closed window.
@@ -118,8 +150,8 @@ impl Connection {
             self.recovery.mark_all_lost(self.snd.una, self.snd.nxt);
         }
         self.snd.persist_backoff = self.snd.persist_backoff.saturating_add(1).min(16);
-        self.timers
-            .arm_retransmit(now + self.persist_interval(), RetransmitKind::Persist);
+        let at = self.within_user_timeout(now + self.persist_interval());
+        self.timers.arm_retransmit(at, RetransmitKind::Persist);
         TimerOutcome::None
     }
 
