@@ -1,10 +1,11 @@
 //! Configuration: plain structs with RFC or Linux defaults, checked where they are handed in.
 
 use alloc::vec::Vec;
-use core::net::IpAddr;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use core::ops::RangeInclusive;
 
 use crate::error::ConfigError;
+use crate::ip::is_link_local;
 use crate::stack::LinkCaps;
 use crate::tcp::congestion::Algorithm;
 use crate::time::Duration;
@@ -49,13 +50,49 @@ impl IpCidr {
     }
 }
 
+/// Next hops for destinations off every own prefix: one of each IP version at most.
+#[derive(Copy, Clone, Debug, Default, Eq, PartialEq)]
+pub struct Gateways {
+    /// The router for IPv4.
+    pub v4: Option<Ipv4Addr>,
+    /// The router for IPv6; a link-local address is the usual one.
+    pub v6: Option<Ipv6Addr>,
+}
+
+impl Gateways {
+    /// Sets the gateway of the address's own version.
+    pub fn set(&mut self, gateway: IpAddr) {
+        match gateway {
+            IpAddr::V4(gateway) => self.v4 = Some(gateway),
+            IpAddr::V6(gateway) => self.v6 = Some(gateway),
+        }
+    }
+
+    /// The gateway that leads to `destination`.
+    #[must_use]
+    pub fn to(&self, destination: IpAddr) -> Option<IpAddr> {
+        match destination {
+            IpAddr::V4(_) => self.v4.map(IpAddr::V4),
+            IpAddr::V6(_) => self.v6.map(IpAddr::V6),
+        }
+    }
+}
+
+impl From<IpAddr> for Gateways {
+    fn from(gateway: IpAddr) -> Self {
+        let mut gateways = Self::default();
+        gateways.set(gateway);
+        gateways
+    }
+}
+
 /// The whole stack's configuration.
 #[derive(Clone, Debug)]
 pub struct StackConfig {
-    /// Own addresses; the stack answers ARP for these and no others.
+    /// Own addresses, of both IP versions; the stack answers ARP and Neighbor Solicitations for these and no others.
     pub addresses: Vec<IpCidr>,
-    /// Next hop for destinations off every own prefix.
-    pub gateway: Option<IpAddr>,
+    /// Next hops for destinations off every own prefix.
+    pub gateways: Gateways,
     /// What the link below can do; [`Stack::set_link`](crate::Stack::set_link) changes it later.
     pub link: LinkCaps,
     /// Defaults of every connection.
@@ -78,7 +115,7 @@ impl StackConfig {
     pub fn new(address: IpCidr, link: LinkCaps) -> Self {
         Self {
             addresses: alloc::vec![address],
-            gateway: None,
+            gateways: Gateways::default(),
             link,
             tcp: TcpConfig::default(),
             // RFC 6335 dynamic range start, as Linux' default upper part; RFC 6056 3.2 asks for as many as possible.
@@ -109,12 +146,9 @@ impl StackConfig {
                 return Err(ConfigError::BadAddress);
             }
         }
-        if let Some(gateway) = self.gateway
-            && !self.addresses.iter().any(|cidr| cidr.contains(gateway))
-        {
-            return Err(ConfigError::GatewayOffLink);
-        }
-        self.link.validate()?;
+        self.validate_gateways()?;
+        let speaks_ipv6 = self.addresses.iter().any(|cidr| cidr.address.is_ipv6());
+        self.link.validate(speaks_ipv6)?;
         let limits = [
             (
                 "ephemeral_ports",
@@ -129,6 +163,23 @@ impl StackConfig {
             return Err(ConfigError::BadLimit(field));
         }
         self.tcp.validate()
+    }
+
+    fn validate_gateways(&self) -> Result<(), ConfigError> {
+        let Gateways { v4, v6 } = self.gateways;
+        for gateway in [v4.map(IpAddr::V4), v6.map(IpAddr::V6)]
+            .into_iter()
+            .flatten()
+        {
+            let mut own = self.addresses.iter();
+            let same_version = |cidr: &IpCidr| cidr.address.is_ipv4() == gateway.is_ipv4();
+            let on_link = own
+                .any(|cidr| cidr.contains(gateway) || is_link_local(gateway) && same_version(cidr));
+            if !on_link {
+                return Err(ConfigError::GatewayOffLink);
+            }
+        }
+        Ok(())
     }
 }
 

@@ -100,7 +100,7 @@ pub enum ConfigError {
     BadAddress,
     /// No own address is on the gateway's link.
     GatewayOffLink,
-    /// The link's MTU is not within 128 to 65,535 bytes.
+    /// The link's MTU is not within 128 to 65,535 bytes, or below 1,280 with an IPv6 address (RFC 8200 5).
     BadMtu,
     /// The link's MAC address is a group address or all zeros.
     BadMac,
@@ -183,7 +183,9 @@ impl fmt::Display for ConfigError {
                 f.write_str("an own address is not a host address or its prefix is out of range")
             }
             Self::GatewayOffLink => f.write_str("the gateway is on no own address's link"),
-            Self::BadMtu => f.write_str("the link's MTU must be 128 to 65535 bytes"),
+            Self::BadMtu => {
+                f.write_str("the link's MTU must be 128 to 65535 bytes, and at least 1280 for IPv6")
+            }
             Self::BadMac => f.write_str("the link's MAC address must be a unicast address"),
             Self::BadLimit(field) => write!(f, "the configuration's {field} is out of range"),
         }

@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use tidewire_core::wire::MacAddr;
-use tidewire_core::{IpCidr, LinkCaps, Secret, StackConfig, TcpConfig};
+use tidewire_core::{Gateways, IpCidr, LinkCaps, Secret, StackConfig, TcpConfig};
 
 use crate::device::{
     Device, Impaired, Impairment, Interface, MemoryLink, PacketOptions, PacketSocket, Tap,
@@ -21,7 +21,7 @@ use crate::stack::{About, Stack};
 pub struct StackBuilder {
     place: Place,
     addresses: Vec<String>,
-    gateway: Option<String>,
+    gateways: Vec<String>,
     mac: Option<String>,
     tcp: TcpConfig,
     mtu: Option<u32>,
@@ -54,7 +54,7 @@ impl StackBuilder {
         Self {
             place,
             addresses: Vec::new(),
-            gateway: None,
+            gateways: Vec::new(),
             mac: None,
             tcp: TcpConfig::default(),
             mtu: None,
@@ -74,9 +74,9 @@ impl StackBuilder {
         self
     }
 
-    /// The next hop for destinations off the own prefixes.
+    /// The next hop for destinations off the own prefixes: one for each IP version, the last one given counts.
     pub fn gateway(mut self, gateway: impl Into<String>) -> Self {
-        self.gateway = Some(gateway.into());
+        self.gateways.push(gateway.into());
         self
     }
 
@@ -169,7 +169,7 @@ impl StackBuilder {
             return Err(StackError::NoRuntime);
         }
         let addresses = self.parse_addresses()?;
-        let gateway = self.parse_gateway()?;
+        let gateways = self.parse_gateways()?;
         let mac = self.parse_mac()?;
         let ips: Vec<IpAddr> = addresses.iter().map(|cidr| cidr.address).collect();
         let (name, mut device) = self.place.open(&ips, mac, self.mtu, self.offload)?;
@@ -184,7 +184,7 @@ impl StackBuilder {
         let first = addresses.first().copied().ok_or(StackError::NoAddress)?;
         let mut config = StackConfig::new(first, device.link());
         config.addresses = addresses;
-        config.gateway = gateway;
+        config.gateways = gateways;
         config.tcp = self.tcp.clone();
         let mut core = tidewire_core::Stack::new(config, secret()?, Clock::now())?;
         core.set_trace(self.trace);
@@ -214,12 +214,13 @@ impl StackBuilder {
         self.addresses.iter().map(|text| parse_cidr(text)).collect()
     }
 
-    fn parse_gateway(&self) -> Result<Option<IpAddr>, StackError> {
-        let parse = |text: &String| {
-            let parsed = text.parse();
-            parsed.map_err(|_| StackError::BadGateway(text.clone()))
-        };
-        self.gateway.as_ref().map(parse).transpose()
+    fn parse_gateways(&self) -> Result<Gateways, StackError> {
+        let mut gateways = Gateways::default();
+        for text in &self.gateways {
+            let gateway = text.parse();
+            gateways.set(gateway.map_err(|_| StackError::BadGateway(text.clone()))?);
+        }
+        Ok(gateways)
     }
 
     fn parse_mac(&self) -> Result<MacAddr, StackError> {

@@ -4,6 +4,7 @@
 //! ([`EtherType::is_length`]), and no LLC header is parsed.
 
 use core::fmt;
+use core::net::Ipv6Addr;
 use core::str::FromStr;
 
 use crate::bytes::{array_at, slice_mut};
@@ -16,6 +17,12 @@ pub struct MacAddr(pub [u8; 6]);
 impl MacAddr {
     /// `ff:ff:ff:ff:ff:ff`.
     pub const BROADCAST: Self = Self([0xff; 6]);
+
+    /// The address of an IPv6 multicast group (RFC 2464 §7).
+    pub const fn ipv6_multicast(group: Ipv6Addr) -> Self {
+        let o = group.octets();
+        Self([0x33, 0x33, o[12], o[13], o[14], o[15]])
+    }
 
     /// Whether the group bit is set; true for the broadcast address too.
     pub const fn is_multicast(&self) -> bool {

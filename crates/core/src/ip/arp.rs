@@ -5,58 +5,11 @@ use core::net::{IpAddr, Ipv4Addr};
 
 use tidewire_wire::{ArpOperation, ArpPacket, EtherType, EthernetHeader, MacAddr};
 
+use super::neighbor::Claim;
 use crate::stack::{DropReason, Stack};
-use crate::time::{Duration, Instant};
-
-/// Announcements of an address, and the time between them (RFC 5227 1.1).
-const ANNOUNCE_NUM: u8 = 2;
-const ANNOUNCE_INTERVAL: Duration = Duration::from_secs(2);
-
-/// When to announce the own addresses again.
-#[derive(Copy, Clone, Debug, Default)]
-pub(crate) struct Announcer {
-    next: Option<Instant>,
-    left: u8,
-}
-
-impl Announcer {
-    /// Starts over: the first announcement is due at once.
-    pub(crate) fn start(&mut self, now: Instant) {
-        *self = Self {
-            next: Some(now),
-            left: ANNOUNCE_NUM,
-        };
-    }
-
-    pub(crate) fn deadline(&self) -> Option<Instant> {
-        self.next
-    }
-
-    /// Whether an announcement is due; counts as made.
-    fn take_due(&mut self, now: Instant) -> bool {
-        if self.next.take_if(|at| *at <= now).is_none() {
-            return false;
-        }
-        self.left = self.left.saturating_sub(1);
-        self.next = (self.left > 0).then(|| now + ANNOUNCE_INTERVAL);
-        true
-    }
-}
+use crate::time::Instant;
 
 impl Stack {
-    /// Announces the own addresses if it is time to (RFC 5227 2.3).
-    pub(crate) fn make_announcements(&mut self, now: Instant) {
-        if !self.announcer.take_due(now) {
-            return;
-        }
-        let addresses = self.config().addresses.clone();
-        for cidr in addresses {
-            if let IpAddr::V4(address) = cidr.address {
-                self.send_arp(ArpOperation::Request, address, address, MacAddr::BROADCAST);
-            }
-        }
-    }
-
     /// An ARP packet arrived.
     pub(crate) fn handle_arp(&mut self, now: Instant, bytes: &[u8]) {
         let Ok(packet) = ArpPacket::parse(bytes) else {
@@ -76,7 +29,9 @@ impl Stack {
         match packet.operation {
             ArpOperation::Request if target_is_own => {
                 if !is_probe && self.is_on_link(sender) {
-                    let waiters = self.neighbors.on_request(now, sender, packet.sender_mac);
+                    let waiters =
+                        self.neighbors
+                            .on_request(now, sender, Claim::weak(packet.sender_mac));
                     self.release(waiters);
                 }
                 self.send_arp(
@@ -87,10 +42,11 @@ impl Stack {
                 );
             }
             ArpOperation::Reply if !is_probe => {
-                let solicited = target_is_own;
-                let waiters = self
-                    .neighbors
-                    .on_answer(now, sender, packet.sender_mac, solicited);
+                let claim = Claim {
+                    solicited: target_is_own,
+                    ..Claim::weak(packet.sender_mac)
+                };
+                let waiters = self.neighbors.on_answer(now, sender, claim);
                 if waiters.is_none() {
                     return self.drop_frame(DropReason::UnsolicitedNeighbor);
                 }
@@ -98,30 +54,11 @@ impl Stack {
             }
             // A gratuitous request of a host we know: it may have moved.
             ArpOperation::Request if packet.sender_ip == packet.target_ip => {
-                let waiters = self
-                    .neighbors
-                    .on_answer(now, sender, packet.sender_mac, false);
+                let claim = Claim::weak(packet.sender_mac);
+                let waiters = self.neighbors.on_answer(now, sender, claim);
                 self.release(waiters);
             }
             _ => {}
-        }
-    }
-
-    /// Sends the requests that the neighbour cache wants sent.
-    pub(crate) fn flush_neighbor_requests(&mut self) {
-        while let Some(request) = self.neighbors.pop_request() {
-            let IpAddr::V4(target) = request.target else {
-                continue;
-            };
-            let Some(IpAddr::V4(source)) = self.source_for(request.target) else {
-                continue;
-            };
-            self.send_arp(
-                ArpOperation::Request,
-                source,
-                target,
-                request.to.unwrap_or(MacAddr::BROADCAST),
-            );
         }
     }
 

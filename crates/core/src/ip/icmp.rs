@@ -1,11 +1,13 @@
-//! ICMP for IPv4: echo (RFC 1122 3.2.2.6).
+//! ICMP of both versions: echo (RFC 1122 3.2.2.6, RFC 4443 4.2), and to whom each message goes.
 
-use alloc::vec::Vec;
 use core::net::IpAddr;
 
-use tidewire_wire::{Icmpv4Message, IpProtocol, Ipv4Header};
+use tidewire_wire::{
+    Icmpv4Message, Icmpv6Message, IpProtocol, Ipv4Header, Ipv6Header, MacAddr, ParseError,
+};
 
-use crate::stack::{DropReason, Stack};
+use crate::stack::{DropReason, Ends, Stack, build_packet, ip_header_len};
+use crate::tcp::segment::IpFields;
 use crate::time::Instant;
 
 impl Stack {
@@ -14,42 +16,135 @@ impl Stack {
         let Ok(message) = Icmpv4Message::parse(bytes) else {
             return self.drop_frame(DropReason::Malformed);
         };
+        let ends = Ends {
+            src: ip.dst.into(),
+            dst: ip.src.into(),
+        };
         match message {
             Icmpv4Message::EchoRequest { id, seq, data } => {
-                self.send_icmpv4(now, ip, &Icmpv4Message::EchoReply { id, seq, data });
+                let reply = Icmpv4Message::EchoReply { id, seq, data };
+                self.send_icmp(now, ends, ip.tos, IcmpMessage::V4(reply));
             }
             _ => self.drop_frame(DropReason::UnknownProtocol),
         }
     }
 
-    fn send_icmpv4(&mut self, now: Instant, to: &Ipv4Header, message: &Icmpv4Message<'_>) {
-        let len = Ipv4Header::MIN_LEN + message.buffer_len();
-        let Ok(total_len) = u16::try_from(len) else {
-            return self.drop_frame(DropReason::Malformed);
+    /// An ICMPv6 message to one of our addresses or groups arrived, in a frame from `from`.
+    pub(crate) fn handle_icmpv6(
+        &mut self,
+        now: Instant,
+        ip: &Ipv6Header,
+        from: MacAddr,
+        bytes: &[u8],
+    ) {
+        let message = match Icmpv6Message::parse(ip.src, ip.dst, bytes) {
+            Ok(message) => message,
+            Err(error) => return self.drop_frame(reason_of(&error)),
         };
-        if u32::from(total_len) > self.link().ip_mtu {
+        match message {
+            Icmpv6Message::NeighborSolicit(solicit) => {
+                return self.handle_solicit(now, ip, from, &solicit);
+            }
+            Icmpv6Message::NeighborAdvert(advert) => {
+                return self.handle_advert(now, ip, from, &advert);
+            }
+            // Only the messages above may come from nobody, or claim to be from us.
+            _ if ip.src.is_unspecified() || self.is_foreign_claim(ip, from) => {
+                return self.drop_frame(DropReason::BadSource);
+            }
+            _ => {}
+        }
+        match message {
+            Icmpv6Message::EchoRequest { id, seq, data } => {
+                let dst = IpAddr::V6(ip.src);
+                // RFC 4443 4.2: a request to a group is answered from an own address.
+                let src = if ip.dst.is_multicast() {
+                    self.source_for(dst)
+                } else {
+                    Some(ip.dst.into())
+                };
+                let Some(src) = src else {
+                    return self.drop_frame(DropReason::BadSource);
+                };
+                let reply = Icmpv6Message::EchoReply { id, seq, data };
+                let ends = Ends { src, dst };
+                self.send_icmp(now, ends, ip.traffic_class, IcmpMessage::V6(reply));
+            }
+            _ => self.drop_frame(DropReason::UnknownProtocol),
+        }
+    }
+
+    /// Whether a packet says that it is from us, and came over the wire.
+    fn is_foreign_claim(&self, ip: &Ipv6Header, from: MacAddr) -> bool {
+        self.is_own(IpAddr::V6(ip.src)) && from != self.link().mac
+    }
+
+    pub(crate) fn send_icmp(
+        &mut self,
+        now: Instant,
+        ends: Ends,
+        traffic_class: u8,
+        message: IcmpMessage<'_>,
+    ) {
+        let len = message.len();
+        if ip_header_len(ends.dst) + len > self.link().ip_mtu as usize {
             // A reply longer than the link carries would need fragments, which this stack does not send.
             return self.drop_frame(DropReason::Fragment);
         }
-        let header = Ipv4Header {
-            tos: to.tos,
-            total_len,
-            id: 0,
-            dont_fragment: true,
-            more_fragments: false,
-            fragment_offset: 0,
-            ttl: crate::stack::TTL,
-            protocol: IpProtocol::ICMP,
-            src: to.dst,
-            dst: to.src,
-            options_len: 0,
+        let fields = IpFields {
+            traffic_class,
+            ..IpFields::DEFAULT
         };
-        let mut packet: Vec<u8> = alloc::vec![0; len];
-        if let Ok(at) = header.emit(&mut packet)
-            && let Some(rest) = packet.get_mut(at..)
-            && message.emit(rest).is_ok()
-        {
-            self.send_packet(now, IpAddr::V4(to.src), packet);
+        let packet = build_packet(ends, message.protocol(), fields, len, |into| {
+            message.emit(ends, into)
+        });
+        if let Some(packet) = packet {
+            self.send_packet(now, ends.dst, packet);
         }
+    }
+}
+
+/// A message of either version.
+#[derive(Copy, Clone, Debug)]
+pub(crate) enum IcmpMessage<'a> {
+    V4(Icmpv4Message<'a>),
+    V6(Icmpv6Message<'a>),
+}
+
+impl IcmpMessage<'_> {
+    fn protocol(&self) -> IpProtocol {
+        match self {
+            Self::V4(_) => IpProtocol::ICMP,
+            Self::V6(_) => IpProtocol::ICMPV6,
+        }
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            Self::V4(message) => message.buffer_len(),
+            Self::V6(message) => message.buffer_len(),
+        }
+    }
+
+    /// Writes the message; false where the ends are of the other version.
+    fn emit(&self, ends: Ends, into: &mut [u8]) -> bool {
+        match (self, ends.src, ends.dst) {
+            (Self::V4(message), _, _) => message.emit(into).is_ok(),
+            (Self::V6(message), IpAddr::V6(src), IpAddr::V6(dst)) => {
+                message.emit(src, dst, into).is_ok()
+            }
+            _ => false,
+        }
+    }
+}
+
+/// A message that does not parse is malformed, or its checksum is wrong.
+fn reason_of(error: &ParseError) -> DropReason {
+    match error {
+        ParseError::Malformed {
+            what: tidewire_wire::Malformed::Checksum,
+            ..
+        } => DropReason::BadChecksum,
+        _ => DropReason::Malformed,
     }
 }

@@ -1,8 +1,36 @@
-//! Below TCP: neighbours and their addresses (ARP), ICMP. IPv4 for now; IPv6 takes the same places.
+//! Below TCP: addresses and routes, neighbours (ARP, NDP), ICMP; for both IP versions.
 
+mod announce;
 mod arp;
 mod icmp;
+mod ndp;
 mod neighbor;
+mod route;
 
-pub(crate) use arp::Announcer;
+use core::net::IpAddr;
+
+use tidewire_wire::{ArpOperation, MacAddr};
+
+pub(crate) use announce::Announcer;
 pub(crate) use neighbor::{NeighborCache, Resolution, Waiters};
+pub(crate) use route::is_link_local;
+
+use crate::stack::Stack;
+
+impl Stack {
+    /// Sends the requests that the neighbour cache wants sent.
+    pub(crate) fn flush_neighbor_requests(&mut self) {
+        while let Some(request) = self.neighbors.pop_request() {
+            match (request.target, self.source_for(request.target)) {
+                (IpAddr::V4(target), Some(IpAddr::V4(source))) => {
+                    let to = request.to.unwrap_or(MacAddr::BROADCAST);
+                    self.send_arp(ArpOperation::Request, source, target, to);
+                }
+                (IpAddr::V6(target), Some(IpAddr::V6(source))) => {
+                    self.send_solicit(source, target, request.to);
+                }
+                _ => {}
+            }
+        }
+    }
+}

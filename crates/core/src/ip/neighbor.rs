@@ -1,5 +1,5 @@
-//! The neighbour cache: link addresses of on-link hosts, with reachability as in RFC 4861 7.3, also for ARP (RFC 1122
-//! 2.3.2).
+//! The neighbour cache: link addresses of on-link hosts, with the reachability states of RFC 4861 7.3.2, for NDP and for
+//! ARP, which so meets RFC 1122 2.3.2.1 (stale entries are polled by unicast, and flushed when that is not answered).
 //!
 //! A neighbour that does not answer holds up nobody but those who wait for it: each entry has its own short queue.
 
@@ -12,28 +12,49 @@ use tidewire_wire::MacAddr;
 use crate::stack::ConnId;
 use crate::time::{Duration, Instant};
 
-/// How long an answer is good for (RFC 4861 10, REACHABLE_TIME).
+/// How long a confirmation is good for (RFC 4861 10, REACHABLE_TIME). DEVIATION(RFC 4861 6.3.2): not drawn at random,
+/// which keeps hosts from asking in step; here each entry starts with its own traffic, and traffic confirms it.
 const REACHABLE_TIME: Duration = Duration::from_secs(30);
+/// How long traffic to a stale neighbour may confirm it before it is asked (RFC 4861 10, DELAY_FIRST_PROBE_TIME).
+const DELAY_FIRST_PROBE_TIME: Duration = Duration::from_secs(5);
 /// Time between requests (RFC 4861 10, RETRANS_TIMER; RFC 1122 2.3.2.1 allows one a second).
 const RETRANS_TIMER: Duration = Duration::from_secs(1);
-/// Requests before giving up.
+/// Requests before giving up (RFC 4861 10, MAX_MULTICAST_SOLICIT and MAX_UNICAST_SOLICIT).
 const MAX_SOLICIT: u8 = 3;
 /// Packets held per unresolved neighbour; a newer one displaces the oldest.
 const MAX_PARKED: usize = 4;
 /// Requests waiting to be sent.
 const MAX_REQUESTS: usize = 64;
 
-/// What the cache knows of a neighbour.
+/// What the cache knows of a neighbour (RFC 4861 7.3.2).
 #[derive(Copy, Clone, Debug, Eq, PartialEq)]
 enum State {
     /// Asked for, no answer yet.
     Incomplete,
-    /// It answered lately.
+    /// Confirmed lately.
     Reachable(MacAddr),
     /// It answered, or showed itself, some time ago: used, and verified on use.
     Stale(MacAddr),
-    /// Being verified, and used meanwhile.
+    /// In use since it was stale: what it carries may confirm it.
+    Delay(MacAddr),
+    /// Being asked, and used meanwhile.
     Probe(MacAddr),
+}
+
+impl State {
+    fn mac(self) -> Option<MacAddr> {
+        match self {
+            Self::Incomplete => None,
+            Self::Reachable(mac) | Self::Stale(mac) | Self::Delay(mac) | Self::Probe(mac) => {
+                Some(mac)
+            }
+        }
+    }
+
+    /// Whether a request is out.
+    fn is_asked_for(self) -> bool {
+        matches!(self, Self::Incomplete | Self::Probe(_))
+    }
 }
 
 #[derive(Debug)]
@@ -43,8 +64,42 @@ struct Entry {
     deadline: Option<Instant>,
     solicits: u8,
     last_used: Instant,
+    /// Only what happened after this confirms the address: it was learned, or doubted, then.
+    evidence_from: Instant,
+    /// The latest confirmation.
+    confirmed: Instant,
     parked: VecDeque<Vec<u8>>,
     waiting: Vec<ConnId>,
+}
+
+/// What a neighbour, or somebody in its name, says of its link address.
+#[derive(Copy, Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Claim {
+    /// The address, if it says one.
+    pub(crate) mac: Option<MacAddr>,
+    /// In answer to a request, so it says.
+    pub(crate) solicited: bool,
+    /// To replace another address that is known (the O flag of RFC 4861 4.4).
+    pub(crate) overrides: bool,
+}
+
+impl Claim {
+    /// A claim that nobody asked for, and that displaces nothing.
+    pub(crate) const fn weak(mac: MacAddr) -> Self {
+        Self {
+            mac: Some(mac),
+            solicited: false,
+            overrides: false,
+        }
+    }
+
+    /// A claim that nobody asked for, and that displaces what is known.
+    pub(crate) const fn overriding(mac: MacAddr) -> Self {
+        Self {
+            overrides: true,
+            ..Self::weak(mac)
+        }
+    }
 }
 
 /// The answer to "where do I send this?".
@@ -77,6 +132,10 @@ pub(crate) struct Waiters {
 pub(crate) struct NeighborCache {
     entries: BTreeMap<IpAddr, Entry>,
     deadlines: BTreeSet<(Instant, IpAddr)>,
+    /// The stale ones by when they were used last: the first makes room.
+    stale: BTreeSet<(Instant, IpAddr)>,
+    /// How many are incomplete.
+    incomplete: usize,
     requests: VecDeque<Request>,
     capacity: usize,
 }
@@ -86,6 +145,8 @@ impl NeighborCache {
         Self {
             entries: BTreeMap::new(),
             deadlines: BTreeSet::new(),
+            stale: BTreeSet::new(),
+            incomplete: 0,
             requests: VecDeque::new(),
             capacity,
         }
@@ -100,25 +161,41 @@ impl NeighborCache {
         self.requests.pop_front()
     }
 
-    /// The link address of `ip`; asks for it where it is unknown or doubtful.
-    pub(crate) fn resolve(&mut self, now: Instant, ip: IpAddr) -> Resolution {
-        if let Some(entry) = self.entries.get_mut(&ip) {
-            entry.last_used = now;
-            return match entry.state {
-                State::Incomplete => Resolution::Pending,
-                State::Reachable(mac) | State::Probe(mac) => Resolution::Known(mac),
-                State::Stale(mac) => {
-                    self.solicit(now, ip, State::Probe(mac));
-                    Resolution::Known(mac)
-                }
-            };
+    /// The link address of `ip`; asks for it where it is unknown or doubtful. `progress` is when an answer to what was
+    /// sent there came last, as far as the sender knows: it confirms the neighbour (RFC 4861 7.3.1).
+    pub(crate) fn resolve(
+        &mut self,
+        now: Instant,
+        ip: IpAddr,
+        progress: Option<Instant>,
+    ) -> Resolution {
+        let Some(entry) = self.entries.get_mut(&ip) else {
+            if !self.has_room_to_ask() || !self.make_room() {
+                return Resolution::Full;
+            }
+            self.insert(now, ip, State::Incomplete);
+            self.solicit(now, ip);
+            return Resolution::Pending;
+        };
+        let Some(mac) = entry.state.mac() else {
+            return Resolution::Pending;
+        };
+        let hint = progress
+            .filter(|at| *at >= entry.evidence_from && now.duration_since(*at) < REACHABLE_TIME);
+        if let Some(at) = hint {
+            entry.confirmed = entry.confirmed.max(at);
         }
-        if !self.make_room() {
-            return Resolution::Full;
+        match (entry.state, hint) {
+            // Its deadline looks at the confirmation.
+            (State::Reachable(_), _) => {}
+            (_, Some(at)) => self.set(now, ip, State::Reachable(mac), Some(at + REACHABLE_TIME)),
+            (State::Stale(_), None) => {
+                let deadline = now + DELAY_FIRST_PROBE_TIME;
+                self.set(now, ip, State::Delay(mac), Some(deadline));
+            }
+            _ => {}
         }
-        self.insert(now, ip, State::Incomplete);
-        self.solicit(now, ip, State::Incomplete);
-        Resolution::Pending
+        Resolution::Known(mac)
     }
 
     /// Holds a packet until `ip` is resolved; returns one that it displaced.
@@ -139,41 +216,34 @@ impl NeighborCache {
         }
     }
 
-    /// A neighbour said where it is. `solicited`: in answer to us. Returns who waited, or `None` when
-    /// nobody asked.
-    pub(crate) fn on_answer(
-        &mut self,
-        now: Instant,
-        ip: IpAddr,
-        mac: MacAddr,
-        solicited: bool,
-    ) -> Option<Waiters> {
+    /// A neighbour said where it is (RFC 4861 7.2.5). Returns who waited, or `None` when nobody asked.
+    pub(crate) fn on_answer(&mut self, now: Instant, ip: IpAddr, claim: Claim) -> Option<Waiters> {
         let entry = self.entries.get_mut(&ip)?;
-        let is_known = match entry.state {
-            State::Incomplete => true,
-            State::Reachable(known) | State::Stale(known) | State::Probe(known) => known == mac,
-        };
-        match entry.state {
-            // Another address than the known one moves nothing. The known one has to prove itself when
-            // it is used next; if it is gone, everybody is asked again.
-            State::Reachable(known) if !is_known => {
-                entry.state = State::Stale(known);
-                self.set_deadline(ip, None);
+        let state = entry.state;
+        // What nobody asked for says nothing about reachability, whatever its flags say.
+        let confirms = claim.solicited && state.is_asked_for();
+        let mac = match (state.mac(), claim.mac) {
+            (None, None) => return Some(Waiters::default()),
+            (None, Some(mac)) => mac,
+            (Some(known), Some(mac)) if mac != known && !claim.overrides => {
+                // Another address moves nothing. The known one has to prove itself when it is used next; if it is
+                // gone, everybody is asked again.
+                if matches!(state, State::Reachable(_)) {
+                    entry.evidence_from = now;
+                    self.set(now, ip, State::Stale(known), None);
+                }
                 return Some(Waiters::default());
             }
-            _ if !is_known => return Some(Waiters::default()),
-            // RFC 4861 7.2.5: what nobody asked for says nothing about reachability.
-            State::Incomplete if !solicited => {
-                entry.state = State::Stale(mac);
-                entry.solicits = 0;
-                self.set_deadline(ip, None);
-            }
-            _ if !solicited => {}
-            _ => {
-                entry.state = State::Reachable(mac);
-                entry.solicits = 0;
-                self.set_deadline(ip, Some(now + REACHABLE_TIME));
-            }
+            (Some(known), mac) => mac.unwrap_or(known),
+        };
+        if state.mac() != Some(mac) {
+            entry.evidence_from = now;
+        }
+        if confirms {
+            entry.confirmed = now;
+            self.set(now, ip, State::Reachable(mac), Some(now + REACHABLE_TIME));
+        } else if state.mac() != Some(mac) {
+            self.set(now, ip, State::Stale(mac), None);
         }
         let entry = self.entries.get_mut(&ip)?;
         Some(Waiters {
@@ -182,12 +252,14 @@ impl NeighborCache {
         })
     }
 
-    /// A host asked for us: it will talk to us soon (RFC 826).
-    pub(crate) fn on_request(&mut self, now: Instant, ip: IpAddr, mac: MacAddr) -> Option<Waiters> {
+    /// A host asked for us: it will talk to us soon (RFC 826, RFC 4861 7.2.3).
+    pub(crate) fn on_request(&mut self, now: Instant, ip: IpAddr, claim: Claim) -> Option<Waiters> {
         if self.entries.contains_key(&ip) {
-            return self.on_answer(now, ip, mac, false);
+            return self.on_answer(now, ip, claim);
         }
-        if self.make_room() {
+        if let Some(mac) = claim.mac
+            && self.make_room()
+        {
             self.insert(now, ip, State::Stale(mac));
         }
         None
@@ -196,21 +268,29 @@ impl NeighborCache {
     /// Handles what is due. Returns who waited for each neighbour that did not answer.
     pub(crate) fn on_timeout(&mut self, now: Instant) -> Vec<Waiters> {
         let mut failed = Vec::new();
-        while let Some(&(at, ip)) = self.deadlines.first().filter(|&&(at, _)| at <= now) {
-            self.deadlines.remove(&(at, ip));
-            let Some(entry) = self.entries.get_mut(&ip) else {
+        while let Some(&(_, ip)) = self.deadlines.first().filter(|&&(at, _)| at <= now) {
+            let Some(entry) = self.entries.get(&ip) else {
+                self.deadlines.pop_first();
                 continue;
             };
-            entry.deadline = None;
-            match entry.state {
-                State::Reachable(mac) => entry.state = State::Stale(mac),
-                State::Stale(_) => {}
-                State::Incomplete | State::Probe(_) if entry.solicits < MAX_SOLICIT => {
-                    let state = entry.state;
-                    self.solicit(now, ip, state);
+            let (state, solicits) = (entry.state, entry.solicits);
+            let good_until = entry.confirmed + REACHABLE_TIME;
+            match state {
+                State::Reachable(_) if good_until > now => {
+                    self.set(now, ip, state, Some(good_until));
+                }
+                State::Reachable(mac) | State::Stale(mac) => {
+                    self.set(now, ip, State::Stale(mac), None);
+                }
+                State::Delay(mac) => {
+                    self.set(now, ip, State::Probe(mac), None);
+                    self.solicit(now, ip);
+                }
+                State::Incomplete | State::Probe(_) if solicits < MAX_SOLICIT => {
+                    self.solicit(now, ip);
                 }
                 State::Incomplete | State::Probe(_) => {
-                    if let Some(entry) = self.entries.remove(&ip) {
+                    if let Some(entry) = self.remove(ip) {
                         failed.push(Waiters {
                             packets: entry.parked,
                             conns: entry.waiting,
@@ -228,32 +308,58 @@ impl NeighborCache {
             deadline: None,
             solicits: 0,
             last_used: now,
+            evidence_from: now,
+            confirmed: Instant::ZERO,
             parked: VecDeque::new(),
             waiting: Vec::new(),
         };
+        self.incomplete += usize::from(state == State::Incomplete);
+        if matches!(state, State::Stale(_)) {
+            self.stale.insert((now, ip));
+        }
         self.entries.insert(ip, entry);
     }
 
-    fn solicit(&mut self, now: Instant, ip: IpAddr, state: State) {
-        let Some(entry) = self.entries.get_mut(&ip) else {
-            return;
-        };
-        entry.state = state;
-        entry.solicits = entry.solicits.saturating_add(1);
-        let to = match state {
-            State::Probe(mac) => Some(mac),
-            _ => None,
-        };
-        if self.requests.len() < MAX_REQUESTS {
-            self.requests.push_back(Request { target: ip, to });
+    fn remove(&mut self, ip: IpAddr) -> Option<Entry> {
+        let entry = self.entries.remove(&ip)?;
+        self.incomplete -= usize::from(entry.state == State::Incomplete);
+        self.stale.remove(&(entry.last_used, ip));
+        if let Some(at) = entry.deadline {
+            self.deadlines.remove(&(at, ip));
         }
-        self.set_deadline(ip, Some(now + RETRANS_TIMER));
+        Some(entry)
     }
 
-    fn set_deadline(&mut self, ip: IpAddr, deadline: Option<Instant>) {
+    /// Sends a request to `ip`, to everybody or to its last known address, and waits for the answer.
+    fn solicit(&mut self, now: Instant, ip: IpAddr) {
         let Some(entry) = self.entries.get_mut(&ip) else {
             return;
         };
+        entry.solicits = entry.solicits.saturating_add(1);
+        let state = entry.state;
+        if self.requests.len() < MAX_REQUESTS {
+            let to = state.mac();
+            self.requests.push_back(Request { target: ip, to });
+        }
+        self.set(now, ip, state, Some(now + RETRANS_TIMER));
+    }
+
+    /// Moves an entry to a state, and keeps the indices true.
+    fn set(&mut self, now: Instant, ip: IpAddr, state: State, deadline: Option<Instant>) {
+        let Some(entry) = self.entries.get_mut(&ip) else {
+            return;
+        };
+        let old = core::mem::replace(&mut entry.state, state);
+        self.incomplete -= usize::from(old == State::Incomplete);
+        self.incomplete += usize::from(state == State::Incomplete);
+        if !state.is_asked_for() {
+            entry.solicits = 0;
+        }
+        self.stale.remove(&(entry.last_used, ip));
+        entry.last_used = now;
+        if matches!(state, State::Stale(_)) {
+            self.stale.insert((now, ip));
+        }
         if let Some(old) = entry.deadline {
             self.deadlines.remove(&(old, ip));
         }
@@ -263,38 +369,27 @@ impl NeighborCache {
         }
     }
 
-    /// Makes room for one entry: the stale neighbour that was used longest ago goes. Neighbours in use stay, and
-    /// unanswered requests may take half of the cache (RFC 6583).
+    /// Unanswered requests may take half of the cache (RFC 6583): a sweep over a prefix costs those who are in use
+    /// nothing.
+    fn has_room_to_ask(&self) -> bool {
+        self.incomplete < (self.capacity / 2).max(1)
+    }
+
+    /// Makes room for one entry: the stale neighbour that was used longest ago goes. Neighbours in use stay.
     fn make_room(&mut self) -> bool {
-        let incomplete = self
-            .entries
-            .values()
-            .filter(|entry| entry.state == State::Incomplete)
-            .count();
-        if incomplete >= (self.capacity / 2).max(1) {
-            return false;
-        }
         if self.entries.len() < self.capacity {
             return true;
         }
-        let stale = self
-            .entries
-            .iter()
-            .filter(|(_, entry)| matches!(entry.state, State::Stale(_)));
-        let Some(oldest) = stale
-            .min_by_key(|(_, entry)| entry.last_used)
-            .map(|(&ip, _)| ip)
-        else {
+        let Some(&(_, oldest)) = self.stale.first() else {
             return false;
         };
-        self.entries.remove(&oldest);
-        true
+        self.remove(oldest).is_some()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{NeighborCache, Request, Resolution};
+    use super::{Claim, NeighborCache, Request, Resolution, State};
     use crate::time::{Duration, Instant};
     use core::net::{IpAddr, Ipv4Addr};
     use tidewire_wire::MacAddr;
@@ -306,6 +401,13 @@ mod tests {
         IpAddr::V4(Ipv4Addr::new(10, 0, 0, n))
     }
 
+    fn answer(mac: MacAddr) -> Claim {
+        Claim {
+            solicited: true,
+            ..Claim::weak(mac)
+        }
+    }
+
     fn at(secs: u64) -> Instant {
         Instant::ZERO + Duration::from_secs(secs)
     }
@@ -313,7 +415,7 @@ mod tests {
     #[test]
     fn asks_three_times_then_gives_up() {
         let mut cache = NeighborCache::new(8);
-        assert_eq!(cache.resolve(at(0), ip(1)), Resolution::Pending);
+        assert_eq!(cache.resolve(at(0), ip(1), None), Resolution::Pending);
         assert!(cache.park(ip(1), alloc::vec![1]).is_none());
         for second in 1..3 {
             assert!(cache.pop_request().is_some());
@@ -328,46 +430,129 @@ mod tests {
     #[test]
     fn an_answer_is_good_for_a_while_then_verified_on_use() {
         let mut cache = NeighborCache::new(8);
-        cache.resolve(at(0), ip(1));
+        cache.resolve(at(0), ip(1), None);
         cache.pop_request();
-        assert!(cache.on_answer(at(0), ip(1), MAC, true).is_some());
-        assert_eq!(cache.resolve(at(1), ip(1)), Resolution::Known(MAC));
+        assert!(cache.on_answer(at(0), ip(1), answer(MAC)).is_some());
+        assert_eq!(cache.resolve(at(1), ip(1), None), Resolution::Known(MAC));
         cache.on_timeout(at(31));
+        assert_eq!(cache.resolve(at(31), ip(1), None), Resolution::Known(MAC));
+        assert_eq!(cache.pop_request(), None, "traffic may confirm it first");
+        cache.on_timeout(at(36));
+        let to = Some(MAC);
+        assert_eq!(cache.pop_request(), Some(Request { target: ip(1), to }));
+        // Nobody answers: it is forgotten, and the next packet asks everybody.
+        (37..=39).for_each(|second| drop(cache.on_timeout(at(second))));
+        while cache.pop_request().is_some() {}
+        assert_eq!(cache.resolve(at(40), ip(1), None), Resolution::Pending);
         assert_eq!(
-            (cache.resolve(at(31), ip(1)), cache.pop_request()),
-            (
-                Resolution::Known(MAC),
-                Some(Request {
-                    target: ip(1),
-                    to: Some(MAC)
-                })
-            )
+            cache.pop_request(),
+            Some(Request {
+                target: ip(1),
+                to: None
+            })
         );
+    }
+
+    #[test]
+    fn progress_confirms_a_neighbour_without_a_request() {
+        let mut cache = NeighborCache::new(8);
+        cache.resolve(at(0), ip(1), None);
+        cache.on_answer(at(0), ip(1), answer(MAC));
+        cache.pop_request();
+        for second in 1..200 {
+            cache.on_timeout(at(second));
+            let known = cache.resolve(at(second), ip(1), Some(at(second - 1)));
+            assert_eq!(known, Resolution::Known(MAC));
+        }
+        assert_eq!(cache.pop_request(), None);
+    }
+
+    #[test]
+    fn progress_from_before_a_doubt_confirms_nothing() {
+        let mut cache = NeighborCache::new(8);
+        cache.resolve(at(0), ip(1), None);
+        cache.on_answer(at(0), ip(1), answer(MAC));
+        cache.pop_request();
+        cache.on_answer(at(10), ip(1), Claim::weak(OTHER));
+        cache.resolve(at(11), ip(1), Some(at(9)));
+        cache.on_timeout(at(16));
+        assert!(cache.pop_request().is_some());
+    }
+
+    #[test]
+    fn an_overriding_claim_moves_a_neighbour_but_does_not_confirm_it() {
+        let mut cache = NeighborCache::new(8);
+        cache.resolve(at(0), ip(1), None);
+        cache.on_answer(at(0), ip(1), answer(MAC));
+        cache.pop_request();
+        let claim = Claim {
+            solicited: true,
+            ..Claim::overriding(OTHER)
+        };
+        cache.on_answer(at(1), ip(1), claim);
+        assert_eq!(cache.resolve(at(1), ip(1), None), Resolution::Known(OTHER));
+        cache.on_timeout(at(6));
+        let to = Some(OTHER);
+        assert_eq!(cache.pop_request(), Some(Request { target: ip(1), to }));
+    }
+
+    #[test]
+    fn the_indices_stay_true() {
+        let mut cache = NeighborCache::new(16);
+        for step in 0..5_000_u64 {
+            let n = (step * 7 % 61) as u8;
+            let now = at(step / 10);
+            cache.on_timeout(now);
+            match step % 5 {
+                0 => drop(cache.on_request(now, ip(n), Claim::overriding(MAC))),
+                1 => drop(cache.on_answer(now, ip(n), answer(OTHER))),
+                2 => drop(cache.on_answer(now, ip(n), Claim::weak(MAC))),
+                _ => drop(cache.resolve(now, ip(n), (step % 3 == 0).then_some(now))),
+            }
+            let count = |is: fn(&State) -> bool| {
+                cache
+                    .entries
+                    .values()
+                    .filter(|entry| is(&entry.state))
+                    .count()
+            };
+            assert_eq!(cache.incomplete, count(|state| *state == State::Incomplete));
+            assert_eq!(
+                cache.stale.len(),
+                count(|state| matches!(state, State::Stale(_)))
+            );
+            let timed = cache
+                .entries
+                .values()
+                .filter(|entry| entry.deadline.is_some());
+            assert_eq!(cache.deadlines.len(), timed.count());
+            assert!(cache.entries.len() <= 16 && cache.requests.len() <= 64);
+        }
     }
 
     #[test]
     fn nobody_is_moved_by_an_answer_that_nobody_asked_for() {
         let mut cache = NeighborCache::new(8);
         assert!(
-            cache.on_answer(at(0), ip(1), MAC, true).is_none(),
+            cache.on_answer(at(0), ip(1), answer(MAC)).is_none(),
             "no entry is made"
         );
-        cache.resolve(at(0), ip(1));
-        cache.on_answer(at(0), ip(1), MAC, true);
-        cache.on_answer(at(1), ip(1), OTHER, true);
-        assert_eq!(cache.resolve(at(1), ip(1)), Resolution::Known(MAC));
+        cache.resolve(at(0), ip(1), None);
+        cache.on_answer(at(0), ip(1), answer(MAC));
+        cache.on_answer(at(1), ip(1), answer(OTHER));
+        assert_eq!(cache.resolve(at(1), ip(1), None), Resolution::Known(MAC));
     }
 
     #[test]
     fn the_cache_is_bounded_and_keeps_those_in_use() {
         let mut cache = NeighborCache::new(8);
-        cache.resolve(at(0), ip(1));
-        cache.on_answer(at(0), ip(1), MAC, true);
+        cache.resolve(at(0), ip(1), None);
+        cache.on_answer(at(0), ip(1), answer(MAC));
         for n in 2..250 {
-            cache.resolve(at(0), ip(n));
-            cache.on_request(at(0), ip(n), OTHER);
+            cache.resolve(at(0), ip(n), None);
+            cache.on_request(at(0), ip(n), Claim::weak(OTHER));
         }
         assert!(cache.entries.len() <= 8);
-        assert_eq!(cache.resolve(at(0), ip(1)), Resolution::Known(MAC));
+        assert_eq!(cache.resolve(at(0), ip(1), None), Resolution::Known(MAC));
     }
 }

@@ -4,11 +4,11 @@ use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
 
 use tidewire_wire::{
-    Checksum, EtherType, EthernetHeader, IpProtocol, Ipv4Header, MacAddr, SeqNum, TcpFlags,
-    TcpHeader, TcpOptions, TcpTimestamps,
+    EthernetHeader, MacAddr, SeqNum, TcpFlags, TcpHeader, TcpOptions, TcpTimestamps,
 };
 
 use super::flow::FourTuple;
+use super::headers::{Headers, ether_type, ethernet, ip_header_len, tcp_header};
 use super::trace::{Direction, Seen};
 use super::transmit::{MAX_HEADER, Slices, Transmit};
 use super::{ConnId, DropReason, Stack};
@@ -21,16 +21,6 @@ use crate::time::Instant;
 
 /// Frames of no connection that may wait for the driver; more are dropped, as a full queue on the way would.
 const MAX_CONTROL: usize = 512;
-/// The checksum field's offset in a TCP header.
-const TCP_CHECKSUM: u16 = 16;
-
-/// A complete set of headers.
-struct Headers {
-    bytes: [u8; MAX_HEADER],
-    len: usize,
-    offload: TxOffload,
-}
-
 impl Stack {
     /// The next frame to send. It counts as sent: a driver that cannot send it now keeps a copy, one that loses it has
     /// lost it like the network would.
@@ -99,9 +89,9 @@ impl Stack {
         if !conn.wants_to_send() {
             return None;
         }
-        let remote = conn.tuple.remote;
+        let (remote, progress) = (conn.tuple.remote, conn.snd.acked_at);
         let next_hop = self.next_hop(remote)?;
-        let mac = match self.neighbors.resolve(now, next_hop) {
+        let mac = match self.neighbors.resolve(now, next_hop, progress) {
             Resolution::Known(mac) => mac,
             Resolution::Pending => {
                 self.wait_for_neighbor(id, next_hop);
@@ -145,8 +135,7 @@ impl Stack {
 
     /// Payload that one frame to `remote` may carry; the connection rounds it to whole segments.
     fn max_payload(&self, remote: IpAddr) -> usize {
-        let ip_header = if remote.is_ipv4() { 20 } else { 40 };
-        let most_headers = EthernetHeader::LEN + ip_header + TcpHeader::MAX_LEN;
+        let most_headers = EthernetHeader::LEN + ip_header_len(remote) + TcpHeader::MAX_LEN;
         // The IP total length is 16 bits, of which the Ethernet header is no part.
         let frame =
             (self.link.max_superframe as usize).min(usize::from(u16::MAX) + EthernetHeader::LEN);
@@ -169,7 +158,8 @@ impl Stack {
         let mut payload = Slices::EMPTY;
         let conn = self.conns.get(id.0)?;
         conn.snd.buffer.slices(plan.payload.clone(), &mut payload);
-        let headers = self.headers(&tuple, plan, mac, payload.as_slice(), self.link.tx_checksum)?;
+        let (pieces, tx_checksum) = (payload.as_slice(), self.link.tx_checksum);
+        let headers = Headers::new(&self.link, mac, &tuple, plan, pieces, tx_checksum)?;
         self.stats.frames_out += 1;
         self.stats.bytes_out += (headers.len + payload.len()) as u64;
         Some(Transmit {
@@ -178,72 +168,6 @@ impl Stack {
             payload,
             offload: headers.offload,
             conn: Some(id),
-        })
-    }
-
-    /// Ethernet, IP and TCP headers of a segment; `tx_checksum`: the device completes the checksum.
-    fn headers(
-        &self,
-        tuple: &FourTuple,
-        plan: &SegmentPlan,
-        to: MacAddr,
-        payload: &[&[u8]],
-        tx_checksum: bool,
-    ) -> Option<Headers> {
-        let payload_len: usize = payload.iter().map(|piece| piece.len()).sum();
-        let mut bytes = [0; MAX_HEADER];
-        let ethernet = EthernetHeader {
-            dst: to,
-            src: self.link.mac,
-            vlan: None,
-            ether_type: EtherType::IPV4,
-        };
-        let ip_at = ethernet.emit(&mut bytes).ok()?;
-        let tcp_len = TcpHeader::MIN_LEN + plan.options.emitted_len();
-        let (IpAddr::V4(src), IpAddr::V4(dst)) = (tuple.local, tuple.remote) else {
-            return None;
-        };
-        let ip = Ipv4Header {
-            tos: plan.ip.traffic_class,
-            total_len: u16::try_from(Ipv4Header::MIN_LEN + tcp_len + payload_len).ok()?,
-            // RFC 6864 4.1: with DF the identification means nothing; a constant tells nobody how much we send.
-            id: 0,
-            dont_fragment: true,
-            more_fragments: false,
-            fragment_offset: 0,
-            ttl: plan.ip.hop_limit,
-            protocol: IpProtocol::TCP,
-            src,
-            dst,
-            options_len: 0,
-        };
-        let tcp_at = ip_at + ip.emit(bytes.get_mut(ip_at..)?).ok()?;
-        emit_tcp(tuple, plan, bytes.get_mut(tcp_at..)?)?;
-        let len = tcp_at + tcp_len;
-        let offload = if tx_checksum {
-            offload(plan, payload_len, tcp_at, len)?
-        } else {
-            TxOffload::None
-        };
-
-        let total = u32::try_from(tcp_len + payload_len).ok()?;
-        let mut sum = Checksum::pseudo_header(tuple.local, tuple.remote, IpProtocol::TCP, total);
-        let field = if offload == TxOffload::None {
-            sum.add_bytes(bytes.get(tcp_at..len)?);
-            payload.iter().for_each(|piece| sum.add_bytes(piece));
-            sum.finish()
-        } else {
-            // The device sums the rest.
-            sum.fold()
-        };
-        let at = tcp_at + usize::from(TCP_CHECKSUM);
-        bytes
-            .get_mut(at..at + 2)?
-            .copy_from_slice(&field.to_be_bytes());
-        Some(Headers {
-            bytes,
-            len,
-            offload,
         })
     }
 
@@ -262,15 +186,8 @@ impl Stack {
         self.stats.retransmitted += u64::from(plan.retransmission);
         // With a placeholder for the link address, which `send_packet` knows, and with its checksum:
         // frames in that queue ask nothing of the device.
-        let headers = self.headers(tuple, plan, MacAddr([0; 6]), &[], false);
-        let packet = headers.and_then(|headers| {
-            Some(
-                headers
-                    .bytes
-                    .get(EthernetHeader::LEN..headers.len)?
-                    .to_vec(),
-            )
-        });
+        let headers = Headers::new(&self.link, MacAddr([0; 6]), tuple, plan, &[], false);
+        let packet = headers.and_then(|headers| headers.packet());
         if let Some(packet) = packet {
             self.send_packet(now, tuple.remote, packet);
         }
@@ -310,8 +227,8 @@ impl Stack {
         let Some(next_hop) = self.next_hop(to) else {
             return self.drop_frame(DropReason::NeighborUnresolved);
         };
-        match self.neighbors.resolve(now, next_hop) {
-            Resolution::Known(mac) => self.queue_packet(mac, &packet),
+        match self.neighbors.resolve(now, next_hop, None) {
+            Resolution::Known(mac) => self.queue_packet(mac, to, &packet),
             Resolution::Pending => {
                 if self.neighbors.park(next_hop, packet).is_some() {
                     self.drop_frame(DropReason::NeighborUnresolved);
@@ -322,13 +239,9 @@ impl Stack {
         self.flush_neighbor_requests();
     }
 
-    pub(super) fn queue_packet(&mut self, to: MacAddr, packet: &[u8]) {
-        let ethernet = EthernetHeader {
-            dst: to,
-            src: self.link.mac,
-            vlan: None,
-            ether_type: EtherType::IPV4,
-        };
+    /// Queues a complete IP packet to `to` in a frame to `mac`.
+    pub(crate) fn queue_packet(&mut self, mac: MacAddr, to: IpAddr, packet: &[u8]) {
+        let ethernet = ethernet(self.link.mac, mac, ether_type(to));
         let mut frame = alloc::vec![0; EthernetHeader::LEN + packet.len()];
         if let Ok(at) = ethernet.emit(&mut frame)
             && let Some(body) = frame.get_mut(at..)
@@ -361,15 +274,14 @@ impl Stack {
         if invalid || remote.port() == 0 || self.is_subnet_broadcast(remote.ip()) {
             return Err(ConnectError::InvalidDestination);
         }
-        if remote.ip().is_ipv6() || self.is_own(remote.ip()) || self.next_hop(remote.ip()).is_none()
-        {
+        if self.is_own(remote.ip()) || self.next_hop(remote.ip()).is_none() {
             return Err(ConnectError::NoRoute);
         }
         let source = match local
             .map(|local| local.ip())
             .filter(|ip| !ip.is_unspecified())
         {
-            Some(ip) if self.is_own(ip) => ip,
+            Some(ip) if self.is_own(ip) && ip.is_ipv4() == remote.is_ipv4() => ip,
             Some(_) => return Err(ConnectError::AddrNotAvailable),
             None => self.source_for(remote.ip()).ok_or(ConnectError::NoRoute)?,
         };
@@ -405,47 +317,4 @@ impl Stack {
             retransmission: plan.retransmission,
         });
     }
-}
-
-fn tcp_header(tuple: &FourTuple, plan: &SegmentPlan) -> TcpHeader {
-    TcpHeader {
-        src_port: tuple.local_port,
-        dst_port: tuple.remote_port,
-        seq: plan.seq,
-        ack: plan.ack,
-        flags: plan.flags,
-        window: plan.window,
-        checksum: 0,
-        urgent: 0,
-    }
-}
-
-/// Writes the TCP header with options and an empty checksum field.
-fn emit_tcp(tuple: &FourTuple, plan: &SegmentPlan, into: &mut [u8]) -> Option<usize> {
-    let mut options = [0; TcpOptions::MAX_LEN];
-    let options_len = plan.options.emit(&mut options).ok()?;
-    tcp_header(tuple, plan)
-        .emit(options.get(..options_len)?, into)
-        .ok()
-}
-
-/// What the device must do with a frame whose TCP header is at `tcp_at` and whose payload begins at
-/// `header_len`.
-fn offload(
-    plan: &SegmentPlan,
-    payload_len: usize,
-    tcp_at: usize,
-    header_len: usize,
-) -> Option<TxOffload> {
-    let (start, offset) = (u16::try_from(tcp_at).ok()?, TCP_CHECKSUM);
-    if payload_len <= plan.mss as usize {
-        return Some(TxOffload::Checksum { start, offset });
-    }
-    Some(TxOffload::Tcp {
-        v6: false,
-        header_len: u16::try_from(header_len).ok()?,
-        mss: u16::try_from(plan.mss).unwrap_or(u16::MAX),
-        start,
-        offset,
-    })
 }

@@ -1,9 +1,11 @@
-//! From a frame to a TCP segment: Ethernet, IP, checksums, and what is not for us.
+//! From a frame to a TCP segment: Ethernet, IP of both versions, checksums, and what is not for us.
 
 use core::net::IpAddr;
+use core::ops::Range;
 
 use tidewire_wire::{
-    EtherType, EthernetHeader, IpProtocol, Ipv4Header, TcpHeader, TcpOptions, verify_tcp,
+    EtherType, EthernetHeader, IpProtocol, Ipv4Header, Ipv6Header, MacAddr, TcpHeader, TcpOptions,
+    verify_tcp, walk_extensions,
 };
 
 use super::{DropReason, FourTuple, Stack};
@@ -19,7 +21,7 @@ type Parsed<T> = Result<T, DropReason>;
 struct Located {
     tuple: FourTuple,
     segment: SegmentIn,
-    payload: core::ops::Range<usize>,
+    payload: Range<usize>,
 }
 
 impl Stack {
@@ -62,6 +64,7 @@ impl Stack {
                 }
                 self.handle_ipv4(now, frame, at, meta)
             }
+            EtherType::IPV6 => self.handle_ipv6(now, frame, at, &ethernet, meta),
             _ => Err(DropReason::UnknownProtocol),
         }
     }
@@ -96,14 +99,7 @@ impl Stack {
         match ip.protocol {
             IpProtocol::TCP => {
                 let range = at + body.start..at + body.end;
-                let located =
-                    Self::locate_tcp(frame.bytes(), range, ip.src.into(), ip.dst.into(), meta)?;
-                let mut payload = Payload {
-                    frame,
-                    range: located.payload,
-                };
-                self.deliver(now, located.tuple, &located.segment, &mut payload);
-                Ok(())
+                self.handle_tcp(now, frame, range, (ip.src.into(), ip.dst.into()), meta)
             }
             IpProtocol::ICMP => {
                 let message = packet.get(body).unwrap_or_default();
@@ -114,10 +110,83 @@ impl Stack {
         }
     }
 
+    fn handle_ipv6(
+        &mut self,
+        now: Instant,
+        frame: &mut dyn FrameBuffer,
+        at: usize,
+        ethernet: &EthernetHeader,
+        meta: RxMeta,
+    ) -> Parsed<()> {
+        let packet = frame.bytes().get(at..).unwrap_or_default();
+        let (ip, _) = Ipv6Header::parse(packet).map_err(|_| DropReason::Malformed)?;
+        if !self.is_for_us(&ip, ethernet.dst) {
+            return Err(DropReason::NotForUs);
+        }
+        let source = ip.src;
+        // RFC 4291 2.5.2, 2.5.3, 2.7: addresses that no host on a wire has. One that stands for an IPv4 address
+        // (2.5.5.2) would make an IPv6 peer look like an IPv4 one.
+        if source.is_multicast() || source.is_loopback() || source.to_ipv4_mapped().is_some() {
+            return Err(DropReason::BadSource);
+        }
+        let body = ip.payload_range(packet.len());
+        let payload = packet.get(body.clone()).unwrap_or_default();
+        let walk = walk_extensions(ip.next_header, payload).map_err(|_| DropReason::Malformed)?;
+        // RFC 6946: a fragment that is the whole packet is one.
+        if walk.fragment.is_some_and(|fragment| !fragment.is_atomic()) {
+            return Err(DropReason::Fragment);
+        }
+        let is_ours_or_nobodys = source.is_unspecified() || self.is_own(IpAddr::V6(source));
+        match walk.protocol {
+            IpProtocol::ICMPV6 => {
+                let message = payload.get(walk.offset..).unwrap_or_default();
+                self.handle_icmpv6(now, &ip, ethernet.src, message);
+                Ok(())
+            }
+            // Our own address from the wire is a loop or a lie (LAND).
+            _ if is_ours_or_nobodys => Err(DropReason::BadSource),
+            IpProtocol::TCP if ip.dst.is_multicast() => Err(DropReason::NotForUs),
+            IpProtocol::TCP => {
+                let range = at + body.start + walk.offset..at + body.end;
+                self.handle_tcp(now, frame, range, (ip.src.into(), ip.dst.into()), meta)
+            }
+            _ => Err(DropReason::UnknownProtocol),
+        }
+    }
+
+    /// Whether an IPv6 packet in a frame to `mac` is to one of our addresses, or to a group that we are in.
+    fn is_for_us(&self, ip: &Ipv6Header, mac: MacAddr) -> bool {
+        let is_unicast_frame = mac == self.link.mac;
+        if ip.dst.is_multicast() {
+            let is_frame_to_group = mac == MacAddr::ipv6_multicast(ip.dst);
+            (is_frame_to_group || is_unicast_frame) && self.is_own_group(ip.dst)
+        } else {
+            is_unicast_frame && self.is_own(IpAddr::V6(ip.dst))
+        }
+    }
+
+    /// Delivers the TCP segment at `range` of the frame, from `src` to `dst`.
+    fn handle_tcp(
+        &mut self,
+        now: Instant,
+        frame: &mut dyn FrameBuffer,
+        range: Range<usize>,
+        (src, dst): (IpAddr, IpAddr),
+        meta: RxMeta,
+    ) -> Parsed<()> {
+        let located = Self::locate_tcp(frame.bytes(), range, src, dst, meta)?;
+        let mut payload = Payload {
+            frame,
+            range: located.payload,
+        };
+        self.deliver(now, located.tuple, &located.segment, &mut payload);
+        Ok(())
+    }
+
     /// Parses the TCP segment at `range` of the frame, from `src` to `dst`.
     fn locate_tcp(
         bytes: &[u8],
-        range: core::ops::Range<usize>,
+        range: Range<usize>,
         src: IpAddr,
         dst: IpAddr,
         meta: RxMeta,

@@ -3,7 +3,7 @@
 use alloc::boxed::Box;
 use core::net::IpAddr;
 
-use tidewire_wire::TcpTimestamps;
+use tidewire_wire::{Ipv4Header, Ipv6Header, TcpTimestamps};
 
 use super::events::Source;
 use super::flow::Target;
@@ -171,11 +171,8 @@ impl Stack {
         let now = self.now;
         for packet in packets {
             // The packet knows where it goes; its next hop is resolved now.
-            let destination = packet
-                .get(16..20)
-                .and_then(|octets| <[u8; 4]>::try_from(octets).ok());
-            if let Some(octets) = destination {
-                self.send_packet(now, IpAddr::from(octets), packet);
+            if let Some(to) = destination_of(&packet) {
+                self.send_packet(now, to, packet);
             }
         }
         for id in conns {
@@ -204,5 +201,13 @@ impl Stack {
             }
             self.settle(id);
         }
+    }
+}
+
+/// Where a packet that this stack built goes.
+fn destination_of(packet: &[u8]) -> Option<IpAddr> {
+    match packet.first()? >> 4 {
+        4 => Some(Ipv4Header::parse(packet).ok()?.0.dst.into()),
+        _ => Some(Ipv6Header::parse(packet).ok()?.0.dst.into()),
     }
 }

@@ -7,6 +7,8 @@ use crate::error::ConfigError;
 /// The least MTU: fixed headers, 40 bytes of options, and something to carry. (RFC 791 allows links
 /// of 68 bytes, on which TCP with options has no room.)
 const MIN_MTU: u32 = 128;
+/// The least MTU of a link that carries IPv6 (RFC 8200 5).
+const MIN_IPV6_MTU: u32 = 1280;
 
 /// The link's address, sizes and offloads. A driver reports it at start and whenever it changes.
 #[derive(Copy, Clone, Debug, Eq, PartialEq)]
@@ -47,8 +49,9 @@ impl LinkCaps {
         }
     }
 
-    pub(crate) fn validate(&self) -> Result<(), ConfigError> {
-        if !(MIN_MTU..=65_535).contains(&self.ip_mtu) {
+    pub(crate) fn validate(&self, speaks_ipv6: bool) -> Result<(), ConfigError> {
+        let least = if speaks_ipv6 { MIN_IPV6_MTU } else { MIN_MTU };
+        if !(least..=65_535).contains(&self.ip_mtu) {
             return Err(ConfigError::BadMtu);
         }
         if self.mac.is_multicast() || self.mac == MacAddr([0; 6]) {

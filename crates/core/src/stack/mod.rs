@@ -6,6 +6,7 @@ mod delivery;
 mod egress;
 mod events;
 mod flow;
+mod headers;
 mod ingress;
 mod lifecycle;
 mod link;
@@ -22,13 +23,14 @@ use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::net::{IpAddr, Ipv4Addr, SocketAddr};
+use core::net::{IpAddr, Ipv6Addr, SocketAddr};
 
-use tidewire_wire::{ArpOperation, MacAddr};
+use tidewire_wire::MacAddr;
 
 pub use conn::Conn;
 pub use events::{ConnEvents, Event};
 pub(crate) use flow::{FourTuple, HashKey};
+pub(crate) use headers::{Ends, build_packet, ip_header_len};
 pub use link::LinkCaps;
 pub use stats::{DropReason, Stats};
 pub use trace::{Direction, TraceEntry};
@@ -48,9 +50,6 @@ use crate::stack::trace::Trace;
 use crate::tcp::listen::{HalfOpen, Listener};
 use crate::tcp::{Connection, IssGenerator};
 use crate::time::Instant;
-
-/// Hop limit of everything sent (RFC 9293 3.9.2, MUST-49: configurable there; RFC 1700's default).
-pub(crate) const TTL: u8 = 64;
 
 /// 128 random bits behind everything that outsiders must not guess: initial sequence numbers, ports, hash keys.
 #[derive(Clone)]
@@ -184,7 +183,9 @@ pub struct Stack {
     outgoing: Vec<u8>,
     events: EventQueue,
     orphans: usize,
-    conflict: Option<(IpAddr, MacAddr)>,
+    pub(crate) conflict: Option<(IpAddr, MacAddr)>,
+    /// Own addresses that the link is being asked for.
+    pub(crate) tentative: Vec<Ipv6Addr>,
 
     stats: Stats,
     trace: Trace,
@@ -232,6 +233,7 @@ impl Stack {
             events: EventQueue::default(),
             orphans: 0,
             conflict: None,
+            tentative: Vec::new(),
             stats: Stats::default(),
             trace: Trace::default(),
             config,
@@ -245,7 +247,7 @@ impl Stack {
     /// # Errors
     /// [`ConfigError`] if the new link cannot be used; the old one stays.
     pub fn set_link(&mut self, now: Instant, link: LinkCaps) -> Result<(), ConfigError> {
-        link.validate()?;
+        link.validate(self.speaks_ipv6())?;
         self.advance(now);
         let came_up = link.up && !self.link.up;
         self.link = link;
@@ -365,35 +367,7 @@ impl Stack {
         Some(Conn { stack: self, id })
     }
 
-    /// Asks the link whether somebody else uses `address` (RFC 5227 2.1.1, an ARP probe); see
-    /// [`address_conflict`](Self::address_conflict).
-    pub fn probe_address(&mut self, now: Instant, address: IpAddr) {
-        self.advance(now);
-        if let IpAddr::V4(address) = address {
-            self.send_arp(
-                ArpOperation::Request,
-                Ipv4Addr::UNSPECIFIED,
-                address,
-                MacAddr::BROADCAST,
-            );
-        }
-    }
-
-    /// Tells the link where the own addresses are, now and once more (RFC 5227 2.3): hosts that know
-    /// them at another MAC address, as after a restart, need not wait for that to expire.
-    pub fn announce_addresses(&mut self, now: Instant) {
-        self.advance(now);
-        self.announcer.start(self.now);
-        self.make_announcements(self.now);
-    }
-
     // ---- Views ----
-
-    /// The own address that somebody else claimed last, and who.
-    #[must_use]
-    pub fn address_conflict(&self) -> Option<(IpAddr, MacAddr)> {
-        self.conflict
-    }
 
     /// Counters.
     #[must_use]
@@ -452,71 +426,14 @@ impl Stack {
         self.now = self.now.max(now);
     }
 
+    /// As [`advance`](Self::advance), for calls that other modules define.
+    pub(crate) fn take_time(&mut self, now: Instant) -> Instant {
+        self.advance(now);
+        self.now
+    }
+
     pub(crate) fn drop_frame(&mut self, reason: DropReason) {
         self.stats.count_drop(reason);
-    }
-
-    pub(crate) fn note_conflict(&mut self, address: IpAddr, mac: MacAddr) {
-        self.conflict = Some((address, mac));
-    }
-
-    pub(crate) fn is_own(&self, address: IpAddr) -> bool {
-        self.config
-            .addresses
-            .iter()
-            .any(|cidr| cidr.address == address)
-    }
-
-    pub(crate) fn is_on_link(&self, address: IpAddr) -> bool {
-        self.config
-            .addresses
-            .iter()
-            .any(|cidr| cidr.contains(address))
-    }
-
-    /// Whether `address` is all hosts of an own prefix (RFC 1122 3.2.1.3), or none.
-    pub(crate) fn is_subnet_broadcast(&self, address: IpAddr) -> bool {
-        let IpAddr::V4(address) = address else {
-            return false;
-        };
-        self.config.addresses.iter().any(|cidr| {
-            let host_bits = u32::MAX
-                .checked_shr(u32::from(cidr.prefix_len))
-                .unwrap_or(0);
-            let host = u32::from(address) & host_bits;
-            // Links of one or two hosts have no such addresses (RFC 3021).
-            cidr.contains(IpAddr::V4(address)) && host_bits > 1 && (host == host_bits || host == 0)
-        })
-    }
-
-    /// The own address to use towards `remote`: the one on its link, else the first of its version.
-    pub(crate) fn source_for(&self, remote: IpAddr) -> Option<IpAddr> {
-        let same_version = || {
-            self.config
-                .addresses
-                .iter()
-                .filter(|cidr| cidr.address.is_ipv4() == remote.is_ipv4())
-        };
-        same_version()
-            .find(|cidr| cidr.contains(remote))
-            .or_else(|| same_version().next())
-            .map(|cidr| cidr.address)
-    }
-
-    /// Where packets to `remote` go on this link (RFC 1122 3.3.1.1).
-    fn next_hop(&self, remote: IpAddr) -> Option<IpAddr> {
-        if self.is_on_link(remote) {
-            return Some(remote);
-        }
-        self.config
-            .gateway
-            .filter(|gateway| gateway.is_ipv4() == remote.is_ipv4())
-    }
-
-    /// Largest segment that the link brings us: MTU less fixed headers (RFC 9293 3.7.1, MUST-67).
-    fn link_mss(&self, local: IpAddr) -> u16 {
-        let headers = if local.is_ipv4() { 40 } else { 60 };
-        u16::try_from(self.link.ip_mtu.saturating_sub(headers)).unwrap_or(u16::MAX)
     }
 }
 

@@ -82,6 +82,12 @@ pub(crate) struct IpFields {
 }
 
 impl IpFields {
+    /// Where no application has a wish: RFC 1700's hop limit.
+    pub(crate) const DEFAULT: Self = Self {
+        hop_limit: 64,
+        traffic_class: 0,
+    };
+
     pub(crate) fn of(config: &TcpConfig) -> Self {
         Self {
             hop_limit: config.hop_limit,

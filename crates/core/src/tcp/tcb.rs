@@ -99,6 +99,8 @@ pub(crate) struct SendSide {
     /// Keep-alive probes since the peer was heard of, and whether one is to leave now.
     pub(crate) keep_alive_probes: u8,
     pub(crate) keep_alive_due: bool,
+    /// When an acknowledgement moved SND.UNA last: the way to the peer works (RFC 4861 7.3.1).
+    pub(crate) acked_at: Option<Instant>,
     pub(crate) limit: SendLimit,
 }
 
@@ -122,6 +124,7 @@ impl SendSide {
             progress_at: now,
             keep_alive_probes: 0,
             keep_alive_due: false,
+            acked_at: None,
             limit: SendLimit::Application,
         }
     }

@@ -2,6 +2,7 @@
 
 mod check;
 mod frames;
+mod pair;
 mod segment;
 mod setup;
 
@@ -9,6 +10,7 @@ use std::collections::VecDeque;
 use std::net::Ipv4Addr;
 
 pub(crate) use frames::*;
+pub(crate) use pair::*;
 pub(crate) use segment::*;
 use tidewire_core::wire::{
     ArpOperation, ArpPacket, MacAddr, SackBlock, SeqNum, TcpHeader, TcpOptions, TcpTimestamps,

@@ -10,6 +10,7 @@ mod closed;
 mod congestion;
 mod events;
 mod hostile;
+mod ipv6;
 mod keep_alive;
 mod listen;
 mod neighbors;

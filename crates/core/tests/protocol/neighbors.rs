@@ -112,7 +112,8 @@ fn a_neighbour_that_moved_is_found_again() {
     t.neighbors = vec![(PEER_IP, THIEF)];
     t.advance(secs(31));
     t.write(100);
-    t.advance(secs(10));
+    // Five seconds in which traffic may confirm it, three requests to where it was, one to everybody.
+    t.advance(secs(20));
     assert_eq!(t.sent.pop_back().unwrap().to, THIEF);
 }
 
@@ -243,7 +244,7 @@ fn the_neighbour_cache_is_bounded() {
 #[test]
 fn the_gateway_carries_what_is_off_the_link() {
     let gateway = host(254);
-    let mut t = Tester::with(|config| config.gateway = Some(gateway.into()));
+    let mut t = Tester::with(|config| config.gateways.v4 = Some(gateway));
     t.neighbors.push((gateway, THIEF));
     t.flow.ip = Ipv4Addr::new(198, 51, 100, 7);
     t.connect();

@@ -45,6 +45,7 @@ impl Connection {
             self.measure_and_grow(now, segment, advanced, prior_in_flight, delivered);
         }
         if advanced {
+            self.snd.acked_at = Some(now);
             if self.recovery.exit_if_done(self.snd.una, self.snd.nxt) {
                 self.congestion.on_recovery_exit(now);
             }

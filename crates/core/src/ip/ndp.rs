@@ -1,0 +1,175 @@
+//! Neighbor Discovery (RFC 4861) as far as a host with configured addresses needs it: resolution, and duplicate address
+//! detection (RFC 4862 5.4). Router advertisements and redirects are ignored: prefixes and gateways are configured.
+
+use alloc::vec::Vec;
+use core::net::{IpAddr, Ipv6Addr};
+
+use tidewire_wire::{
+    Icmpv6Message, IpProtocol, Ipv6Header, MacAddr, NeighborAdvert, NeighborSolicit, solicited_node,
+};
+
+use super::neighbor::Claim;
+use super::route::ALL_NODES;
+use crate::stack::{DropReason, Ends, Stack, build_packet};
+use crate::tcp::segment::IpFields;
+use crate::time::Instant;
+
+/// RFC 4861 7.1: what a router forwarded has less.
+const FIELDS: IpFields = IpFields {
+    hop_limit: 255,
+    traffic_class: 0,
+};
+
+impl Stack {
+    /// A Neighbor Solicitation arrived (RFC 4861 7.2.3), in a frame from `from`.
+    pub(crate) fn handle_solicit(
+        &mut self,
+        now: Instant,
+        ip: &Ipv6Header,
+        from: MacAddr,
+        solicit: &NeighborSolicit,
+    ) {
+        if solicit.validate(ip.src, ip.dst, ip.hop_limit).is_err() {
+            return self.drop_frame(DropReason::Malformed);
+        }
+        let target = solicit.target;
+        if !self.is_own(IpAddr::V6(target)) {
+            return self.drop_frame(DropReason::NotForUs);
+        }
+        let is_probe = ip.src.is_unspecified();
+        if self.tentative.contains(&target) {
+            // RFC 4862 5.4.3: a tentative address is not answered for; who else wants it is in conflict with us.
+            if is_probe {
+                self.note_conflict(IpAddr::V6(target), from);
+            }
+            return self.drop_frame(DropReason::BadSource);
+        }
+        if is_probe {
+            // DAD by another host learns that the address is taken; it tells us nothing of a neighbour.
+            return self.send_advert(
+                target,
+                (ALL_NODES, MacAddr::ipv6_multicast(ALL_NODES)),
+                false,
+            );
+        }
+        let source = IpAddr::V6(ip.src);
+        let known = solicit.source_mac.filter(|mac| self.may_be_neighbor(*mac));
+        if let Some(mac) = known.filter(|_| self.is_on_link(source)) {
+            let waiters = self
+                .neighbors
+                .on_request(now, source, Claim::overriding(mac));
+            self.release(waiters);
+        }
+        // The frame came from there, whatever the option says or does not say.
+        self.send_advert(target, (ip.src, known.unwrap_or(from)), true);
+    }
+
+    /// A Neighbor Advertisement arrived (RFC 4861 7.2.5), in a frame from `from`.
+    pub(crate) fn handle_advert(
+        &mut self,
+        now: Instant,
+        ip: &Ipv6Header,
+        from: MacAddr,
+        advert: &NeighborAdvert,
+    ) {
+        if advert.validate(ip.dst, ip.hop_limit).is_err() {
+            return self.drop_frame(DropReason::Malformed);
+        }
+        let target = IpAddr::V6(advert.target);
+        if self.is_own(target) {
+            // RFC 4862 5.4.4: somebody else uses our address.
+            self.note_conflict(target, advert.target_mac.unwrap_or(from));
+            return self.drop_frame(DropReason::BadSource);
+        }
+        if advert
+            .target_mac
+            .is_some_and(|mac| !self.may_be_neighbor(mac))
+        {
+            return self.drop_frame(DropReason::BadSource);
+        }
+        let claim = Claim {
+            mac: advert.target_mac,
+            solicited: advert.solicited,
+            overrides: advert.override_cache,
+        };
+        let waiters = self.neighbors.on_answer(now, target, claim);
+        if waiters.is_none() {
+            return self.drop_frame(DropReason::UnsolicitedNeighbor);
+        }
+        self.release(waiters);
+    }
+
+    /// Whether a neighbour can have this link address.
+    pub(crate) fn may_be_neighbor(&self, mac: MacAddr) -> bool {
+        !mac.is_multicast() && mac != self.link().mac
+    }
+
+    /// Asks where `target` is: its solicited-node group, or the address that is being verified (RFC 4861 7.2.2, 7.3.3).
+    pub(crate) fn send_solicit(&mut self, source: Ipv6Addr, target: Ipv6Addr, to: Option<MacAddr>) {
+        let group = solicited_node(target);
+        let (dst, mac) = match to {
+            Some(mac) => (target, mac),
+            None => (group, MacAddr::ipv6_multicast(group)),
+        };
+        let solicit = NeighborSolicit {
+            target,
+            source_mac: Some(self.link().mac),
+        };
+        self.send_ndp((source, dst), mac, &Icmpv6Message::NeighborSolicit(solicit));
+    }
+
+    /// Asks whether somebody has `target`, as a host that has no address yet (RFC 4862 5.4.2).
+    pub(crate) fn send_probe(&mut self, target: Ipv6Addr) {
+        let group = solicited_node(target);
+        let solicit = NeighborSolicit {
+            target,
+            source_mac: None,
+        };
+        self.send_ndp(
+            (Ipv6Addr::UNSPECIFIED, group),
+            MacAddr::ipv6_multicast(group),
+            &Icmpv6Message::NeighborSolicit(solicit),
+        );
+    }
+
+    /// Tells all nodes where `target` is (RFC 4861 7.2.6).
+    pub(crate) fn send_announcement(&mut self, target: Ipv6Addr) {
+        self.send_advert(
+            target,
+            (ALL_NODES, MacAddr::ipv6_multicast(ALL_NODES)),
+            false,
+        );
+    }
+
+    fn send_advert(&mut self, target: Ipv6Addr, (dst, mac): (Ipv6Addr, MacAddr), solicited: bool) {
+        let advert = NeighborAdvert {
+            router: false,
+            solicited,
+            override_cache: true,
+            target,
+            target_mac: Some(self.link().mac),
+        };
+        self.send_ndp((target, dst), mac, &Icmpv6Message::NeighborAdvert(advert));
+    }
+
+    fn send_ndp(
+        &mut self,
+        (src, dst): (Ipv6Addr, Ipv6Addr),
+        to: MacAddr,
+        message: &Icmpv6Message<'_>,
+    ) {
+        let packet: Option<Vec<u8>> = build_packet(
+            Ends {
+                src: src.into(),
+                dst: dst.into(),
+            },
+            IpProtocol::ICMPV6,
+            FIELDS,
+            message.buffer_len(),
+            |into| message.emit(src, dst, into).is_ok(),
+        );
+        if let Some(packet) = packet {
+            self.queue_packet(to, IpAddr::V6(dst), &packet);
+        }
+    }
+}
