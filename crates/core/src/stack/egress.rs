@@ -287,18 +287,20 @@ impl Stack {
         };
         let tuple = |port| FourTuple::new(SocketAddr::new(source, port), remote);
         if let Some(port) = local.map(|local| local.port()).filter(|&port| port != 0) {
-            return if self.find_flow(&tuple(port)).is_some() {
-                Err(ConnectError::AddrInUse)
-            } else {
+            return if self.may_connect(&tuple(port)) {
                 Ok(tuple(port))
+            } else {
+                Err(ConnectError::AddrInUse)
             };
         }
-        let mut ports = self.ports.clone();
-        let is_free =
-            |port| !self.listening.contains_key(&port) && self.find_flow(&tuple(port)).is_none();
-        let port = ports.choose((source, remote.ip(), remote.port()), is_free);
-        self.ports = ports;
-        port.map(tuple).ok_or(ConnectError::PortsExhausted)
+        let to = (source, remote.ip(), remote.port());
+        let is_free = |port| !self.listening.contains_key(&port) && self.may_connect(&tuple(port));
+        let Some(choice) = self.ports.find(self.now, to, is_free) else {
+            self.ports.note_exhausted(self.now, to);
+            return Err(ConnectError::PortsExhausted);
+        };
+        self.ports.take(to, choice);
+        Ok(tuple(choice.port))
     }
 
     fn trace_out(

@@ -3,10 +3,10 @@
 use alloc::boxed::Box;
 use core::net::IpAddr;
 
-use tidewire_wire::{Ipv4Header, Ipv6Header, TcpTimestamps};
+use tidewire_wire::{Ipv4Header, Ipv6Header, SeqNum, TcpTimestamps};
 
 use super::events::Source;
-use super::flow::Target;
+use super::flow::{FourTuple, Target};
 use super::slab::Key;
 use super::{ConnId, DropReason, Stack};
 use crate::error::ConnError;
@@ -22,6 +22,45 @@ impl Stack {
         let key = self.conns.insert(Box::new(conn));
         self.flows.insert(&tuple, Target::Conn(key.index));
         ConnId(key)
+    }
+
+    /// A 4-tuple means nothing any more.
+    pub(super) fn free_flow(&mut self, tuple: &FourTuple, target: Target) {
+        self.flows.remove(tuple, target);
+        self.ports.on_freed(tuple);
+    }
+
+    /// Whether an active open may use this 4-tuple: nobody does, or a connection that has been over for long enough.
+    pub(super) fn may_connect(&self, tuple: &FourTuple) -> bool {
+        match self.find_flow(tuple) {
+            None => true,
+            Some(Target::TimeWait(index)) => self
+                .time_wait
+                .at(index)
+                .is_some_and(|(_, record)| record.may_reopen_actively(self.now)),
+            Some(_) => false,
+        }
+    }
+
+    /// An active open takes the place of a TIME-WAIT record, if there is one: returns its SND.NXT.
+    pub(super) fn displace_time_wait(&mut self, tuple: &FourTuple) -> Option<SeqNum> {
+        let Some(Target::TimeWait(index)) = self.find_flow(tuple) else {
+            return None;
+        };
+        let key = self.time_wait.at(index)?.0;
+        let record = self.time_wait.remove(key)?;
+        self.forget_time_wait(key, &record);
+        Some(record.snd_nxt)
+    }
+
+    /// The ISS of a new connection: beyond everything that a previous one of the same 4-tuple sent,
+    /// which ended at `after` (RFC 6191 3, RFC 1122 4.2.2.13).
+    pub(super) fn fresh_iss(&self, tuple: &FourTuple, after: Option<SeqNum>) -> SeqNum {
+        let iss = self.iss.iss(tuple, self.now);
+        match after {
+            Some(last) if iss.le(last) => last.add(1 << 16),
+            _ => iss,
+        }
     }
 
     /// Draws the conclusions of whatever just happened to a connection: queues it for sending, reports its events,
@@ -116,7 +155,7 @@ impl Stack {
         };
         let tuple = conn.tuple;
         if self.find_flow(&tuple) == Some(Target::Conn(id.0.index)) {
-            self.flows.remove(&tuple, Target::Conn(id.0.index));
+            self.free_flow(&tuple, Target::Conn(id.0.index));
         }
         self.deadlines.remove(id.0.index);
         self.release_if_orphaned(id);
@@ -131,8 +170,7 @@ impl Stack {
 
     /// A TIME-WAIT record is gone from its table.
     pub(super) fn forget_time_wait(&mut self, key: Key, record: &TimeWait) {
-        self.flows
-            .remove(&record.tuple, Target::TimeWait(key.index));
+        self.free_flow(&record.tuple, Target::TimeWait(key.index));
         if let Some(conn) = record.conn.and_then(|id| self.conns.get_mut(id.0)) {
             conn.state = State::Closed;
         }

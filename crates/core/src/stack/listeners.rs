@@ -108,6 +108,7 @@ impl Stack {
             ids.retain(|&other| other != id);
             if ids.is_empty() {
                 self.listening.remove(&port);
+                self.ports.on_listener_closed();
             }
         }
         for conn_id in listener.queue {
@@ -153,9 +154,11 @@ impl Stack {
     }
 
     fn free_listening_port(&mut self, ip: IpAddr) -> Option<u16> {
-        let listening = &self.listening;
-        self.ports
-            .choose((ip, ip, 0), |port| !listening.contains_key(&port))
+        let to = (ip, ip, 0);
+        let is_free = |port| !self.listening.contains_key(&port);
+        let choice = self.ports.find(self.now, to, is_free)?;
+        self.ports.take(to, choice);
+        Some(choice.port)
     }
 
     /// RFC 9293 3.10.7.2: a SYN for a listener. `after` is the sequence number that a previous connection of this
@@ -171,6 +174,7 @@ impl Stack {
             return;
         };
         let max_half_open = self.config.max_half_open;
+        let iss = self.fresh_iss(&tuple, after);
         let link_mss = self.link_mss(tuple.local);
         let Some(listener) = self.listeners.get_mut(id.0) else {
             return;
@@ -180,11 +184,6 @@ impl Stack {
         }
         listener.half_open += 1;
         let offer = Offer::new(&listener.config, link_mss);
-        let mut iss = self.iss.iss(&tuple, now);
-        if let Some(last) = after.filter(|last| iss.le(*last)) {
-            // RFC 6191, RFC 1122 4.2.2.13: beyond everything the previous connection sent.
-            iss = last.add(1 << 16);
-        }
         let record = HalfOpen {
             tuple,
             listener: id,
@@ -269,8 +268,7 @@ impl Stack {
         let Some(record) = self.half_open.remove(key) else {
             return;
         };
-        self.flows
-            .remove(&record.tuple, Target::HalfOpen(key.index));
+        self.free_flow(&record.tuple, Target::HalfOpen(key.index));
         self.half_open_deadlines.remove(key.index);
         if let Some(listener) = self.listeners.get_mut(record.listener.0) {
             listener.half_open = listener.half_open.saturating_sub(1);

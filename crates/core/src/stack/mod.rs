@@ -345,7 +345,8 @@ impl Stack {
         let config = options
             .tcp
             .map_or_else(|| Arc::clone(&self.tcp_defaults), Arc::new);
-        let iss = self.iss.iss(&tuple, self.now);
+        let after = self.displace_time_wait(&tuple);
+        let iss = self.fresh_iss(&tuple, after);
         let ts_offset = self.iss.timestamp_offset(&tuple);
         let conn = Connection::active(
             tuple,

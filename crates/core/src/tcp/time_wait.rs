@@ -10,6 +10,9 @@ use super::tcb::{Connection, timestamp_value};
 use crate::stack::{ConnId, FourTuple};
 use crate::time::{Duration, Instant};
 
+/// How long an own connection must be over before its 4-tuple is opened anew.
+const REUSE_AFTER: Duration = Duration::from_secs(1);
+
 /// A connection in TIME-WAIT.
 #[derive(Clone, Debug)]
 pub(crate) struct TimeWait {
@@ -111,6 +114,13 @@ impl TimeWait {
             options,
             self.ip,
         )
+    }
+
+    /// Whether our own SYN may take the place, as with Linux' tcp_tw_reuse: a second after the connection ended, so
+    /// that our timestamp, which is the same clock for all connections between two hosts, has moved on and tells the
+    /// new connection's segments from old ones (RFC 6191, RFC 7323 B.2).
+    pub(crate) fn may_reopen_actively(&self, now: Instant) -> bool {
+        self.timestamps.is_some() && now + self.wait >= self.deadline + REUSE_AFTER
     }
 
     /// RFC 6191 2: a SYN is new if its timestamp or its sequence number is beyond the old connection's.

@@ -16,6 +16,7 @@ mod listen;
 mod neighbors;
 mod options;
 mod output;
+mod ports;
 mod recovery;
 mod sequence;
 mod syn_received;
