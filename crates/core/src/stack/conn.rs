@@ -5,6 +5,7 @@ use core::net::SocketAddr;
 
 use super::{ConnId, Stack};
 use crate::error::{ConnError, ReadError, ShutdownError, WriteError};
+use crate::tcp::pool::Pool;
 use crate::tcp::{Connection, State, TcpInfo};
 use crate::time::{Duration, Instant};
 
@@ -25,8 +26,8 @@ impl Conn<'_> {
     pub fn write(&mut self, now: Instant, data: &[u8]) -> Result<usize, WriteError> {
         let room = self.room_to_write(now)?;
         let data = data.get(..room.min(data.len())).unwrap_or_default();
-        self.connection(|conn| {
-            conn.snd.buffer.write(data);
+        self.with_pool(|conn, pool| {
+            conn.snd.buffer.write(data, pool);
             conn.app.write_blocked |= data.len() == room;
         });
         self.stack.settle(self.id);
@@ -41,8 +42,8 @@ impl Conn<'_> {
         let room = self.room_to_write(now)?;
         let taken = data.split_to(room.min(data.len()));
         let len = taken.len();
-        self.connection(|conn| {
-            conn.snd.buffer.write_bytes(taken);
+        self.with_pool(|conn, pool| {
+            conn.snd.buffer.write_bytes(taken, pool);
             conn.app.write_blocked |= len == room;
         });
         self.stack.settle(self.id);
@@ -80,8 +81,8 @@ impl Conn<'_> {
         if max == 0 || !self.check_readable()? {
             return Ok(0);
         }
-        let read = self.connection(|conn| {
-            let read = conn.rcv.buffer.read_with(max, sink);
+        let read = self.with_pool(|conn, pool| {
+            let read = conn.rcv.buffer.read_with(max, sink, pool);
             conn.update_window_after_read();
             read
         });
@@ -98,8 +99,8 @@ impl Conn<'_> {
         if max == 0 || !self.check_readable()? {
             return Ok(Bytes::new());
         }
-        let chunk = self.connection(|conn| {
-            let chunk = conn.rcv.buffer.read_chunk(max);
+        let chunk = self.with_pool(|conn, pool| {
+            let chunk = conn.rcv.buffer.read_chunk(max, pool);
             conn.update_window_after_read();
             chunk
         });
@@ -251,6 +252,11 @@ impl Conn<'_> {
 
     pub(super) fn connection<R>(&mut self, with: impl FnOnce(&mut Connection) -> R) -> Option<R> {
         self.stack.conns.get_mut(self.id.0).map(|conn| with(conn))
+    }
+
+    fn with_pool<R>(&mut self, with: impl FnOnce(&mut Connection, &mut Pool) -> R) -> Option<R> {
+        let Stack { conns, pool, .. } = &mut *self.stack;
+        conns.get_mut(self.id.0).map(|conn| with(conn, pool))
     }
 
     fn orphan(&mut self) {

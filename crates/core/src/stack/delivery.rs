@@ -63,6 +63,9 @@ impl Stack {
             return;
         };
         let before = conn.state;
+        if payload.len() > 0 {
+            conn.rcv.buffer.supply(payload.copied_len(), &mut self.pool);
+        }
         let verdict = conn.on_segment(now, segment, payload);
         let (after, tuple) = (conn.state, conn.tuple);
         self.trace_in(now, &tuple, Some(ConnId(key)), segment, (before, after));

@@ -105,9 +105,11 @@ impl Stack {
         let room = self.max_payload(remote);
         let conn = self.conns.get_mut(id.0)?;
         let before = conn.state;
+        conn.recovery.supply(&mut self.pool);
         let plan = conn.next_segment(now, room)?;
         let (after, tuple) = (conn.state, conn.tuple);
         self.trace_out(now, &tuple, Some(id), &plan, (before, after));
+        self.settle_memory(id.0);
         self.settle_timers(id);
         Some((plan, mac))
     }

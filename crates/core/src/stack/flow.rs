@@ -219,6 +219,35 @@ mod tests {
         }
     }
 
+    /// Slots looked at to learn that something is not there, on average over all places to begin.
+    fn mean_miss(table: &FlowTable) -> f64 {
+        let len = table.slots.len();
+        let looked_at = |start: usize| {
+            let run = (start..start + len).take_while(|slot| table.slots[slot % len].is_some());
+            run.count() + 1
+        };
+        (0..len).map(looked_at).sum::<usize>() as f64 / len as f64
+    }
+
+    /// Removal leaves nothing behind: after any number of connections came and went, looking one up costs no more
+    /// than it did with as many that stayed.
+    #[test]
+    fn a_look_up_costs_the_same_after_many_came_and_went() {
+        let mut table = FlowTable::new(HashKey::derive([7; 16], 0));
+        for n in 0..10_000 {
+            table.insert(&tuple(n), Target::Conn(u32::from(n)));
+        }
+        let fresh = mean_miss(&table);
+        let slots = table.slots.len();
+        for n in 10_000..u16::MAX {
+            table.remove(&tuple(n - 10_000), Target::Conn(u32::from(n - 10_000)));
+            table.insert(&tuple(n), Target::Conn(u32::from(n)));
+        }
+        let used = mean_miss(&table);
+        assert_eq!(table.slots.len(), slots, "it did not grow");
+        assert!(fresh < 10.0 && used < 10.0, "{fresh} then {used}");
+    }
+
     proptest! {
         #[test]
         fn behaves_like_a_map(ops in prop::collection::vec((any::<bool>(), 0u16..60), 0..400)) {

@@ -66,6 +66,7 @@ impl Stack {
     /// Draws the conclusions of whatever just happened to a connection: queues it for sending, reports its events,
     /// sets its deadline, and moves it on when its state says so. Every input and call ends here.
     pub(super) fn settle(&mut self, id: ConnId) {
+        self.settle_memory(id.0);
         let Some(conn) = self.conns.get_mut(id.0) else {
             return;
         };
@@ -163,7 +164,9 @@ impl Stack {
 
     fn release_if_orphaned(&mut self, id: ConnId) {
         if self.conns.get(id.0).is_some_and(|conn| conn.app.orphaned) {
-            self.conns.remove(id.0);
+            if let Some(conn) = self.conns.remove(id.0) {
+                self.release_memory(&conn);
+            }
             self.orphans = self.orphans.saturating_sub(1);
         }
     }

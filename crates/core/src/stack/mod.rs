@@ -11,6 +11,7 @@ mod ingress;
 mod lifecycle;
 mod link;
 mod listeners;
+mod memory;
 mod options;
 mod ports;
 mod slab;
@@ -43,11 +44,13 @@ use crate::ip::{Announcer, NeighborCache};
 use crate::stack::deadlines::Deadlines;
 use crate::stack::events::{EventQueue, Source};
 use crate::stack::flow::FlowTable;
+use crate::stack::memory::Memory;
 use crate::stack::ports::Ports;
 use crate::stack::slab::{Key, Slab};
 use crate::stack::time_wait::TimeWaitTable;
 use crate::stack::trace::Trace;
 use crate::tcp::listen::{HalfOpen, Listener};
+use crate::tcp::pool::Pool;
 use crate::tcp::{Connection, IssGenerator};
 use crate::time::Instant;
 
@@ -162,6 +165,9 @@ pub struct Stack {
     now: Instant,
 
     conns: Slab<Box<Connection>>,
+    /// Memory that connections gave back, for the next ones that need some.
+    pool: Pool,
+    memory: Memory,
     half_open: Slab<HalfOpen>,
     time_wait: TimeWaitTable,
     listeners: Slab<Listener>,
@@ -216,6 +222,8 @@ impl Stack {
             link: config.link,
             now,
             conns: Slab::default(),
+            pool: Pool::default(),
+            memory: Memory::default(),
             half_open: Slab::default(),
             time_wait: TimeWaitTable::new(config.max_time_wait),
             listeners: Slab::default(),

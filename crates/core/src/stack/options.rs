@@ -7,7 +7,7 @@ use alloc::sync::Arc;
 use super::Conn;
 use crate::config::{KeepAlive, TcpConfig};
 use crate::tcp::Connection;
-use crate::tcp::congestion::Algorithm;
+use crate::tcp::congestion::{Algorithm, Controller};
 use crate::tcp::segment::IpFields;
 use crate::time::{Duration, Instant};
 
@@ -39,7 +39,7 @@ impl Conn<'_> {
 
     /// Replaces the congestion controller; the new one starts at its initial window.
     pub fn set_congestion(&mut self, algorithm: Algorithm) {
-        self.connection(|conn| conn.congestion = algorithm.build(conn.eff_snd_mss()));
+        self.connection(|conn| conn.congestion = Controller::new(algorithm, conn.eff_snd_mss()));
     }
 
     /// Turns keep-alive on with these times, or off (RFC 9293 3.8.4, MUST-24). Times of zero and a count of zero are

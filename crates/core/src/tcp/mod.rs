@@ -12,6 +12,7 @@ mod input;
 mod iss;
 pub(crate) mod listen;
 mod output;
+pub(crate) mod pool;
 mod ranges;
 mod recovery;
 mod recv_buffer;

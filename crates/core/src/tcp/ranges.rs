@@ -1,12 +1,16 @@
 //! Sets of stream positions, as the few disjoint ranges that TCP meets: what was received out of order, what was
 //! selectively acknowledged, what is lost.
 
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use core::ops::Range;
 
-/// Disjoint, non-adjacent, non-empty ranges in ascending order.
+/// Disjoint, non-adjacent, non-empty ranges in ascending order. An empty set holds no memory.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub(crate) struct SeqRanges {
+pub(crate) struct SeqRanges(Option<Box<Ranges>>);
+
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+struct Ranges {
     ranges: VecDeque<Range<u64>>,
     bytes: u64,
 }
@@ -14,30 +18,31 @@ pub(crate) struct SeqRanges {
 impl SeqRanges {
     /// Bytes in the set.
     pub(crate) fn bytes(&self) -> u64 {
-        self.bytes
+        self.0.as_ref().map_or(0, |set| set.bytes)
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.ranges.is_empty()
+        self.0.is_none()
     }
 
     /// Number of ranges.
     pub(crate) fn count(&self) -> usize {
-        self.ranges.len()
+        self.0.as_ref().map_or(0, |set| set.ranges.len())
     }
 
     pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = &Range<u64>> {
-        self.ranges.iter()
+        self.0.iter().flat_map(|set| set.ranges.iter())
     }
 
     pub(crate) fn first(&self) -> Option<&Range<u64>> {
-        self.ranges.front()
+        self.0.as_ref()?.ranges.front()
     }
 
     /// The range that holds `position`.
     pub(crate) fn containing(&self, position: u64) -> Option<&Range<u64>> {
-        self.ranges
-            .get(self.first_ending_after(position))
+        let set = self.0.as_ref()?;
+        set.ranges
+            .get(set.first_ending_after(position))
             .filter(|range| range.start <= position)
     }
 
@@ -46,6 +51,59 @@ impl SeqRanges {
         if add.is_empty() {
             return 0;
         }
+        self.0.get_or_insert_default().insert(add)
+    }
+
+    /// Removes a range and returns how many of its bytes were there.
+    pub(crate) fn remove(&mut self, cut: Range<u64>) -> u64 {
+        let Some(set) = &mut self.0 else {
+            return 0;
+        };
+        let removed = set.remove(cut);
+        if set.ranges.is_empty() {
+            self.0 = None;
+        }
+        removed
+    }
+
+    /// Removes everything below `position` and returns how many bytes that was.
+    pub(crate) fn remove_below(&mut self, position: u64) -> u64 {
+        self.remove(0..position)
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.0 = None;
+    }
+
+    /// The parts of `within` that are not in the set, in order.
+    pub(crate) fn gaps(&self, within: Range<u64>) -> impl Iterator<Item = Range<u64>> + '_ {
+        let mut at = within.start;
+        let mut index = self
+            .0
+            .as_ref()
+            .map_or(0, |set| set.first_ending_after(within.start));
+        core::iter::from_fn(move || {
+            while at < within.end {
+                let range = self.0.as_ref().and_then(|set| set.ranges.get(index));
+                let Some(range) = range.filter(|range| range.start < within.end) else {
+                    let gap = at..within.end;
+                    at = within.end;
+                    return Some(gap);
+                };
+                index += 1;
+                let gap = at..range.start;
+                at = at.max(range.end);
+                if !gap.is_empty() {
+                    return Some(gap);
+                }
+            }
+            None
+        })
+    }
+}
+
+impl Ranges {
+    fn insert(&mut self, add: Range<u64>) -> u64 {
         // Every range that overlaps or touches `add` melts into it.
         let from = self.ranges.partition_point(|range| range.end < add.start);
         let to = self.ranges.partition_point(|range| range.start <= add.end);
@@ -61,8 +119,7 @@ impl SeqRanges {
         self.bytes - before
     }
 
-    /// Removes a range and returns how many of its bytes were there.
-    pub(crate) fn remove(&mut self, cut: Range<u64>) -> u64 {
+    fn remove(&mut self, cut: Range<u64>) -> u64 {
         if cut.is_empty() {
             return 0;
         }
@@ -89,42 +146,6 @@ impl SeqRanges {
             self.ranges.insert(from + offset, keep);
         }
         before - self.bytes
-    }
-
-    /// Removes everything below `position` and returns how many bytes that was.
-    pub(crate) fn remove_below(&mut self, position: u64) -> u64 {
-        self.remove(0..position)
-    }
-
-    pub(crate) fn clear(&mut self) {
-        self.ranges.clear();
-        self.bytes = 0;
-    }
-
-    /// The parts of `within` that are not in the set, in order.
-    pub(crate) fn gaps(&self, within: Range<u64>) -> impl Iterator<Item = Range<u64>> + '_ {
-        let mut at = within.start;
-        let mut index = self.first_ending_after(within.start);
-        core::iter::from_fn(move || {
-            while at < within.end {
-                let Some(range) = self
-                    .ranges
-                    .get(index)
-                    .filter(|range| range.start < within.end)
-                else {
-                    let gap = at..within.end;
-                    at = within.end;
-                    return Some(gap);
-                };
-                index += 1;
-                let gap = at..range.start;
-                at = at.max(range.end);
-                if !gap.is_empty() {
-                    return Some(gap);
-                }
-            }
-            None
-        })
     }
 
     fn first_ending_after(&self, position: u64) -> usize {

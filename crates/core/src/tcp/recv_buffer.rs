@@ -3,12 +3,15 @@
 //! A large payload is kept by reference to the frame it arrived in; a small one is copied next to its predecessors, so
 //! that a byte never pins a 64 KiB frame. At most half of the memory held is not payload.
 
+use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
+use alloc::vec::Vec;
 use core::ops::Range;
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Buf, Bytes};
 use tidewire_wire::{SackBlock, SackBlocks};
 
+use super::pool::{MIN_BLOCK, Pool, new_block};
 use super::ranges::SeqRanges;
 use crate::offload::FrameBuffer;
 
@@ -18,8 +21,6 @@ const PIECE_OVERHEAD: usize = 128;
 const MAX_RUNS: usize = 256;
 /// Runs whose order of arrival is known; SACK reports four, and some of them merge.
 const MAX_RECENT: usize = 8;
-const MIN_BLOCK: usize = 512;
-const MAX_BLOCK: usize = 64 * 1024;
 
 /// A payload in the frame that carries it.
 pub(crate) struct Payload<'a> {
@@ -54,11 +55,103 @@ impl Payload<'_> {
         self.len() >= self.frame.truesize() / 2
     }
 
-    fn take(&mut self) -> Bytes {
+    /// Bytes that keeping it copies.
+    pub(crate) fn copied_len(&self) -> usize {
         if self.is_worth_adopting() {
-            self.frame.adopt(self.range.clone())
+            0
         } else {
-            Bytes::copy_from_slice(self.bytes())
+            self.len()
+        }
+    }
+
+    /// The payload to keep.
+    fn take(&mut self) -> Held {
+        if self.is_worth_adopting() {
+            Held {
+                charge: self.frame.truesize(),
+                bytes: self.frame.adopt(self.range.clone()),
+            }
+        } else {
+            Held::copy(self.bytes())
+        }
+    }
+}
+
+/// Bytes kept by reference, and the memory that this keeps alive.
+#[derive(Debug)]
+struct Held {
+    bytes: Bytes,
+    charge: usize,
+}
+
+impl Held {
+    fn copy(bytes: &[u8]) -> Self {
+        Self {
+            bytes: Bytes::copy_from_slice(bytes),
+            charge: bytes.len(),
+        }
+    }
+}
+
+/// A piece of data in order.
+#[derive(Debug)]
+enum Piece {
+    /// Small payloads, copied next to each other; those before `read` have been read.
+    Block { data: Vec<u8>, read: usize },
+    /// A large payload where it arrived.
+    Frame(Held),
+}
+
+impl Piece {
+    /// What has not been read.
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Block { data, read } => data.get(*read..).unwrap_or_default(),
+            Self::Frame(held) => &held.bytes,
+        }
+    }
+
+    fn skip(&mut self, n: usize) {
+        match self {
+            Self::Block { read, .. } => *read += n,
+            Self::Frame(held) => held.bytes.advance(n),
+        }
+    }
+
+    fn charge(&self) -> usize {
+        match self {
+            Self::Block { data, .. } => data.capacity(),
+            Self::Frame(held) => held.charge,
+        }
+    }
+
+    fn give_back(self, pool: &mut Pool) {
+        if let Self::Block { data, .. } = self {
+            pool.give_block(data);
+        }
+    }
+}
+
+/// What a buffer needs that is not empty, or that is about to take a payload.
+#[derive(Debug, Default)]
+pub(crate) struct Store {
+    /// In order, oldest first. Small payloads are added to the last block.
+    queue: VecDeque<Piece>,
+    /// The next block.
+    spare: Option<Vec<u8>>,
+}
+
+impl Store {
+    /// Bytes of its own memory: not those of the blocks.
+    pub(crate) fn size(&self) -> usize {
+        self.queue.capacity() * size_of::<Piece>()
+    }
+
+    /// Bytes that the last block has room for.
+    fn room(&self) -> usize {
+        match self.queue.back() {
+            Some(Piece::Block { data, .. }) => data.capacity() - data.len(),
+            _ => 0,
         }
     }
 }
@@ -66,18 +159,19 @@ impl Payload<'_> {
 /// The receive side's data.
 #[derive(Debug, Default)]
 pub(crate) struct RecvBuffer {
-    /// In order, complete pieces, oldest first.
-    queue: VecDeque<Bytes>,
-    /// In order, after `queue`: the block that small payloads are copied to.
-    tail: BytesMut,
+    /// None while empty: an idle connection holds no memory.
+    store: Option<Box<Store>>,
     queued: usize,
-    out_of_order: Option<alloc::boxed::Box<OutOfOrder>>,
+    held: usize,
+    out_of_order: Option<Box<OutOfOrder>>,
 }
 
 #[derive(Debug, Default)]
 struct OutOfOrder {
-    pieces: BTreeMap<u64, Bytes>,
+    pieces: BTreeMap<u64, Held>,
     ranges: SeqRanges,
+    /// Bytes of memory that the pieces keep alive.
+    held: usize,
     /// Where data arrived last, newest first: the order in which SACK reports the runs (RFC 2018 4).
     recent: VecDeque<u64>,
 }
@@ -86,7 +180,7 @@ impl OutOfOrder {
     /// Stores those parts of a payload that are not held yet.
     fn keep(&mut self, at: u64, payload: &mut Payload<'_>) {
         let range = at..at + payload.len() as u64;
-        let bytes = payload.take();
+        let Held { bytes, charge } = payload.take();
         for gap in self.ranges.gaps(range.clone()) {
             let offset = |position: u64| usize::try_from(position - at).unwrap_or(usize::MAX);
             let piece = offset(gap.start)..offset(gap.end);
@@ -94,10 +188,14 @@ impl OutOfOrder {
                 // A small part must not pin the whole frame.
                 let part = bytes.slice(piece);
                 let part = if part.len() * 2 >= bytes.len() {
-                    part
+                    Held {
+                        bytes: part,
+                        charge,
+                    }
                 } else {
-                    Bytes::copy_from_slice(&part)
+                    Held::copy(&part)
                 };
+                self.held += part.charge;
                 self.pieces.insert(gap.start, part);
             }
         }
@@ -105,8 +203,7 @@ impl OutOfOrder {
     }
 
     fn cost(&self) -> usize {
-        usize::try_from(self.ranges.bytes())
-            .unwrap_or(usize::MAX)
+        self.held
             .saturating_add(self.pieces.len().saturating_mul(PIECE_OVERHEAD))
     }
 }
@@ -115,6 +212,34 @@ impl RecvBuffer {
     /// Bytes ready to be read.
     pub(crate) fn len(&self) -> usize {
         self.queued
+    }
+
+    /// Bytes of memory held: whole blocks, and the frames that payloads arrived in.
+    pub(crate) fn held(&self) -> usize {
+        self.held + self.out_of_order.as_ref().map_or(0, |ooo| ooo.cost())
+    }
+
+    /// Makes room for copying `len` bytes out of memory that was used before.
+    pub(crate) fn supply(&mut self, len: usize, pool: &mut Pool) {
+        let store = self.store.get_or_insert_with(|| pool.recv_store());
+        if len > store.room() && store.spare.is_none() {
+            store.spare = Some(pool.block(len.max(self.queued / 4)));
+        }
+    }
+
+    /// Gives back what is not needed now.
+    pub(crate) fn reclaim(&mut self, pool: &mut Pool) {
+        let Some(store) = &mut self.store else {
+            return;
+        };
+        if let Some(spare) = store.spare.take() {
+            pool.give_block(spare);
+        }
+        if store.queue.is_empty()
+            && let Some(store) = self.store.take()
+        {
+            pool.give_recv_store(store);
+        }
     }
 
     /// Bytes waiting for a gap to be filled.
@@ -139,7 +264,8 @@ impl RecvBuffer {
         ooo.keep(at, payload);
         let mut end = at;
         while let Some(piece) = ooo.pieces.remove(&end) {
-            end += piece.len() as u64;
+            end += piece.bytes.len() as u64;
+            ooo.held -= piece.charge;
             self.push_piece(piece);
         }
         ooo.ranges.remove_below(end);
@@ -211,56 +337,75 @@ impl RecvBuffer {
     }
 
     /// Hands up to `max` bytes to `sink`, oldest first, and drops them.
-    pub(crate) fn read_with(&mut self, max: usize, sink: &mut dyn FnMut(&[u8])) -> usize {
-        let mut left = max.min(self.queued);
-        let total = left;
-        while left > 0 {
-            if let Some(front) = self.queue.front_mut() {
-                let n = left.min(front.len());
-                sink(front.get(..n).unwrap_or_default());
-                front.advance(n);
-                left -= n;
-                if front.is_empty() {
-                    self.queue.pop_front();
-                }
-            } else {
-                let n = left.min(self.tail.len());
-                if n == 0 {
-                    break;
-                }
-                sink(self.tail.get(..n).unwrap_or_default());
-                self.tail.advance(n);
-                left -= n;
+    pub(crate) fn read_with(
+        &mut self,
+        max: usize,
+        sink: &mut dyn FnMut(&[u8]),
+        pool: &mut Pool,
+    ) -> usize {
+        let mut read = 0;
+        while read < max
+            && let Some(piece) = self
+                .store
+                .as_mut()
+                .and_then(|store| store.queue.front_mut())
+        {
+            let bytes = piece.bytes();
+            let n = bytes.len().min(max - read);
+            sink(bytes.get(..n).unwrap_or_default());
+            read += n;
+            if n < bytes.len() {
+                piece.skip(n);
+                break;
             }
+            self.pop_piece(pool);
         }
-        self.consumed(total - left)
+        self.queued -= read;
+        self.reclaim(pool);
+        read
     }
 
-    /// Takes up to `max` bytes as one piece, without copying.
-    pub(crate) fn read_chunk(&mut self, max: usize) -> Bytes {
-        let chunk = match self.queue.front_mut() {
-            Some(front) if front.len() > max => front.split_to(max),
-            Some(_) => self.queue.pop_front().unwrap_or_default(),
-            None => {
-                let n = max.min(self.tail.len());
-                self.tail.split_to(n).freeze()
+    /// Takes up to `max` bytes as one piece, without copying those that fill their memory.
+    pub(crate) fn read_chunk(&mut self, max: usize, pool: &mut Pool) -> Bytes {
+        let front = self
+            .store
+            .as_mut()
+            .and_then(|store| store.queue.front_mut());
+        let Some(front) = front else {
+            return Bytes::new();
+        };
+        let len = front.bytes().len();
+        let n = len.min(max);
+        let chunk = match front {
+            Piece::Frame(held) => held.bytes.split_to(n),
+            // What the application keeps must not pin a block that is mostly empty, or still in use.
+            Piece::Block { data, read } if n < len || 2 * n < data.capacity() => {
+                let chunk = Bytes::copy_from_slice(data.get(*read..*read + n).unwrap_or_default());
+                *read += n;
+                chunk
+            }
+            Piece::Block { data, read } => {
+                self.held -= data.capacity();
+                let mut chunk = Bytes::from(core::mem::take(data));
+                chunk.advance(core::mem::take(read));
+                chunk
             }
         };
-        self.consumed(chunk.len());
+        if n == len {
+            self.pop_piece(pool);
+        }
+        self.queued -= n;
+        self.reclaim(pool);
         chunk
     }
 
     /// Copies the oldest bytes without dropping them.
     pub(crate) fn peek(&self, into: &mut [u8]) -> usize {
         let mut at = 0;
-        for piece in self
-            .queue
-            .iter()
-            .map(|piece| &piece[..])
-            .chain(core::iter::once(&self.tail[..]))
-        {
-            let n = piece.len().min(into.len() - at);
-            let (Some(to), Some(from)) = (into.get_mut(at..at + n), piece.get(..n)) else {
+        for piece in self.store.iter().flat_map(|store| &store.queue) {
+            let bytes = piece.bytes();
+            let n = bytes.len().min(into.len() - at);
+            let (Some(to), Some(from)) = (into.get_mut(at..at + n), bytes.get(..n)) else {
                 break;
             };
             to.copy_from_slice(from);
@@ -279,14 +424,15 @@ impl RecvBuffer {
         self.out_of_order = None;
     }
 
-    fn consumed(&mut self, n: usize) -> usize {
-        self.queued -= n;
-        if self.queued == 0 {
-            // An idle connection holds no memory.
-            self.queue = VecDeque::new();
-            self.tail = BytesMut::new();
+    fn pop_piece(&mut self, pool: &mut Pool) {
+        if let Some(piece) = self
+            .store
+            .as_mut()
+            .and_then(|store| store.queue.pop_front())
+        {
+            self.held -= piece.charge();
+            piece.give_back(pool);
         }
-        n
     }
 
     fn push(&mut self, payload: &mut Payload<'_>) {
@@ -298,43 +444,35 @@ impl RecvBuffer {
         }
     }
 
-    fn push_piece(&mut self, piece: Bytes) {
-        if piece.len() < MIN_BLOCK {
-            return self.copy(&piece);
+    fn push_piece(&mut self, piece: Held) {
+        if piece.bytes.len() < MIN_BLOCK {
+            return self.copy(&piece.bytes);
         }
-        self.seal_tail();
-        self.queued += piece.len();
-        self.queue.push_back(piece);
+        self.queued += piece.bytes.len();
+        self.held += piece.charge;
+        let store = self.store.get_or_insert_default();
+        store.queue.push_back(Piece::Frame(piece));
     }
 
-    /// Copies to the tail block, and to a new one where that is full. A block never grows: it would move its bytes.
+    /// Copies to the last block, and to a new one where that is full. A block never grows: it would move its bytes.
     fn copy(&mut self, mut data: &[u8]) {
+        let store = self.store.get_or_insert_default();
+        self.queued += data.len();
         while !data.is_empty() {
-            if self.tail.len() == self.tail.capacity() {
-                let size = data
-                    .len()
-                    .max(self.queued / 4)
-                    .next_power_of_two()
-                    .clamp(MIN_BLOCK, MAX_BLOCK);
-                self.seal_tail();
-                self.tail = BytesMut::with_capacity(size);
+            let room = store.room();
+            if let Some(Piece::Block { data: block, .. }) = store.queue.back_mut()
+                && room > 0
+            {
+                let (now, later) = data.split_at(data.len().min(room));
+                block.extend_from_slice(now);
+                data = later;
+                continue;
             }
-            let (now, later) =
-                data.split_at(data.len().min(self.tail.capacity() - self.tail.len()));
-            self.tail.extend_from_slice(now);
-            self.queued += now.len();
-            data = later;
-        }
-    }
-
-    fn seal_tail(&mut self) {
-        if !self.tail.is_empty() {
-            let block = core::mem::take(&mut self.tail);
-            let is_mostly_empty = block.len() * 2 < block.capacity();
-            self.queue.push_back(if is_mostly_empty {
-                Bytes::copy_from_slice(&block)
-            } else {
-                block.freeze()
+            let block = store.spare.take().unwrap_or_else(|| new_block(data.len()));
+            self.held += block.capacity();
+            store.queue.push_back(Piece::Block {
+                data: block,
+                read: 0,
             });
         }
     }

@@ -3,21 +3,18 @@
 //! A queue of chunks. `write` copies into blocks of the buffer's own, `write_bytes` keeps the application's memory by
 //! reference. Chunks never move while they hold unacknowledged data, so that a frame can be sent as slices of them.
 
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::ops::Range;
 
 use bytes::Bytes;
 
+use super::pool::Pool;
 use crate::stack::Slices;
 
-/// Size of a block once a connection sends in bulk: what one super-frame takes.
-const MAX_BLOCK: usize = 64 * 1024;
-const MIN_BLOCK: usize = 512;
 /// Shorter `Bytes` are copied: a frame can only be made of so many pieces.
 const MIN_SHARED: usize = 4 * 1024;
-/// Empty blocks kept warm while data flows.
-const MAX_SPARE: usize = 2;
 
 #[derive(Debug)]
 enum Data {
@@ -47,23 +44,37 @@ impl Chunk {
     }
 }
 
+/// What a buffer that is not empty needs.
+#[derive(Debug, Default)]
+pub(crate) struct Store {
+    chunks: VecDeque<Chunk>,
+}
+
+impl Store {
+    /// Bytes of its own memory: not those of the blocks.
+    pub(crate) fn size(&self) -> usize {
+        self.chunks.capacity() * size_of::<Chunk>()
+    }
+}
+
 /// The buffer: stream positions `start()..end()`.
 #[derive(Debug)]
 pub(crate) struct SendBuffer {
-    chunks: VecDeque<Chunk>,
-    spare: Vec<Vec<u8>>,
+    /// None while empty: an idle connection holds no memory.
+    store: Option<Box<Store>>,
     start: u64,
     end: u64,
+    held: usize,
 }
 
 impl SendBuffer {
     /// An empty buffer whose first byte will be at this position.
     pub(crate) fn new(start: u64) -> Self {
         Self {
-            chunks: VecDeque::new(),
-            spare: Vec::new(),
+            store: None,
             start,
             end: start,
+            held: 0,
         }
     }
 
@@ -81,16 +92,29 @@ impl SendBuffer {
         usize::try_from(self.end - self.start).unwrap_or(usize::MAX)
     }
 
+    /// Bytes of memory held, blocks that are not full included.
+    pub(crate) fn held(&self) -> usize {
+        self.held
+    }
+
     /// Copies `data` to the end.
-    pub(crate) fn write(&mut self, mut data: &[u8]) {
+    pub(crate) fn write(&mut self, mut data: &[u8], pool: &mut Pool) {
+        let queued = self.len();
+        let store = self.store.get_or_insert_with(|| pool.send_store());
         while !data.is_empty() {
-            let room = match self.chunks.back_mut() {
+            let room = match store.chunks.back_mut() {
                 Some(Chunk {
                     data: Data::Block(block),
                     ..
                 }) if block.len() < block.capacity() => block,
                 _ => {
-                    self.add_block(data.len());
+                    // Blocks grow with what is queued already: a request-response connection stays small.
+                    let block = pool.block(data.len().max(queued));
+                    self.held += block.capacity();
+                    store.chunks.push_back(Chunk {
+                        start: self.end,
+                        data: Data::Block(block),
+                    });
                     continue;
                 }
             };
@@ -103,13 +127,15 @@ impl SendBuffer {
     }
 
     /// Adds `data` to the end, by reference where that is worth it.
-    pub(crate) fn write_bytes(&mut self, data: Bytes) {
+    pub(crate) fn write_bytes(&mut self, data: Bytes, pool: &mut Pool) {
         if data.len() < MIN_SHARED {
-            return self.write(&data);
+            return self.write(&data, pool);
         }
         let start = self.end;
         self.end += data.len() as u64;
-        self.chunks.push_back(Chunk {
+        self.held += data.len();
+        let store = self.store.get_or_insert_with(|| pool.send_store());
+        store.chunks.push_back(Chunk {
             start,
             data: Data::Shared(data),
         });
@@ -118,8 +144,11 @@ impl SendBuffer {
     /// Adds the pieces of `range` to `slices`; returns the position up to which there was room for them.
     pub(crate) fn slices<'a>(&'a self, range: Range<u64>, slices: &mut Slices<'a>) -> u64 {
         let mut at = range.start;
-        let first = self.chunks.partition_point(|chunk| chunk.end() <= at);
-        for chunk in self.chunks.range(first..) {
+        let Some(store) = &self.store else {
+            return at;
+        };
+        let first = store.chunks.partition_point(|chunk| chunk.end() <= at);
+        for chunk in store.chunks.range(first..) {
             if at >= range.end {
                 break;
             }
@@ -143,51 +172,40 @@ impl SendBuffer {
         self.slices(range, &mut slices)
     }
 
-    /// Frees everything below `position`.
+    /// Everything below `position` is acknowledged; [`reclaim`](Self::reclaim) frees it.
     pub(crate) fn ack_to(&mut self, position: u64) {
         self.start = position.clamp(self.start, self.end);
-        while self
-            .chunks
-            .front()
-            .is_some_and(|chunk| chunk.end() <= self.start)
-        {
-            if let Some(Chunk {
-                data: Data::Block(mut block),
-                ..
-            }) = self.chunks.pop_front()
-                && block.capacity() == MAX_BLOCK
-                && self.spare.len() < MAX_SPARE
-            {
-                block.clear();
-                self.spare.push(block);
-            }
-        }
-        if self.start == self.end {
-            // An idle connection holds no memory.
-            self.chunks = VecDeque::new();
-            self.spare = Vec::new();
-        }
     }
 
-    /// Frees everything.
+    /// Nothing is needed any more.
     pub(crate) fn clear(&mut self) {
         self.ack_to(self.end);
     }
 
-    fn add_block(&mut self, wanted: usize) {
-        // Blocks grow with what is queued already: a request-response connection stays small.
-        let size = wanted
-            .max(self.len())
-            .next_power_of_two()
-            .clamp(MIN_BLOCK, MAX_BLOCK);
-        let block = match self.spare.pop() {
-            Some(spare) => spare,
-            None => Vec::with_capacity(size),
+    /// Gives the memory of what was acknowledged back.
+    pub(crate) fn reclaim(&mut self, pool: &mut Pool) {
+        let Some(store) = &mut self.store else {
+            return;
         };
-        self.chunks.push_back(Chunk {
-            start: self.end,
-            data: Data::Block(block),
-        });
+        while store
+            .chunks
+            .front()
+            .is_some_and(|chunk| chunk.end() <= self.start)
+        {
+            match store.chunks.pop_front().map(|chunk| chunk.data) {
+                Some(Data::Block(block)) => {
+                    self.held -= block.capacity();
+                    pool.give_block(block);
+                }
+                Some(Data::Shared(bytes)) => self.held -= bytes.len(),
+                None => break,
+            }
+        }
+        if self.start == self.end
+            && let Some(store) = self.store.take()
+        {
+            pool.give_send_store(store);
+        }
     }
 
     fn offset(position: u64, chunk: &Chunk) -> Option<usize> {
@@ -197,8 +215,9 @@ impl SendBuffer {
 
 #[cfg(test)]
 mod tests {
-    use super::{MAX_BLOCK, SendBuffer};
+    use super::SendBuffer;
     use crate::stack::Slices;
+    use crate::tcp::pool::{MAX_BLOCK, Pool};
     use alloc::vec::Vec;
     use bytes::Bytes;
     use proptest::prelude::*;
@@ -220,14 +239,15 @@ mod tests {
         #[test]
         fn holds_what_was_written(ops in prop::collection::vec((0u8..3, 1usize..20_000), 1..40)) {
             let mut buffer = SendBuffer::new(1);
+            let mut pool = Pool::default();
             let mut model: Vec<u8> = Vec::new();
             let mut acked = 0;
             for (op, n) in ops {
                 let data: Vec<u8> = (model.len()..model.len() + n).map(|i| (i % 251) as u8).collect();
                 match op {
-                    0 => { buffer.write(&data); model.extend(data); }
-                    1 => { model.extend(&data); buffer.write_bytes(Bytes::from(data)); }
-                    _ => { acked = (acked + n).min(model.len()); buffer.ack_to(1 + acked as u64); }
+                    0 => { buffer.write(&data, &mut pool); model.extend(data); }
+                    1 => { model.extend(&data); buffer.write_bytes(Bytes::from(data), &mut pool); }
+                    _ => { acked = (acked + n).min(model.len()); buffer.ack_to(1 + acked as u64); buffer.reclaim(&mut pool); }
                 }
                 prop_assert_eq!(buffer.start(), 1 + acked as u64);
                 prop_assert_eq!(buffer.end(), 1 + model.len() as u64);
@@ -239,24 +259,20 @@ mod tests {
     #[test]
     fn an_empty_buffer_holds_no_memory() {
         let mut buffer = SendBuffer::new(0);
-        buffer.write(&[7; 3 * MAX_BLOCK]);
+        let mut pool = Pool::default();
+        buffer.write(&[7; 3 * MAX_BLOCK], &mut pool);
+        assert_eq!(buffer.held(), 3 * MAX_BLOCK);
         buffer.clear();
-        assert_eq!(
-            (
-                buffer.len(),
-                buffer.chunks.capacity(),
-                buffer.spare.capacity()
-            ),
-            (0, 0, 0)
-        );
+        buffer.reclaim(&mut pool);
+        assert_eq!((buffer.len(), buffer.held()), (0, 0));
+        assert!(pool.bytes() >= 3 * MAX_BLOCK);
+        assert!(buffer.store.is_none());
     }
 
     #[test]
     fn a_small_write_takes_a_small_block() {
         let mut buffer = SendBuffer::new(0);
-        buffer.write(b"hello");
-        assert!(
-            matches!(&buffer.chunks[0].data, super::Data::Block(block) if block.capacity() == 512)
-        );
+        buffer.write(b"hello", &mut Pool::default());
+        assert_eq!(buffer.held(), 512);
     }
 }

@@ -13,15 +13,15 @@
 //!
 //! [`SeqNum`] appears at the border only: [`SendSide::seq`], [`SendSide::position`] and their twins.
 
-use alloc::boxed::Box;
 use alloc::sync::Arc;
 
 use tidewire_wire::{SeqNum, TcpOptions};
 
 use super::ack_policy::AckPolicy;
 use super::challenge::ChallengeLimit;
-use super::congestion::CongestionControl;
+use super::congestion::Controller;
 use super::listen::HalfOpen;
+use super::pool::Pool;
 use super::recovery::{Recovery, RttEstimator};
 use super::recv_buffer::RecvBuffer;
 use super::send_buffer::SendBuffer;
@@ -285,7 +285,7 @@ pub(crate) struct Connection {
     pub(crate) ts: TimestampState,
     pub(crate) rtt: RttEstimator,
     pub(crate) recovery: Recovery,
-    pub(crate) congestion: Box<dyn CongestionControl>,
+    pub(crate) congestion: Controller,
     pub(crate) ack: AckPolicy,
     pub(crate) timers: TimerTable,
     pub(crate) app: AppSide,
@@ -296,6 +296,8 @@ pub(crate) struct Connection {
     /// In the stack's ready queue, or in its event queue.
     pub(crate) in_ready: bool,
     pub(crate) in_events: bool,
+    /// Bytes of memory that the stack has charged it for.
+    pub(crate) charged: usize,
 }
 
 /// What we offer in a SYN.
@@ -370,7 +372,7 @@ impl Connection {
             },
             rtt: RttEstimator::default(),
             recovery: Recovery::default(),
-            congestion: config.congestion.build(DEFAULT_MSS),
+            congestion: Controller::new(config.congestion, DEFAULT_MSS),
             ack: AckPolicy::default(),
             timers: TimerTable::default(),
             app,
@@ -379,6 +381,7 @@ impl Connection {
             in_neighbor_queue: false,
             in_ready: false,
             in_events: false,
+            charged: 0,
             config,
         }
     }
@@ -422,7 +425,8 @@ impl Connection {
             self.ts.recent = ts.value;
             self.ts.recent_at = now;
         }
-        self.congestion.set_mss(self.eff_snd_mss());
+        let mss = self.eff_snd_mss();
+        self.congestion.set_mss(mss);
         self.rcv.mss_seen = DEFAULT_MSS.min(u32::from(self.offer.mss));
     }
 
@@ -477,6 +481,18 @@ impl Connection {
     pub(crate) fn finish(&mut self) {
         self.release_send_side();
         self.app.events |= ConnEvents::CLOSED | ConnEvents::WRITABLE;
+    }
+
+    /// Bytes of memory held beside the control block itself.
+    pub(crate) fn memory_held(&self) -> usize {
+        self.snd.buffer.held() + self.rcv.buffer.held() + self.recovery.held()
+    }
+
+    /// Gives memory that is not needed now back: an idle connection holds none.
+    pub(crate) fn reclaim(&mut self, pool: &mut Pool) {
+        self.snd.buffer.reclaim(pool);
+        self.rcv.buffer.reclaim(pool);
+        self.recovery.reclaim(pool);
     }
 
     fn release_send_side(&mut self) {

@@ -9,6 +9,7 @@ mod newreno;
 
 use alloc::boxed::Box;
 use core::fmt;
+use core::ops::{Deref, DerefMut};
 
 pub use cubic::Cubic;
 pub use newreno::NewReno;
@@ -140,6 +141,47 @@ impl Algorithm {
             Self::NewReno => Box::new(NewReno::new(mss)),
             Self::Cubic => Box::new(Cubic::new(mss)),
             Self::Custom(make) => make(mss),
+        }
+    }
+}
+
+/// A connection's controller. The built-in ones live in the control block; one of the application's own is boxed.
+#[derive(Debug)]
+pub(crate) enum Controller {
+    NewReno(NewReno),
+    Cubic(Cubic),
+    Custom(Box<dyn CongestionControl>),
+}
+
+impl Controller {
+    /// One for a connection with this effective send MSS.
+    pub(crate) fn new(algorithm: Algorithm, mss: u32) -> Self {
+        match algorithm {
+            Algorithm::NewReno => Self::NewReno(NewReno::new(mss)),
+            Algorithm::Cubic => Self::Cubic(Cubic::new(mss)),
+            Algorithm::Custom(make) => Self::Custom(make(mss)),
+        }
+    }
+}
+
+impl Deref for Controller {
+    type Target = dyn CongestionControl;
+
+    fn deref(&self) -> &Self::Target {
+        match self {
+            Self::NewReno(controller) => controller,
+            Self::Cubic(controller) => controller,
+            Self::Custom(controller) => &**controller,
+        }
+    }
+}
+
+impl DerefMut for Controller {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        match self {
+            Self::NewReno(controller) => controller,
+            Self::Cubic(controller) => controller,
+            Self::Custom(controller) => &mut **controller,
         }
     }
 }

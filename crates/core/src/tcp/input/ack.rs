@@ -46,7 +46,7 @@ impl Connection {
         }
         if advanced {
             self.snd.acked_at = Some(now);
-            if self.recovery.exit_if_done(self.snd.una, self.snd.nxt) {
+            if self.recovery.exit_if_done(self.snd.una) {
                 self.congestion.on_recovery_exit(now);
             }
             self.after_advance(now);
@@ -228,7 +228,7 @@ impl Connection {
         // A window counts as used when it held data back, or when slow start filled half of it (RFC 7661).
         let cwnd_limited = self.snd.una <= self.snd.cwnd_limited_until
             || slow_start && prior_in_flight.saturating_mul(2) >= cwnd;
-        self.congestion.on_ack(&AckSample {
+        let sample = AckSample {
             now,
             newly_acked: delivered.bytes,
             prior_in_flight,
@@ -238,7 +238,8 @@ impl Connection {
             min_rtt: self.rtt.min_rtt(),
             cwnd_limited,
             in_recovery: matches!(self.recovery.phase(), Phase::Recovery { .. }),
-        });
+        };
+        self.congestion.on_ack(&sample);
     }
 
     /// The round trip by our own timestamp that came back (RFC 7323 4.1).
@@ -257,7 +258,6 @@ impl Connection {
     fn after_advance(&mut self, now: Instant) {
         if self.snd.una == self.snd.nxt {
             self.timers.disarm_retransmit();
-            self.recovery.on_idle();
         } else {
             self.arm_rto(now);
         }

@@ -64,7 +64,7 @@ impl Connection {
         let (_, sent_at) =
             self.recovery
                 .on_ack(0, 1, self.negotiated.sack, u64::from(self.eff_snd_mss()));
-        self.recovery.exit_if_done(1, self.snd.nxt);
+        self.recovery.exit_if_done(1);
         self.snd.una = 1;
         self.snd.acked_at = Some(now);
         self.snd.wl2 = 1;

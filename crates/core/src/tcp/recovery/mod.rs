@@ -10,8 +10,10 @@ mod sent;
 use core::ops::Range;
 
 pub(crate) use rtt::RttEstimator;
+pub(crate) use sent::Record;
 use sent::SentRecords;
 
+use super::pool::Pool;
 use super::ranges::SeqRanges;
 use crate::time::Instant;
 
@@ -113,7 +115,7 @@ impl Recovery {
     }
 
     /// Ends recovery once its point is acknowledged; says whether it ended.
-    pub(crate) fn exit_if_done(&mut self, una: u64, nxt: u64) -> bool {
+    pub(crate) fn exit_if_done(&mut self, una: u64) -> bool {
         let (Phase::Recovery { point } | Phase::Loss { point }) = self.phase else {
             return false;
         };
@@ -122,9 +124,6 @@ impl Recovery {
         }
         self.phase = Phase::Open;
         self.dup_credit = 0;
-        if una == nxt {
-            self.sent.shrink_if_empty();
-        }
         true
     }
 
@@ -241,9 +240,19 @@ impl Recovery {
         self.mark_lost(una..nxt);
     }
 
-    /// Everything sent is acknowledged: frees memory.
-    pub(crate) fn on_idle(&mut self) {
-        self.sent.shrink_if_empty();
+    /// Takes a used queue for the records of what is sent next, so that none has to be made.
+    pub(crate) fn supply(&mut self, pool: &mut Pool) {
+        self.sent.supply(pool);
+    }
+
+    /// Gives the queue back while nothing is in flight: an idle connection holds no memory.
+    pub(crate) fn reclaim(&mut self, pool: &mut Pool) {
+        self.sent.reclaim(pool);
+    }
+
+    /// Bytes of memory held.
+    pub(crate) fn held(&self) -> usize {
+        self.sent.held()
     }
 
     fn mark_lost(&mut self, range: Range<u64>) {
@@ -327,9 +336,9 @@ mod tests {
         assert_eq!(recovery.next_lost(), None);
         recovery.on_ack(0, 4 * MSS, false, MSS);
         assert_eq!(recovery.next_lost(), Some(4 * MSS..5 * MSS));
-        assert!(!recovery.exit_if_done(4 * MSS, 10 * MSS));
+        assert!(!recovery.exit_if_done(4 * MSS));
         recovery.on_ack(4 * MSS, 10 * MSS, false, MSS);
-        assert!(recovery.exit_if_done(10 * MSS, 10 * MSS));
+        assert!(recovery.exit_if_done(10 * MSS));
         assert_eq!(recovery.phase(), Phase::Open);
     }
 

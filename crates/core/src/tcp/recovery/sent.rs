@@ -3,11 +3,12 @@
 use alloc::collections::VecDeque;
 use core::ops::Range;
 
+use crate::tcp::pool::Pool;
 use crate::time::Instant;
 
 /// A run of sequence space that left in one piece.
 #[derive(Clone, Debug, Eq, PartialEq)]
-struct Record {
+pub(crate) struct Record {
     range: Range<u64>,
     /// When it was sent last.
     sent_at: Instant,
@@ -90,11 +91,20 @@ impl SentRecords {
         }
     }
 
-    /// Frees the memory of an idle connection.
-    pub(crate) fn shrink_if_empty(&mut self) {
-        if self.records.is_empty() {
-            self.records = VecDeque::new();
+    pub(super) fn supply(&mut self, pool: &mut Pool) {
+        if self.records.capacity() == 0 {
+            self.records = pool.records();
         }
+    }
+
+    pub(super) fn reclaim(&mut self, pool: &mut Pool) {
+        if self.records.is_empty() && self.records.capacity() > 0 {
+            pool.give_records(core::mem::take(&mut self.records));
+        }
+    }
+
+    pub(super) fn held(&self) -> usize {
+        self.records.capacity() * size_of::<Record>()
     }
 
     /// Makes one record of a SACKed run and its SACKed neighbours, so that there are no more records

@@ -7,6 +7,7 @@ use tidewire_wire::SeqNum;
 
 use super::{Payload, RecvBuffer};
 use crate::offload::FrameBuffer;
+use crate::tcp::pool::Pool;
 
 const LIMIT: usize = 1 << 20;
 
@@ -48,6 +49,7 @@ proptest! {
         reads in prop::collection::vec(1usize..100, 1..40),
     ) {
         let mut buffer = RecvBuffer::default();
+        let mut pool = Pool::default();
         let mut nxt = 0;
         let mut model: Vec<Option<u8>> = alloc::vec![None; 600];
         let mut read = Vec::new();
@@ -57,7 +59,11 @@ proptest! {
             for position in range.clone() {
                 model[position as usize].get_or_insert_with(|| byte(position, copy));
             }
+            if copy.is_multiple_of(2) {
+                buffer.supply(len as usize, &mut pool);
+            }
             deliver(&mut buffer, &mut nxt, range, copy, owned);
+            buffer.reclaim(&mut pool);
             let want = model.iter().take_while(|b| b.is_some()).count() as u64;
             prop_assert_eq!(nxt, want);
             let ooo = model.iter().filter(|b| b.is_some()).count() as u64 - want;
@@ -65,15 +71,18 @@ proptest! {
             prop_assert_eq!(buffer.len(), nxt as usize - read.len());
             let max = reads.next().unwrap_or(1);
             if owned {
-                buffer.read_with(max, &mut |piece| read.extend_from_slice(piece));
+                buffer.read_with(max, &mut |piece| read.extend_from_slice(piece), &mut pool);
             } else {
-                read.extend_from_slice(&buffer.read_chunk(max));
+                read.extend_from_slice(&buffer.read_chunk(max, &mut pool));
             }
         }
-        buffer.read_with(usize::MAX, &mut |piece| read.extend_from_slice(piece));
+        buffer.read_with(usize::MAX, &mut |piece| read.extend_from_slice(piece), &mut pool);
         let want: Vec<u8> = model.iter().map_while(|b| *b).collect();
         prop_assert_eq!(read, want);
-        prop_assert_eq!(buffer.queue.capacity(), 0);
+        prop_assert!(buffer.store.is_none());
+        prop_assert_eq!(buffer.held, 0);
+        let out_of_order = buffer.out_of_order.as_ref().map_or(0, |ooo| ooo.pieces.values().map(|piece| piece.charge).sum());
+        prop_assert_eq!(buffer.out_of_order.as_ref().map_or(0, |ooo| ooo.held), out_of_order);
     }
 }
 
@@ -158,7 +167,7 @@ fn overlapping_frames_are_not_pinned_for_a_byte() {
     let pinned = buffer.out_of_order.as_ref().map_or(0, |ooo| {
         ooo.pieces
             .values()
-            .filter(|piece| piece.len() < 30_000 && !piece.is_unique())
+            .filter(|piece| piece.bytes.len() < 30_000 && !piece.bytes.is_unique())
             .count()
     });
     assert_eq!(pinned, 0);
