@@ -97,7 +97,8 @@ impl Stack {
             .is_some_and(|listener| !listener.queue.is_empty())
     }
 
-    /// Closes a listener: connections that nobody accepted are reset, handshakes under way forgotten.
+    /// Closes a listener: connections that nobody accepted are reset, handshakes under way forgotten. Of these it looks
+    /// at all that the stack has.
     pub fn close_listener(&mut self, now: Instant, id: ListenerId) {
         self.advance(now);
         let Some(listener) = self.listeners.remove(id.0) else {

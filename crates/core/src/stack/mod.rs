@@ -252,6 +252,8 @@ impl Stack {
 
     /// The link changed: MTU, offloads, up or down. Connections keep the MSS that they negotiated.
     ///
+    /// A link that came up is the one input that looks at every connection, idle ones included.
+    ///
     /// # Errors
     /// [`ConfigError`] if the new link cannot be used; the old one stays.
     pub fn set_link(&mut self, now: Instant, link: LinkCaps) -> Result<(), ConfigError> {
