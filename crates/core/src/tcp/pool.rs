@@ -22,6 +22,10 @@ const MAX_QUEUES: usize = 256;
 
 /// See the module's documentation. One per stack.
 #[derive(Debug, Default)]
+#[allow(
+    clippy::vec_box,
+    reason = "the boxes are what is reused: buffers hold them"
+)]
 pub(crate) struct Pool {
     blocks: [Vec<Vec<u8>>; CLASSES],
     bytes: usize,
