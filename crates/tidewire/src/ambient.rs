@@ -20,7 +20,7 @@ static FROM_ENVIRONMENT: tokio::sync::Mutex<Option<Stack>> = tokio::sync::Mutex:
 const INTERFACE: &str = "TIDEWIRE_IFACE";
 /// The address and prefix length; several are separated by commas.
 const ADDRESS: &str = "TIDEWIRE_ADDR";
-/// The gateway, optional.
+/// The gateway, optional; one for each IP version, separated by a comma.
 const GATEWAY: &str = "TIDEWIRE_GATEWAY";
 
 pub(crate) fn set_default(stack: Stack) {
@@ -68,8 +68,8 @@ async fn start_from(variable: impl Fn(&str) -> Option<String>) -> Result<Stack, 
     for address in addresses.split(',') {
         builder = builder.address(address.trim());
     }
-    if let Some(gateway) = variable(GATEWAY) {
-        builder = builder.gateway(gateway);
+    for gateway in variable(GATEWAY).iter().flat_map(|list| list.split(',')) {
+        builder = builder.gateway(gateway.trim());
     }
     builder.start().await
 }
@@ -98,14 +98,16 @@ mod tests {
             with(both).await,
             Err(StackError::NoSuchInterface { interface, .. }) if interface == "no-such-iface"
         ));
-        assert!(matches!(
-            with(&[
+        for gateways in ["nonsense", "10.0.0.1, nonsense"] {
+            let set = [
                 (INTERFACE, "x"),
-                (ADDRESS, "10.0.0.2/24"),
-                (GATEWAY, "nonsense")
-            ])
-            .await,
-            Err(StackError::BadGateway(_))
-        ));
+                (ADDRESS, "10.0.0.2/24, 2001:db8::2/64"),
+                (GATEWAY, gateways),
+            ];
+            assert!(matches!(
+                with(Box::leak(Box::new(set))).await,
+                Err(StackError::BadGateway(text)) if text == "nonsense"
+            ));
+        }
     }
 }

@@ -1,11 +1,11 @@
 //! [`StackBuilder`]: everything between a name like `eth0` and a running stack.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
 
-use tidewire_core::wire::MacAddr;
+use tidewire_core::wire::{MacAddr, solicited_node};
 use tidewire_core::{Gateways, IpCidr, LinkCaps, Secret, StackConfig, TcpConfig};
 
 use crate::device::{
@@ -67,14 +67,16 @@ impl StackBuilder {
         }
     }
 
-    /// Adds an own address with the length of its on-link prefix, `10.0.0.2/24`. Required; it must
-    /// be one that no one has, the kernel included.
+    /// Adds an own address with the length of its on-link prefix, `10.0.0.2/24` or
+    /// `2001:db8::2/64`. Required; it must be one that no one has, the kernel included. There may be
+    /// several, of both IP versions.
     pub fn address(mut self, address: impl Into<String>) -> Self {
         self.addresses.push(address.into());
         self
     }
 
-    /// The next hop for destinations off the own prefixes: one for each IP version, the last one given counts.
+    /// The next hop for destinations off the own prefixes; one for each IP version, of several the
+    /// last counts.
     pub fn gateway(mut self, gateway: impl Into<String>) -> Self {
         self.gateways.push(gateway.into());
         self
@@ -122,10 +124,10 @@ impl StackBuilder {
         self
     }
 
-    /// How long the start waits for another host to claim one of the addresses (RFC 5227 2.1);
-    /// zero to start without asking. The default is 100 ms on an interface, zero in memory.
+    /// How long the start waits for another host to claim one of the addresses (RFC 5227 2.1,
+    /// RFC 4862 5.4); zero to start without asking. The default is 100 ms on an interface, zero in memory.
     ///
-    /// The RFC waits for several seconds. A host that is awake answers within milliseconds, and the
+    /// The RFCs wait for one second and for several. A host that is awake answers within milliseconds, and the
     /// stack notices later claims, too ([`Stack::address_conflict`]).
     pub fn probe(mut self, probe: Duration) -> Self {
         self.probe = probe;
@@ -247,6 +249,7 @@ impl Place {
                 let interface = Interface::find(&name, addresses)?;
                 let options = PacketOptions {
                     mac,
+                    groups: groups_of(addresses),
                     ip_mtu: mtu,
                     offload,
                 };
@@ -294,6 +297,21 @@ fn parse_cidr(text: &str) -> Result<IpCidr, StackError> {
     parse().ok_or_else(|| StackError::BadAddress(text.to_owned()))
 }
 
+/// The groups whose members are asked where these addresses are, and all nodes (RFC 4291 2.8). ARP
+/// needs none: the broadcast address always passes.
+fn groups_of(addresses: &[IpAddr]) -> Vec<MacAddr> {
+    let mut groups = Vec::new();
+    for address in addresses {
+        if let IpAddr::V6(address) = *address {
+            groups.push(MacAddr::ipv6_multicast(ALL_NODES));
+            groups.push(MacAddr::ipv6_multicast(solicited_node(address)));
+        }
+    }
+    groups.sort_unstable();
+    groups.dedup();
+    groups
+}
+
 /// A unicast address of the locally administered range.
 fn random_mac() -> Result<MacAddr, StackError> {
     let mut octets = [0; 6];
@@ -322,6 +340,7 @@ const DEFAULT_SPIN: Duration = Duration::from_micros(50);
 const PROBE_TIME: Duration = Duration::from_millis(100);
 const PROBES: u32 = 2;
 const MEMORY_MTU: u32 = 1500;
+const ALL_NODES: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
 
 /// Individual/group and universal/local bits of a MAC address' first octet (IEEE 802).
 const GROUP_BIT: u8 = 1;
@@ -350,6 +369,25 @@ mod tests {
                 "{bad}"
             );
         }
+    }
+
+    #[test]
+    fn there_is_a_gateway_for_each_version() {
+        let builder = Stack::on("eth0").gateway("10.0.0.1").gateway("fe80::1");
+        let gateways = builder.gateway("10.0.0.9").parse_gateways().unwrap();
+        assert_eq!(gateways.v4, Some("10.0.0.9".parse().unwrap()));
+        assert_eq!(gateways.v6, Some("fe80::1".parse().unwrap()));
+    }
+
+    #[test]
+    fn ipv6_addresses_join_their_groups() {
+        let groups = groups_of(&[
+            "10.0.0.2".parse().unwrap(),
+            "2001:db8::1:2".parse().unwrap(),
+            "fe80::1:2".parse().unwrap(),
+        ]);
+        let text: Vec<String> = groups.iter().map(ToString::to_string).collect();
+        assert_eq!(text, ["33:33:00:00:00:01", "33:33:ff:01:00:02"]);
     }
 
     #[test]

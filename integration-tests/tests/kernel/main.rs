@@ -2,6 +2,7 @@
 
 mod close;
 mod connect;
+mod ipv6;
 mod observe;
 mod start;
 mod transfer;
@@ -13,7 +14,7 @@ use libtest_mimic::Trial;
 use tidewire_integration_tests::{main as run, on_both_runtimes};
 
 fn main() -> ExitCode {
-    let trials: [Vec<Trial>; 7] = [
+    let trials: [Vec<Trial>; 8] = [
         connect::trials(),
         transfer::trials(),
         transfer::trials_of_links(),
@@ -21,6 +22,7 @@ fn main() -> ExitCode {
         window::trials(),
         start::trials(),
         observe::trials(),
+        ipv6::trials(),
     ];
     run(trials.into_iter().flatten())
 }

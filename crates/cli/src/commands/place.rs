@@ -18,9 +18,14 @@ pub(super) struct Place {
         required = true
     )]
     address: Vec<String>,
-    /// The router for everything beyond that network
-    #[arg(long, value_name = "IP", env = "TIDEWIRE_GATEWAY")]
-    gateway: Option<String>,
+    /// The router for everything beyond that network, one for each IP version
+    #[arg(
+        long,
+        value_name = "IP",
+        env = "TIDEWIRE_GATEWAY",
+        value_delimiter = ','
+    )]
+    gateway: Vec<String>,
 }
 
 impl Place {
@@ -30,8 +35,8 @@ impl Place {
         for address in &self.address {
             builder = builder.address(address.trim());
         }
-        if let Some(gateway) = &self.gateway {
-            builder = builder.gateway(gateway);
+        for gateway in &self.gateway {
+            builder = builder.gateway(gateway.trim());
         }
         Ok(builder.start().await?)
     }

@@ -18,10 +18,12 @@ use super::{Device, Frame, LinkStats, OwnedFrame, Sink, filter, sys};
 use crate::error::StackError;
 
 /// How a packet socket is to be opened.
-#[derive(Copy, Clone, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct PacketOptions {
     /// The stack's own MAC address.
     pub(crate) mac: MacAddr,
+    /// Groups whose frames the interface is to receive.
+    pub(crate) groups: Vec<MacAddr>,
     /// Largest IP packet; `None` for the interface's MTU.
     pub(crate) ip_mtu: Option<u32>,
     /// Whether to leave segmentation and checksums to the interface.
@@ -55,7 +57,7 @@ impl PacketSocket {
                 error,
             },
         };
-        let opened = open_socket(&interface, options.mac).map_err(failed)?;
+        let opened = open_socket(&interface, &options).map_err(failed)?;
         let mtu = match options.ip_mtu {
             Some(mtu) => mtu,
             None => sys::mtu(opened.socket.as_fd(), &interface.name).map_err(failed)?,
@@ -402,14 +404,14 @@ struct Opened {
 
 /// Opens and binds the socket. The order matters: protocol 0 receives nothing before the bind, so
 /// that no frame arrives that the filter did not see or whose header has another length.
-fn open_socket(interface: &Interface, mac: MacAddr) -> io::Result<Opened> {
+fn open_socket(interface: &Interface, options: &PacketOptions) -> io::Result<Opened> {
     let socket = Socket::new(Domain::PACKET, Type::RAW.nonblocking().cloexec(), None)?;
     let fd = socket.as_fd();
     let vnet = sys::set_option(fd, libc::SOL_PACKET, libc::PACKET_VNET_HDR, 1).is_ok();
     if !vnet {
         sys::set_option(fd, libc::SOL_PACKET, libc::PACKET_AUXDATA, 1)?;
     }
-    socket.attach_filter(&filter::program(mac))?;
+    socket.attach_filter(&filter::program(options.mac))?;
     sys::set_option(fd, libc::SOL_PACKET, libc::PACKET_IGNORE_OUTGOING, 1)?;
     // Beyond the system's limit with CAP_NET_ADMIN, up to it without.
     if sys::set_option(fd, libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, BUFFER_BYTES).is_err() {
@@ -419,7 +421,10 @@ fn open_socket(interface: &Interface, mac: MacAddr) -> io::Result<Opened> {
         sys::set_option(fd, libc::SOL_SOCKET, libc::SO_SNDBUF, BUFFER_BYTES)?;
     }
     // A card that filters addresses must let ours pass; that needs no promiscuous mode.
-    sys::join_unicast(fd, interface.index, mac.0)?;
+    sys::join(fd, interface.index, options.mac.0)?;
+    for group in &options.groups {
+        sys::join(fd, interface.index, group.0)?;
+    }
     // All protocols: such sockets are served before the kernel's own IP layer.
     sys::bind(fd, interface.index, libc::ETH_P_ALL as u16)?;
     Ok(Opened { socket, vnet })

@@ -70,11 +70,17 @@ pub(super) fn bind(fd: BorrowedFd<'_>, interface: u32, protocol: u16) -> io::Res
     check(result)
 }
 
-/// Lets the interface receive frames for one more unicast MAC address (`PACKET_MR_UNICAST`).
-pub(super) fn join_unicast(fd: BorrowedFd<'_>, interface: u32, mac: [u8; 6]) -> io::Result<()> {
+/// Lets the interface receive frames for one more MAC address: a host's (`PACKET_MR_UNICAST`) or a
+/// group's (`PACKET_MR_MULTICAST`).
+pub(super) fn join(fd: BorrowedFd<'_>, interface: u32, mac: [u8; 6]) -> io::Result<()> {
+    let kind = if mac[0] & 1 == 0 {
+        libc::PACKET_MR_UNICAST
+    } else {
+        libc::PACKET_MR_MULTICAST
+    };
     let mut request = libc::packet_mreq {
         mr_ifindex: index(interface)?,
-        mr_type: libc::PACKET_MR_UNICAST as libc::c_ushort,
+        mr_type: kind as libc::c_ushort,
         mr_alen: mac.len() as libc::c_ushort,
         mr_address: [0; 8],
     };
