@@ -105,6 +105,12 @@ pub struct StackConfig {
     pub max_half_open: usize,
     /// Most TIME-WAIT records; past it the oldest is dropped.
     pub max_time_wait: usize,
+    /// Most connections without a handle that still have data or FINs to exchange; one more is reset when its handle
+    /// is given back (Linux: tcp_max_orphans).
+    pub max_orphans: usize,
+    /// Most answers to suspicious segments in a second, over all connections (RFC 5961 7); a secret, changing part of
+    /// up to a half of it is withheld. Each connection has a limit of its own besides.
+    pub challenge_acks_per_second: u32,
     /// Most entries of the neighbour cache.
     pub max_neighbors: usize,
 }
@@ -123,6 +129,8 @@ impl StackConfig {
             max_connections: 1 << 20,
             max_half_open: 4_096,
             max_time_wait: 65_536,
+            max_orphans: 16_384,
+            challenge_acks_per_second: 1_000,
             max_neighbors: 1_024,
         }
     }
@@ -157,6 +165,10 @@ impl StackConfig {
             ("max_connections", self.max_connections),
             ("max_half_open", self.max_half_open),
             ("max_time_wait", self.max_time_wait),
+            (
+                "challenge_acks_per_second",
+                self.challenge_acks_per_second as usize,
+            ),
             ("max_neighbors", self.max_neighbors),
         ];
         if let Some((field, _)) = limits.into_iter().find(|&(_, limit)| limit == 0) {

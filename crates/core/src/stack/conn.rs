@@ -174,7 +174,7 @@ impl Conn<'_> {
 
     /// CLOSE (RFC 9293 3.10.4), giving the handle back. What is queued is sent in the background, then the FIN. If
     /// data was received and not read, the peer learns so by a reset (RFC 2525 2.17), as it does with a linger time of
-    /// zero.
+    /// zero, and where [`StackConfig::max_orphans`](crate::StackConfig::max_orphans) connections are closing already.
     pub fn close(mut self, now: Instant) {
         self.stack.advance(now);
         let now = self.stack.now;
@@ -184,6 +184,11 @@ impl Conn<'_> {
                 || conn.is_connecting()
         });
         if lossy {
+            return self.abort(now);
+        }
+        let lingers = !matches!(self.state(), State::TimeWait | State::Closed);
+        if lingers && self.stack.orphans >= self.stack.config.max_orphans {
+            self.stack.stats.orphans_reset += 1;
             return self.abort(now);
         }
         self.orphan();

@@ -66,7 +66,12 @@ impl Stack {
         if payload.len() > 0 {
             conn.rcv.buffer.supply(payload.copied_len(), &mut self.pool);
         }
+        let (challenges, owed) = (conn.challenges, conn.ack.is_due());
         let verdict = conn.on_segment(now, segment, payload);
+        if conn.challenges != challenges && !self.challenge_budget.allow(now) && !owed {
+            conn.ack.withhold();
+            self.stats.challenges_withheld += 1;
+        }
         let (after, tuple) = (conn.state, conn.tuple);
         self.trace_in(now, &tuple, Some(ConnId(key)), segment, (before, after));
         if segment.has(TcpFlags::RST) && after == State::Closed && before != State::Closed {
@@ -76,6 +81,13 @@ impl Stack {
         }
         self.conclude(now, &tuple, segment, verdict);
         self.settle(ConnId(key));
+    }
+
+    /// Whether the stack as a whole may answer another suspicious segment now; counts as an answer if so.
+    pub(super) fn challenge_budget_allows(&mut self, now: Instant) -> bool {
+        let allowed = self.challenge_budget.allow(now);
+        self.stats.challenges_withheld += u64::from(!allowed);
+        allowed
     }
 
     /// Counts a segment that was dropped, and answers it where it must be.
@@ -177,11 +189,11 @@ impl Stack {
             }
             TimeWaitVerdict::Acknowledge => {
                 self.drop_frame(DropReason::OutOfWindow);
-                if self
+                let allowed = self
                     .time_wait
                     .get_mut(key)
-                    .is_some_and(|record| record.challenges.allow(now))
-                {
+                    .is_some_and(|record| record.challenges.allow(now));
+                if allowed && self.challenge_budget_allows(now) {
                     self.acknowledge_time_wait(now, key);
                 }
             }

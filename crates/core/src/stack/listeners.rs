@@ -229,9 +229,12 @@ impl Stack {
         let Some(record) = self.half_open.get_mut(key) else {
             return;
         };
-        if !record.challenges.allow(now) {
+        if !record.challenges.allow(now) || !self.challenge_budget_allows(now) {
             return;
         }
+        let Some(record) = self.half_open.get(key) else {
+            return;
+        };
         let Some(listener) = self.listeners.get(record.listener.0) else {
             return;
         };

@@ -49,6 +49,7 @@ use crate::stack::ports::Ports;
 use crate::stack::slab::{Key, Slab};
 use crate::stack::time_wait::TimeWaitTable;
 use crate::stack::trace::Trace;
+use crate::tcp::challenge::ChallengeBudget;
 use crate::tcp::listen::{HalfOpen, Listener};
 use crate::tcp::pool::Pool;
 use crate::tcp::{Connection, IssGenerator};
@@ -176,6 +177,7 @@ pub struct Stack {
     flows: FlowTable,
     ports: Ports,
     iss: IssGenerator,
+    challenge_budget: ChallengeBudget,
     pub(crate) neighbors: NeighborCache,
     pub(crate) announcer: Announcer,
 
@@ -203,6 +205,7 @@ mod purpose {
     pub(super) const ISS: u8 = 1;
     pub(super) const TIMESTAMPS: u8 = 2;
     pub(super) const PORTS: u8 = 3;
+    pub(super) const CHALLENGES: u8 = 4;
 }
 
 impl Stack {
@@ -231,6 +234,10 @@ impl Stack {
             flows: FlowTable::new(key(purpose::FLOWS)),
             ports: Ports::new(config.ephemeral_ports.clone(), key(purpose::PORTS)),
             iss: IssGenerator::new(key(purpose::ISS), key(purpose::TIMESTAMPS)),
+            challenge_budget: ChallengeBudget::new(
+                config.challenge_acks_per_second,
+                key(purpose::CHALLENGES),
+            ),
             neighbors: NeighborCache::new(config.max_neighbors),
             announcer: Announcer::default(),
             deadlines: Deadlines::default(),

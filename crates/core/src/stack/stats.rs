@@ -101,6 +101,12 @@ pub struct Stats {
     pub passive_opens: u64,
     /// Connection attempts that failed.
     pub failed_attempts: u64,
+    /// Closed connections that were reset because there were too many of them
+    /// ([`StackConfig::max_orphans`](crate::StackConfig::max_orphans)).
+    pub orphans_reset: u64,
+    /// Challenge ACKs that did not leave because of the limit of the whole stack
+    /// ([`StackConfig::challenge_acks_per_second`](crate::StackConfig::challenge_acks_per_second)).
+    pub challenges_withheld: u64,
     drops: [u64; DropReason::COUNT],
 }
 

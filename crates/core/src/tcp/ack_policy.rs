@@ -62,6 +62,11 @@ impl AckPolicy {
         self.owed = (self.owed + 1).min(MAX_OWED);
     }
 
+    /// The ACK that was to answer a segment is withheld.
+    pub(crate) fn withhold(&mut self) {
+        self.owed = self.owed.saturating_sub(1);
+    }
+
     pub(crate) fn is_due(&self) -> bool {
         self.owed > 0
     }

@@ -358,3 +358,28 @@ fn a_stream_that_was_complete_stays_so_after_a_reset() {
     t.peer(seg(RST));
     assert_eq!(t.read(10), Ok(0));
 }
+
+#[test]
+fn orphans_past_the_limit_are_reset_and_counted() {
+    let mut t = Tester::listening(16, |config| config.max_orphans = 2);
+    for n in 0..3 {
+        t.flow = flow(1_000 + n, PORT);
+        t.handshake(PLAIN);
+        t.close();
+        if n < 2 {
+            t.expect(seg(FIN_ACK).seq(1).ack(1));
+        } else {
+            t.expect(seg(RST_ACK).seq(1).ack(1));
+        }
+    }
+    assert_eq!(t.stack.closing_connections(), 2);
+    assert_eq!(t.stack.stats().orphans_reset, 1);
+    // Nobody answers them; once they are given up there is room again.
+    t.advance(secs(2_000));
+    t.sent.clear();
+    assert_eq!(t.stack.closing_connections(), 0);
+    t.flow = flow(1_009, PORT);
+    t.handshake(PLAIN);
+    t.close();
+    t.expect(seg(FIN_ACK));
+}

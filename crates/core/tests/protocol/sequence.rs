@@ -270,3 +270,27 @@ fn two_disagreeing_ends_do_not_answer_each_other_for_ever() {
         assert!(answers <= 2, "{state}: {answers} answers at once");
     }
 }
+
+#[test]
+fn challenges_of_all_connections_together_are_limited_too() {
+    let mut t = Tester::listening(64, |config| config.challenge_acks_per_second = 10);
+    let flows: Vec<Flow> = (0..40)
+        .map(|n| {
+            t.flow = flow(1_000 + n, PORT);
+            t.handshake(PLAIN);
+            t.flow
+        })
+        .collect();
+    let mut answers = |t: &mut Tester| {
+        for flow in &flows {
+            t.flow = *flow;
+            t.peer(seg(RST).seq(5));
+        }
+        t.drain().len()
+    };
+    let first = answers(&mut t);
+    assert!((5..=10).contains(&first), "{first}");
+    assert_eq!(t.stack.stats().challenges_withheld, 40 - first as u64);
+    t.advance(secs(1));
+    assert!((5..=10).contains(&answers(&mut t)));
+}
