@@ -231,10 +231,11 @@ impl Conn<'_> {
         self.get().map_or(State::Closed, |conn| conn.state)
     }
 
-    /// STATUS (RFC 9293 3.10.6): everything worth knowing.
+    /// STATUS (RFC 9293 3.10.6): everything worth knowing, as of the stack's latest input or call.
     #[must_use]
     pub fn info(&self) -> TcpInfo {
-        self.get().map(Connection::info).unwrap_or_default()
+        let now = self.stack.now;
+        self.get().map(|conn| conn.info(now)).unwrap_or_default()
     }
 
     /// The local end.

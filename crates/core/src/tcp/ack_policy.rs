@@ -1,5 +1,8 @@
 //! When to acknowledge (RFC 9293 3.8.6.3, RFC 5681 4.2): every second full-sized segment, at once for anything out of
-//! order and at the start of a connection, otherwise after the delay.
+//! order and at the start of a connection or after a pause, otherwise after the delay.
+//!
+//! An application that answers what it reads carries the ACK on its answer: to such connections the start does not
+//! apply, until an ACK had to wait for the delay.
 
 /// Segments acknowledged at once when a connection starts, so that the peer's slow start is not slowed by delays.
 const QUICK_START: u8 = 16;
@@ -15,6 +18,8 @@ pub(crate) struct AckPolicy {
     unacked: u32,
     /// Immediate ACKs left of the quick start.
     quick: u8,
+    /// The application answered within the delay.
+    interactive: bool,
 }
 
 impl Default for AckPolicy {
@@ -23,6 +28,7 @@ impl Default for AckPolicy {
             owed: 0,
             unacked: 0,
             quick: QUICK_START,
+            interactive: false,
         }
     }
 }
@@ -31,8 +37,8 @@ impl AckPolicy {
     /// Data arrived in order; says whether the ACK may wait for the delay.
     pub(crate) fn on_data(&mut self, bytes: u32, full_segment: u32) -> bool {
         self.unacked = self.unacked.saturating_add(bytes);
-        let quick = self.quick > 0;
-        self.quick = self.quick.saturating_sub(1);
+        let quick = self.is_quick();
+        self.quick = self.quick.saturating_sub(u8::from(quick));
         // SHLD-19: at least every second full-sized segment.
         if quick || self.unacked >= full_segment.saturating_mul(2) {
             self.now();
@@ -43,13 +49,30 @@ impl AckPolicy {
     /// The application asks for ACKs at once, or for delayed ones.
     pub(crate) fn set_quick(&mut self, quick: bool) {
         self.quick = if quick { QUICK_START } else { 0 };
+        self.interactive = !quick;
         if quick && self.unacked > 0 {
             self.now();
         }
     }
 
     pub(crate) fn is_quick(&self) -> bool {
-        self.quick > 0
+        self.quick > 0 && !self.interactive
+    }
+
+    /// Nothing came for longer than the round trip: the peer's window may have to grow anew.
+    pub(crate) fn on_idle(&mut self) {
+        self.quick = QUICK_START;
+    }
+
+    /// Data left soon after data arrived, and with it the ACK.
+    pub(crate) fn on_reply(&mut self) {
+        self.interactive = true;
+    }
+
+    /// The ACK waited as long as it may: there was no answer to carry it.
+    pub(crate) fn on_delay_over(&mut self) {
+        self.interactive = false;
+        self.now();
     }
 
     /// An ACK must leave at once.

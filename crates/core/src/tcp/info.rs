@@ -3,7 +3,7 @@
 use super::recovery::Phase;
 use super::state::State;
 use super::tcb::Connection;
-use crate::time::Duration;
+use crate::time::{Duration, Instant};
 
 /// A snapshot of one connection. Sizes in bytes.
 #[derive(Copy, Clone, Debug, Default)]
@@ -29,10 +29,26 @@ pub struct TcpInfo {
     pub in_flight: u64,
     /// Bytes sent and not cumulatively acknowledged.
     pub unacked: u64,
+    /// Of these, bytes that the peer has selectively acknowledged.
+    pub sacked: u64,
+    /// Of these, bytes that are lost and were not sent again yet.
+    pub lost: u64,
+    /// Of these, bytes that were sent again and of which nothing is known yet.
+    pub retransmitted: u64,
     /// Whether loss recovery is going on.
     pub in_recovery: bool,
+    /// Timeouts in a row that brought no answer; past the limit the connection ends (RFC 9293 3.8.3).
+    pub retries: u8,
+    /// Keep-alive probes in a row that brought no answer.
+    pub keep_alive_probes: u8,
     /// Effective send MSS, timestamps deducted.
     pub snd_mss: u32,
+    /// Payload of the largest segment received.
+    pub rcv_mss: u32,
+    /// The MSS that our SYN offered.
+    pub advertised_mss: u32,
+    /// The largest IP packet that fits the path, as far as it is known.
+    pub path_mtu: u32,
     /// The peer's window.
     pub snd_wnd: u32,
     /// The window we offer.
@@ -61,6 +77,21 @@ pub struct TcpInfo {
     pub bytes_acked: u64,
     /// Payload bytes received in order.
     pub bytes_received: u64,
+    /// Segments sent again.
+    pub segs_retransmitted: u64,
+    /// Segments received with data that had arrived before.
+    pub duplicates_received: u32,
+    /// Reports of the peer that it received data of ours twice (RFC 2883).
+    pub duplicates_reported: u32,
+    /// Times that data was acknowledged later than data sent after it, without having been sent again.
+    pub reordered: u32,
+    /// Payload bytes known to have arrived: `bytes_acked`, and those selectively acknowledged.
+    pub bytes_delivered: u64,
+    /// Bytes delivered in the last full round trip, per second; 0 before the first. Where the application sends less
+    /// than the path carries, it is the application's rate.
+    pub delivery_rate: u64,
+    /// Bytes per second at which the congestion controller paces; `None` where it does not.
+    pub pacing_rate: Option<u64>,
     /// Segments sent as the wire counts them (a super-frame is many).
     pub segs_out: u64,
     /// Segments received, likewise.
@@ -71,6 +102,18 @@ pub struct TcpInfo {
     pub recoveries: u64,
     /// What holds the sender back now.
     pub limited_by: SendLimit,
+    /// Time in all with something to send or to be acknowledged.
+    pub busy: Duration,
+    /// Part of `busy` in which the peer's window held the sender back.
+    pub receive_window_limited: Duration,
+    /// Part of `busy` in which the congestion window did.
+    pub congestion_limited: Duration,
+    /// Time since data was sent last; `None` if never.
+    pub since_data_sent: Option<Duration>,
+    /// Time since data was received last; `None` if never.
+    pub since_data_received: Option<Duration>,
+    /// Time since any acceptable segment was received.
+    pub since_heard: Duration,
 }
 
 /// Why a sender is not sending more.
@@ -91,7 +134,12 @@ pub enum SendLimit {
 }
 
 impl Connection {
-    pub(crate) fn info(&self) -> TcpInfo {
+    /// A snapshot at `now`.
+    pub(crate) fn info(&self, now: Instant) -> TcpInfo {
+        let (sacked, lost, retransmitted) = self.recovery.outstanding();
+        let limits = self.snd.limits.totals(now);
+        let headers = if self.tuple.local.is_ipv4() { 40 } else { 60 };
+        let since = |at| now.duration_since(at);
         let unsent = self
             .snd
             .buffer
@@ -108,8 +156,16 @@ impl Connection {
             ssthresh: self.congestion.ssthresh(),
             in_flight: self.in_flight(),
             unacked: self.snd.flight_size(),
+            sacked,
+            lost,
+            retransmitted,
             in_recovery: self.recovery.phase() != Phase::Open,
+            retries: self.recovery.retries,
+            keep_alive_probes: self.snd.keep_alive_probes,
             snd_mss: self.eff_snd_mss(),
+            rcv_mss: self.rcv.mss_seen,
+            advertised_mss: u32::from(self.offer.mss),
+            path_mtu: u32::from(self.offer.mss) + headers,
             snd_wnd: self.snd.wnd,
             rcv_wnd: u32::try_from(self.rcv.wnd()).unwrap_or(u32::MAX),
             snd_wscale: self.negotiated.wscale.map(|(peer, _)| peer),
@@ -127,6 +183,13 @@ impl Connection {
                 .rcv
                 .nxt
                 .saturating_sub(1 + u64::from(self.rcv.finished())),
+            segs_retransmitted: self.counters.segs_retransmitted,
+            duplicates_received: self.counters.duplicates_in,
+            duplicates_reported: self.counters.duplicates_out,
+            reordered: self.recovery.reordered(),
+            bytes_delivered: self.snd.delivery.delivered,
+            delivery_rate: self.snd.delivery.rate,
+            pacing_rate: self.congestion.pacing_rate(),
             segs_out: self.counters.segs_out,
             segs_in: self.counters.segs_in,
             timeouts: u64::from(self.counters.timeouts),
@@ -134,8 +197,14 @@ impl Connection {
             limited_by: if self.in_neighbor_queue {
                 SendLimit::Link
             } else {
-                self.snd.limit
+                self.limited_by()
             },
+            busy: limits.busy,
+            receive_window_limited: limits.receive_window,
+            congestion_limited: limits.congestion,
+            since_data_sent: (self.counters.bytes_sent > 0).then(|| since(self.snd.last_sent)),
+            since_data_received: self.rcv.data_at.map(since),
+            since_heard: since(self.rcv.heard_at),
         }
     }
 }

@@ -13,6 +13,7 @@ mod iss;
 pub(crate) mod listen;
 mod output;
 pub(crate) mod pool;
+mod progress;
 mod ranges;
 mod recovery;
 mod recv_buffer;

@@ -14,6 +14,7 @@
 //! [`SeqNum`] appears at the border only: [`SendSide::seq`], [`SendSide::position`] and their twins.
 
 use alloc::sync::Arc;
+use core::ops::Range;
 
 use tidewire_wire::{SeqNum, TcpOptions};
 
@@ -22,6 +23,7 @@ use super::challenge::ChallengeLimit;
 use super::congestion::Controller;
 use super::listen::HalfOpen;
 use super::pool::Pool;
+use super::progress::{DeliveryRate, LimitClock};
 use super::recovery::{Recovery, RttEstimator};
 use super::recv_buffer::RecvBuffer;
 use super::send_buffer::SendBuffer;
@@ -102,6 +104,8 @@ pub(crate) struct SendSide {
     /// When an acknowledgement moved SND.UNA last: the way to the peer works (RFC 4861 7.3.1).
     pub(crate) acked_at: Option<Instant>,
     pub(crate) limit: SendLimit,
+    pub(crate) limits: LimitClock,
+    pub(crate) delivery: DeliveryRate,
 }
 
 impl SendSide {
@@ -126,6 +130,8 @@ impl SendSide {
             keep_alive_due: false,
             acked_at: None,
             limit: SendLimit::Application,
+            limits: LimitClock::default(),
+            delivery: DeliveryRate::default(),
         }
     }
 
@@ -177,8 +183,11 @@ pub(crate) struct RecvSide {
     pub(crate) fin: Option<u64>,
     /// Payload of the largest wire segment seen: what counts as full-sized for delayed ACKs.
     pub(crate) mss_seen: u32,
-    /// When the last acceptable segment arrived.
+    /// When the last acceptable segment arrived, and the last one with data.
     pub(crate) heard_at: Instant,
+    pub(crate) data_at: Option<Instant>,
+    /// Data that arrived twice, to be reported in the next segment (RFC 2883): where, and how many bytes.
+    duplicate: (u64, u32),
 }
 
 impl RecvSide {
@@ -192,6 +201,8 @@ impl RecvSide {
             fin: None,
             mss_seen: DEFAULT_MSS,
             heard_at: now,
+            data_at: None,
+            duplicate: (0, 0),
         }
     }
 
@@ -203,6 +214,23 @@ impl RecvSide {
     pub(crate) fn position(&self, seq: SeqNum) -> Option<u64> {
         self.nxt
             .checked_add_signed(i64::from(seq.distance(self.seq(self.nxt))))
+    }
+
+    /// Some data arrived again.
+    pub(crate) fn note_duplicate(&mut self, range: &Range<u64>) {
+        let len = u32::try_from(range.end.saturating_sub(range.start)).unwrap_or(u32::MAX);
+        self.duplicate = (range.start, len);
+    }
+
+    /// What the next segment has to report as received twice.
+    pub(crate) fn duplicate(&self) -> Option<Range<u64>> {
+        let (start, len) = self.duplicate;
+        (len > 0).then(|| start..start + u64::from(len))
+    }
+
+    /// It was reported: once, and not again.
+    pub(crate) fn forget_duplicate(&mut self) {
+        self.duplicate = (0, 0);
     }
 
     /// RCV.WND.
@@ -265,10 +293,14 @@ pub(crate) struct AppSide {
 pub(crate) struct Counters {
     pub(crate) bytes_sent: u64,
     pub(crate) bytes_retransmitted: u64,
+    pub(crate) segs_retransmitted: u64,
     pub(crate) segs_out: u64,
     pub(crate) segs_in: u64,
     pub(crate) timeouts: u32,
     pub(crate) recoveries: u32,
+    /// Segments with data that had arrived before, and reports of the peer that ours had (RFC 2883).
+    pub(crate) duplicates_in: u32,
+    pub(crate) duplicates_out: u32,
 }
 
 /// One connection.

@@ -93,3 +93,53 @@ fn a_pure_ack_is_not_acknowledged() {
     t.advance(secs(1));
     t.silent();
 }
+
+#[test]
+fn the_first_segments_are_acknowledged_at_once() {
+    let mut t = Tester::established(PLAIN);
+    for n in 1..=16 {
+        t.peer(seg(ACK).len(100));
+        t.expect(seg(ACK).ack(1 + n * 100));
+    }
+    t.peer(seg(ACK).len(100));
+    t.silent();
+}
+
+#[test]
+fn the_first_segments_after_a_pause_are_acknowledged_at_once_again() {
+    let mut t = steady();
+    let rto = t.conn().info().rto;
+    t.advance(rto);
+    t.peer(seg(ACK).len(100));
+    t.expect_after(ms(40), seg(ACK));
+    t.advance(rto + ms(1));
+    for _ in 0..16 {
+        t.peer(seg(ACK).len(100));
+        t.expect(seg(ACK));
+    }
+    t.peer(seg(ACK).len(100));
+    t.silent();
+}
+
+#[test]
+fn an_application_that_answers_carries_the_acks_from_then_on() {
+    // Requests and answers cost two segments each, not three.
+    let mut t = Tester::established(PLAIN);
+    t.peer(seg(ACK).len(100));
+    t.expect(seg(ACK).ack(101).len(0));
+    t.write(50);
+    t.expect(seg(ACK).len(50));
+    for n in 1..30 {
+        t.advance(ms(150));
+        t.peer(seg(ACK).len(100));
+        t.silent();
+        t.write(50);
+        t.expect(seg(ACK).ack(101 + n * 100).len(50));
+        t.silent();
+    }
+    // Without an answer the delay applies once; then the peer is thought to be sending in bulk.
+    t.peer(seg(ACK).len(100));
+    t.expect_after(ms(40), seg(ACK).len(0));
+    t.peer(seg(ACK).len(100));
+    t.expect(seg(ACK).len(0));
+}

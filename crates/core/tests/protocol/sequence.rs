@@ -281,7 +281,7 @@ fn challenges_of_all_connections_together_are_limited_too() {
             t.flow
         })
         .collect();
-    let mut answers = |t: &mut Tester| {
+    let answers = |t: &mut Tester| {
         for flow in &flows {
             t.flow = *flow;
             t.peer(seg(RST).seq(5));

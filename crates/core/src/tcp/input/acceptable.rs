@@ -41,6 +41,7 @@ impl Connection {
             (0, _) => (nxt..edge).contains(&start),
             _ => start < edge && end > nxt,
         };
+        self.note_what_arrived_before(start, segment, payload.len());
         if !acceptable {
             let reason = if end <= nxt {
                 DropReason::Duplicate
@@ -68,6 +69,22 @@ impl Connection {
             data_start: data_start.max(nxt).cast_unsigned(),
             fin: fin.map(i64::cast_unsigned),
         })
+    }
+
+    /// The part of a segment's text that lies before RCV.NXT was received already (RFC 2883 4). Of several parts the
+    /// first is reported, and that is this one.
+    fn note_what_arrived_before(&mut self, start: i64, segment: &SegmentIn, len: usize) {
+        let data_start = start + i64::from(segment.has(TcpFlags::SYN));
+        // Text cannot come before position 1.
+        let from = data_start.max(1).cast_unsigned();
+        let to = data_start
+            .saturating_add_unsigned(len as u64)
+            .min(self.rcv.nxt.cast_signed());
+        if let Ok(to) = u64::try_from(to)
+            && from < to
+        {
+            self.note_duplicate(&(from..to));
+        }
     }
 
     /// An unacceptable segment is answered with an ACK, unless it is a reset (RFC 9293 3.10.7.4).

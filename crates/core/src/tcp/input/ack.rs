@@ -51,6 +51,7 @@ impl Connection {
             }
             self.after_advance(now);
         }
+        self.note_limit(now);
         // Whoever answers is alive: a closed window may stay closed for ever (MUST-36).
         if self.snd.wnd == 0 {
             self.recovery.retries = 0;
@@ -147,6 +148,7 @@ impl Connection {
         if !self.negotiated.sack {
             return;
         }
+        self.count_duplicate_report(segment);
         for block in segment.options.sack.as_slice() {
             let (Some(left), Some(right)) = (
                 self.snd.position(block.left),
@@ -160,6 +162,21 @@ impl Connection {
                 delivered.bytes += news;
                 delivered.sent_at = delivered.sent_at.max(sent_at);
             }
+        }
+    }
+
+    /// A first block at or below SEG.ACK, or inside the second, says what the peer received twice (RFC 2883 5).
+    fn count_duplicate_report(&mut self, segment: &SegmentIn) {
+        let blocks = segment.options.sack.as_slice();
+        let Some(first) = blocks.first().filter(|first| first.left.lt(first.right)) else {
+            return;
+        };
+        let acknowledged = first.right.le(segment.header.ack);
+        let inside_second = blocks
+            .get(1)
+            .is_some_and(|second| second.left.le(first.left) && first.right.le(second.right));
+        if acknowledged || inside_second {
+            self.counters.duplicates_out = self.counters.duplicates_out.saturating_add(1);
         }
     }
 
@@ -223,6 +240,8 @@ impl Connection {
         if let Some(rtt) = rtt {
             self.rtt.on_sample(rtt);
         }
+        let srtt = self.rtt.srtt();
+        self.snd.delivery.on_delivered(now, delivered.bytes, srtt);
         let cwnd = self.congestion.cwnd();
         let slow_start = cwnd < self.congestion.ssthresh();
         // A window counts as used when it held data back, or when slow start filled half of it (RFC 7661).

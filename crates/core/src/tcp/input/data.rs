@@ -1,5 +1,7 @@
 //! Seventh check: the segment text (RFC 9293 3.10.7.4), reassembly and the ACK it earns.
 
+use core::ops::Range;
+
 use super::acceptable::Text;
 use super::{Check, Verdict};
 use crate::stack::{ConnEvents, DropReason};
@@ -36,6 +38,12 @@ impl Connection {
         let wire_segment = segment.segment_len.map_or(segment.payload_len, usize::from);
         let full = u32::try_from(wire_segment).unwrap_or(u32::MAX);
         self.rcv.mss_seen = self.rcv.mss_seen.max(full).min(u32::from(self.offer.mss));
+        let range = text.data_start..text.data_start + payload.len() as u64;
+        if let Some(held) = self.rcv.buffer.first_duplicate(&range)
+            && self.rcv.duplicate().is_none()
+        {
+            self.note_duplicate(&held);
+        }
         if text.data_start == self.rcv.nxt {
             self.receive_in_order(now, payload);
             return Ok(());
@@ -55,12 +63,28 @@ impl Connection {
         }
     }
 
+    /// Data arrived that had arrived before: it is counted, and reported to a peer that understands it (RFC 2883).
+    pub(super) fn note_duplicate(&mut self, range: &Range<u64>) {
+        self.counters.duplicates_in = self.counters.duplicates_in.saturating_add(1);
+        if self.negotiated.sack {
+            self.rcv.note_duplicate(range);
+        }
+    }
+
     fn receive_in_order(&mut self, now: Instant, payload: &mut Payload<'_>) {
         let filled_gap = self.rcv.buffer.has_gap();
         let before = self.rcv.nxt;
         self.rcv.nxt = self.rcv.buffer.append(before, payload);
         self.app.events |= ConnEvents::READABLE;
         let bytes = u32::try_from(self.rcv.nxt - before).unwrap_or(u32::MAX);
+        if self
+            .rcv
+            .data_at
+            .is_some_and(|at| now.duration_since(at) > self.rto())
+        {
+            self.ack.on_idle();
+        }
+        self.rcv.data_at = Some(now);
         let may_wait = self.ack.on_data(bytes, self.rcv.mss_seen);
         if filled_gap {
             // RFC 5681 4.2: at once when a segment fills all or part of a gap.

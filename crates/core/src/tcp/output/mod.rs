@@ -11,10 +11,11 @@ mod window;
 
 use core::ops::Range;
 
-use tidewire_wire::{SackBlocks, TcpFlags, TcpOptions, TcpTimestamps};
+use tidewire_wire::{SackBlock, SackBlocks, TcpFlags, TcpOptions, TcpTimestamps};
 
 pub(crate) use timeout::TimerOutcome;
 
+use super::info::SendLimit;
 use super::segment::{IpFields, ResetReply, SegmentPlan};
 use super::state::{State, Transition};
 use super::tcb::{Connection, initial_window};
@@ -24,6 +25,29 @@ use crate::time::Instant;
 impl Connection {
     /// The next segment to send, if any; `room` is the payload that one frame may carry, at least one segment.
     pub(crate) fn next_segment(&mut self, now: Instant, room: usize) -> Option<SegmentPlan> {
+        let plan = self.plan_segment(now, room);
+        self.note_limit(now);
+        plan
+    }
+
+    /// Takes note of what holds the sender back from now on.
+    pub(crate) fn note_limit(&mut self, now: Instant) {
+        let is_busy = self.snd.end() > self.snd.una && self.state.is_synchronized();
+        self.snd
+            .limits
+            .set(now, is_busy.then_some(self.limited_by()));
+    }
+
+    /// What holds the sender back now.
+    pub(crate) fn limited_by(&self) -> SendLimit {
+        if self.snd.end() == self.snd.nxt && self.recovery.next_lost().is_none() {
+            SendLimit::Application
+        } else {
+            self.snd.limit
+        }
+    }
+
+    fn plan_segment(&mut self, now: Instant, room: usize) -> Option<SegmentPlan> {
         match self.state {
             State::SynSent | State::SynReceived => return self.handshake_segment(now),
             State::Closed | State::Listen => return None,
@@ -121,6 +145,12 @@ impl Connection {
         }
         self.count_sent(payload.end - payload.start, retransmission);
         self.snd.last_sent = now;
+        if let Some(at) = self.rcv.data_at
+            && now.duration_since(at) < self.config.delayed_ack
+            && !payload.is_empty()
+        {
+            self.ack.on_reply();
+        }
         if self.timers.retransmit() != Some(RetransmitKind::Rto) {
             // RFC 6298 5.1. A probe keeps the persist timer, which already runs.
             if self.snd.wnd > 0 || self.timers.retransmit().is_none() {
@@ -152,6 +182,7 @@ impl Connection {
         self.snd.probe = false;
         if self.snd.una == self.snd.nxt && self.timers.retransmit().is_none() {
             self.snd.progress_at = now;
+            self.snd.delivery.on_start(now);
         }
         self.snd.nxt = range.end;
         self.recovery.on_sent(range.clone(), now);
@@ -184,7 +215,7 @@ impl Connection {
         }
     }
 
-    /// Options of every segment after the handshake: timestamps, and SACK while something is missing.
+    /// Options of every segment after the handshake: timestamps, and SACK while something is missing or came twice.
     fn options(&self, now: Instant) -> TcpOptions {
         let mut options = TcpOptions::default();
         if self.negotiated.timestamps {
@@ -193,17 +224,25 @@ impl Connection {
                 echo: self.ts.recent,
             });
         }
-        if self.negotiated.sack && self.rcv.buffer.has_gap() {
+        let duplicate = self.rcv.duplicate();
+        if self.negotiated.sack && (duplicate.is_some() || self.rcv.buffer.has_gap()) {
             // RFC 2018 3: 40 bytes of options hold four blocks, or three beside timestamps.
             let most = if self.negotiated.timestamps {
                 3
             } else {
                 SackBlocks::CAPACITY
             };
-            options.sack = self
+            // RFC 2883 4: what came twice goes first, then the block that it belongs to, then the others.
+            let twice = duplicate.map(|range| SackBlock {
+                left: self.rcv.seq(range.start),
+                right: self.rcv.seq(range.end),
+            });
+            let rest = most - usize::from(twice.is_some());
+            let missing = self
                 .rcv
                 .buffer
-                .sack_blocks(most, |position| self.rcv.seq(position));
+                .sack_blocks(rest, |position| self.rcv.seq(position));
+            options.sack = twice.into_iter().chain(missing.iter().copied()).collect();
         }
         options
     }
@@ -221,9 +260,11 @@ impl Connection {
 
     fn count_sent(&mut self, bytes: u64, retransmission: bool) {
         let mss = u64::from(self.eff_snd_mss()).max(1);
-        self.counters.segs_out += bytes.div_ceil(mss).max(1);
+        let segments = bytes.div_ceil(mss).max(1);
+        self.counters.segs_out += segments;
         self.counters.bytes_sent += bytes;
         if retransmission {
+            self.counters.segs_retransmitted += segments;
             self.counters.bytes_retransmitted += bytes;
         }
     }

@@ -27,7 +27,7 @@ impl Connection {
     pub(crate) fn on_timer(&mut self, now: Instant) -> TimerOutcome {
         while let Some(fired) = self.timers.take_due(now) {
             match fired {
-                Fired::DelayedAck => self.ack.now(),
+                Fired::DelayedAck => self.ack.on_delay_over(),
                 Fired::KeepAlive => {
                     if self.on_keep_alive(now) == TimerOutcome::Reset {
                         return TimerOutcome::Reset;

@@ -35,6 +35,7 @@ impl Connection {
         self.ack.on_sent();
         self.timers.disarm_delayed_ack();
         self.rcv.last_ack = self.rcv.nxt;
+        self.rcv.forget_duplicate();
         let free = self.free_edge();
         if free > self.rcv.edge && free - self.rcv.edge >= self.worthwhile_step() {
             self.rcv.edge = free;

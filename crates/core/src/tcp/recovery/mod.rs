@@ -54,6 +54,8 @@ pub(crate) struct Recovery {
     before_disorder: Option<u64>,
     /// The next retransmission leaves whatever the window says (RFC 5681 3.2 step 3, RFC 6675 5 step 4.3).
     urgent: bool,
+    /// Times that data was acknowledged after later data, without having been sent again.
+    reordered: u32,
     /// Timeouts in a row without progress (RFC 9293 3.8.3).
     pub(crate) retries: u8,
 }
@@ -93,9 +95,11 @@ impl Recovery {
         sack_enabled: bool,
         mss: u64,
     ) -> (u64, Option<Instant>) {
+        let late = self.sacked_to().is_some_and(|sacked_to| sacked_to > una);
         let known = self.sacked.remove_below(ack);
         self.lost.remove_below(ack);
         let sent_at = self.sent.ack_to(ack);
+        self.count_reordered(late && sent_at.is_some());
         self.retries = 0;
         self.dup_acks = 0;
         match self.phase {
@@ -138,7 +142,40 @@ impl Recovery {
             return (0, None);
         }
         self.lost.remove(range.clone());
-        (self.sacked.insert(range.clone()), self.sent.sack(range))
+        let late = self
+            .sacked_to()
+            .is_some_and(|sacked_to| sacked_to > range.start);
+        let news = self.sacked.insert(range.clone());
+        let sent_at = self.sent.sack(range);
+        self.count_reordered(late && sent_at.is_some());
+        (news, sent_at)
+    }
+
+    /// End of the highest run that the peer has selectively acknowledged.
+    fn sacked_to(&self) -> Option<u64> {
+        self.sacked.iter().next_back().map(|run| run.end)
+    }
+
+    /// RFC 8985 6.2 step 4: what was sent once and is acknowledged late was reordered on the way.
+    fn count_reordered(&mut self, reordered: bool) {
+        self.reordered = self.reordered.saturating_add(u32::from(reordered));
+    }
+
+    /// Times that reordering was seen.
+    pub(crate) fn reordered(&self) -> u32 {
+        self.reordered
+    }
+
+    /// Bytes selectively acknowledged, bytes lost and not sent again yet, and bytes sent again that
+    /// nothing is known of yet.
+    pub(crate) fn outstanding(&self) -> (u64, u64, u64) {
+        let again = self
+            .sent
+            .retransmitted()
+            .flat_map(|range| self.lost.gaps(range))
+            .map(|range| range.end - range.start)
+            .sum();
+        (self.sacked.bytes(), self.lost.bytes(), again)
     }
 
     /// A duplicate ACK from a peer without SACK. Says whether it is the one that makes the first segment lost.

@@ -84,6 +84,15 @@ impl SentRecords {
         newest.filter(|_| !ambiguous)
     }
 
+    /// What was sent again and not acknowledged since.
+    pub(crate) fn retransmitted(&self) -> impl Iterator<Item = Range<u64>> + '_ {
+        let again = |record: &&Record| record.retransmitted && !record.sacked;
+        self.records
+            .iter()
+            .filter(again)
+            .map(|record| record.range.clone())
+    }
+
     /// The receiver took back what it had selectively acknowledged (RFC 2018 8).
     pub(crate) fn forget_sacks(&mut self) {
         for record in &mut self.records {

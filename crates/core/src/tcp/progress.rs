@@ -1,0 +1,125 @@
+//! What became of a sender's time and bytes: for [`TcpInfo`](super::TcpInfo), and for nothing else.
+
+use super::info::SendLimit;
+use crate::time::{Duration, Instant};
+
+/// For how long the sender had something to do, and what held it back meanwhile (`busy`, `rwnd_limited` and the like
+/// in `ss -ti`).
+#[derive(Copy, Clone, Debug, Default)]
+pub(crate) struct LimitClock {
+    since: Instant,
+    /// What holds it back now; `None` while there is nothing to send and nothing to be acknowledged.
+    now: Option<SendLimit>,
+    totals: LimitTotals,
+}
+
+/// Totals.
+#[derive(Copy, Clone, Debug, Default)]
+pub(crate) struct LimitTotals {
+    pub(crate) busy: Duration,
+    pub(crate) receive_window: Duration,
+    pub(crate) congestion: Duration,
+}
+
+impl LimitClock {
+    /// From now on `limit` holds the sender back.
+    pub(crate) fn set(&mut self, now: Instant, limit: Option<SendLimit>) {
+        if self.now != limit {
+            self.totals = self.totals(now);
+            (self.since, self.now) = (now, limit);
+        }
+    }
+
+    /// The totals up to `now`.
+    pub(crate) fn totals(&self, now: Instant) -> LimitTotals {
+        let elapsed = now.duration_since(self.since);
+        let mut totals = self.totals;
+        let Some(limit) = self.now else {
+            return totals;
+        };
+        totals.busy = totals.busy + elapsed;
+        match limit {
+            SendLimit::ReceiveWindow => totals.receive_window = totals.receive_window + elapsed,
+            SendLimit::Congestion => totals.congestion = totals.congestion + elapsed,
+            _ => {}
+        }
+        totals
+    }
+}
+
+/// How fast data is delivered: the bytes acknowledged in about one round trip, over the time that took.
+///
+/// It is simpler than draft-cheng-iccrg-delivery-rate-estimation, which takes a sample per segment: one sample per
+/// round trip, begun anew when the sender was idle, so that an idle time never counts.
+#[derive(Copy, Clone, Debug, Default)]
+pub(crate) struct DeliveryRate {
+    /// Bytes acknowledged, cumulatively or selectively, each once.
+    pub(crate) delivered: u64,
+    /// The last sample, in bytes per second.
+    pub(crate) rate: u64,
+    round_start: Instant,
+    round_delivered: u64,
+}
+
+impl DeliveryRate {
+    /// Something is sent after nothing was in flight.
+    pub(crate) fn on_start(&mut self, now: Instant) {
+        self.round_start = now;
+        self.round_delivered = self.delivered;
+    }
+
+    /// `bytes` were acknowledged; a round trip takes `srtt`.
+    pub(crate) fn on_delivered(&mut self, now: Instant, bytes: u64, srtt: Option<Duration>) {
+        self.delivered += bytes;
+        let elapsed = now.duration_since(self.round_start);
+        let round = srtt.unwrap_or(Duration::ZERO).max(Duration::from_nanos(1));
+        if elapsed < round {
+            return;
+        }
+        let bytes = u128::from(self.delivered - self.round_delivered);
+        let rate = bytes * 1_000_000_000 / u128::from(elapsed.as_nanos());
+        self.rate = u64::try_from(rate).unwrap_or(u64::MAX);
+        self.on_start(now);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{DeliveryRate, LimitClock, SendLimit};
+    use crate::time::{Duration, Instant};
+
+    fn ms(ms: u64) -> Duration {
+        Duration::from_millis(ms)
+    }
+
+    #[test]
+    fn time_counts_for_what_held_the_sender_back() {
+        let mut clock = LimitClock::default();
+        let at = |millis| Instant::ZERO + ms(millis);
+        clock.set(at(100), Some(SendLimit::Congestion));
+        clock.set(at(130), Some(SendLimit::ReceiveWindow));
+        clock.set(at(150), Some(SendLimit::Application));
+        clock.set(at(157), None);
+        clock.set(at(1_000), Some(SendLimit::Congestion));
+        let totals = clock.totals(at(1_001));
+        assert_eq!(
+            (totals.busy, totals.congestion, totals.receive_window),
+            (ms(58), ms(31), ms(20))
+        );
+    }
+
+    #[test]
+    fn the_rate_is_that_of_the_last_round_trip() {
+        let mut rate = DeliveryRate::default();
+        let at = |millis| Instant::ZERO + ms(millis);
+        rate.on_start(at(1_000));
+        for n in 1..=10 {
+            rate.on_delivered(at(1_000 + n), 1_000, Some(ms(10)));
+        }
+        assert_eq!((rate.delivered, rate.rate), (10_000, 1_000_000));
+        // An idle second does not count.
+        rate.on_start(at(2_000));
+        rate.on_delivered(at(2_010), 20_000, Some(ms(10)));
+        assert_eq!(rate.rate, 2_000_000);
+    }
+}
