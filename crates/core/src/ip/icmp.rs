@@ -6,6 +6,7 @@ use tidewire_wire::{
     Icmpv4Message, Icmpv6Message, IpProtocol, Ipv4Header, Ipv6Header, MacAddr, ParseError,
 };
 
+use super::errors_in::{report_of_icmpv4, report_of_icmpv6};
 use crate::stack::{DropReason, Ends, Stack, build_packet, ip_header_len};
 use crate::tcp::segment::IpFields;
 use crate::time::Instant;
@@ -25,7 +26,10 @@ impl Stack {
                 let reply = Icmpv4Message::EchoReply { id, seq, data };
                 self.send_icmp(now, ends, ip.tos, IcmpMessage::V4(reply));
             }
-            _ => self.drop_frame(DropReason::UnknownProtocol),
+            _ => match report_of_icmpv4(&message) {
+                Some((report, quoted)) => self.handle_icmp_error(now, report, quoted),
+                None => self.drop_frame(DropReason::IcmpIgnored),
+            },
         }
     }
 
@@ -70,7 +74,11 @@ impl Stack {
                 let ends = Ends { src, dst };
                 self.send_icmp(now, ends, ip.traffic_class, IcmpMessage::V6(reply));
             }
-            _ => self.drop_frame(DropReason::UnknownProtocol),
+            // Router advertisements and redirects are ignored, as prefixes and gateways are configured.
+            _ => match report_of_icmpv6(&message) {
+                Some((report, quoted)) => self.handle_icmp_error(now, report, quoted),
+                None => self.drop_frame(DropReason::IcmpIgnored),
+            },
         }
     }
 

@@ -2,9 +2,12 @@
 
 mod announce;
 mod arp;
+mod errors_in;
+mod errors_out;
 mod icmp;
 mod ndp;
 mod neighbor;
+mod path_mtu;
 mod route;
 
 use core::net::IpAddr;
@@ -12,7 +15,10 @@ use core::net::IpAddr;
 use tidewire_wire::{ArpOperation, MacAddr};
 
 pub(crate) use announce::Announcer;
+pub(crate) use errors_in::{Quoted, Report};
+pub(crate) use errors_out::ErrorLimit;
 pub(crate) use neighbor::{NeighborCache, Resolution, Waiters};
+pub(crate) use path_mtu::{PathMtu, PathMtuCache};
 pub(crate) use route::is_link_local;
 
 use crate::stack::Stack;

@@ -241,15 +241,13 @@ impl Conn<'_> {
     /// The local end.
     #[must_use]
     pub fn local_addr(&self) -> SocketAddr {
-        self.get()
-            .map_or(UNSPECIFIED, |conn| conn.tuple.local_addr())
+        self.get().map_or(UNSPECIFIED, Connection::local_addr)
     }
 
     /// The remote end.
     #[must_use]
     pub fn peer_addr(&self) -> SocketAddr {
-        self.get()
-            .map_or(UNSPECIFIED, |conn| conn.tuple.remote_addr())
+        self.get().map_or(UNSPECIFIED, Connection::remote_addr)
     }
 
     pub(super) fn get(&self) -> Option<&Connection> {

@@ -21,6 +21,15 @@ use crate::time::Instant;
 
 /// Frames of no connection that may wait for the driver; more are dropped, as a full queue on the way would.
 const MAX_CONTROL: usize = 512;
+/// Where a packet goes next.
+#[derive(Copy, Clone, Debug)]
+enum Hop {
+    /// To this link address.
+    Link(MacAddr),
+    /// To ourselves.
+    Own,
+}
+
 impl Stack {
     /// The next frame to send. It counts as sent: a driver that cannot send it now keeps a copy, one that loses it has
     /// lost it like the network would.
@@ -35,11 +44,18 @@ impl Stack {
             if let Some(frame) = self.control.pop_front() {
                 return Some(self.transmit_frame(frame));
             }
+            if self.deliver_looped(now) {
+                continue;
+            }
             let id = self.ready.pop_front()?;
-            if let Some((plan, mac)) = self.plan_next(now, id) {
+            if let Some((plan, hop)) = self.plan_next(now, id) {
                 // The others first, before this one sends again.
                 self.ready.push_back(id);
-                return self.transmit_plan(id, &plan, mac);
+                match hop {
+                    Hop::Link(mac) => return self.transmit_plan(id, &plan, mac),
+                    Hop::Own => self.loop_segment(id, &plan),
+                }
+                continue;
             }
             // Nothing more to send for now.
             if let Some(conn) = self.conns.get_mut(id.0) {
@@ -83,26 +99,20 @@ impl Stack {
         }
     }
 
-    /// The next segment of a connection and the link address it goes to.
-    fn plan_next(&mut self, now: Instant, id: ConnId) -> Option<(SegmentPlan, MacAddr)> {
+    /// The next segment of a connection and where it goes.
+    fn plan_next(&mut self, now: Instant, id: ConnId) -> Option<(SegmentPlan, Hop)> {
         let conn = self.conns.get(id.0)?;
         if !conn.wants_to_send() {
             return None;
         }
         let (remote, progress) = (conn.tuple.remote, conn.snd.acked_at);
-        let next_hop = self.next_hop(remote)?;
-        let mac = match self.neighbors.resolve(now, next_hop, progress) {
-            Resolution::Known(mac) => mac,
-            Resolution::Pending => {
-                self.wait_for_neighbor(id, next_hop);
-                return None;
-            }
-            Resolution::Full => {
-                self.lose_next_segment(now, id);
-                return None;
-            }
+        let (hop, room) = if self.is_own(remote) {
+            (Hop::Own, Self::max_looped_payload(remote))
+        } else {
+            let mac = self.resolve_for(now, id, remote, progress)?;
+            (Hop::Link(mac), self.max_payload(remote))
         };
-        let room = self.max_payload(remote);
+        self.update_path(now, id);
         let conn = self.conns.get_mut(id.0)?;
         let before = conn.state;
         conn.recovery.supply(&mut self.pool);
@@ -111,7 +121,30 @@ impl Stack {
         self.trace_out(now, &tuple, Some(id), &plan, (before, after));
         self.settle_memory(id.0);
         self.settle_timers(id);
-        Some((plan, mac))
+        Some((plan, hop))
+    }
+
+    /// The link address that a connection's next segment goes to; without one the connection waits for it, or loses the
+    /// segment.
+    fn resolve_for(
+        &mut self,
+        now: Instant,
+        id: ConnId,
+        remote: IpAddr,
+        progress: Option<Instant>,
+    ) -> Option<MacAddr> {
+        let next_hop = self.next_hop(remote)?;
+        match self.neighbors.resolve(now, next_hop, progress) {
+            Resolution::Known(mac) => Some(mac),
+            Resolution::Pending => {
+                self.wait_for_neighbor(id, next_hop);
+                None
+            }
+            Resolution::Full => {
+                self.lose_next_segment(now, id);
+                None
+            }
+        }
     }
 
     /// The next segment cannot be sent, and counts as lost on the way: the retransmission timer, and
@@ -226,6 +259,9 @@ impl Stack {
 
     /// Sends a complete IP packet, once the next hop's link address is known.
     pub(crate) fn send_packet(&mut self, now: Instant, to: IpAddr, packet: Vec<u8>) {
+        if self.is_own(to) {
+            return self.loop_packet(packet.into(), None);
+        }
         let Some(next_hop) = self.next_hop(to) else {
             return self.drop_frame(DropReason::NeighborUnresolved);
         };
@@ -276,7 +312,7 @@ impl Stack {
         if invalid || remote.port() == 0 || self.is_subnet_broadcast(remote.ip()) {
             return Err(ConnectError::InvalidDestination);
         }
-        if self.is_own(remote.ip()) || self.next_hop(remote.ip()).is_none() {
+        if !self.is_own(remote.ip()) && self.next_hop(remote.ip()).is_none() {
             return Err(ConnectError::NoRoute);
         }
         let source = match local

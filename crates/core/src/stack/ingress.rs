@@ -15,7 +15,7 @@ use crate::tcp::segment::SegmentIn;
 use crate::time::Instant;
 
 /// How parsing ends early.
-type Parsed<T> = Result<T, DropReason>;
+pub(super) type Parsed<T> = Result<T, DropReason>;
 
 /// A TCP segment in its frame.
 struct Located {
@@ -106,7 +106,10 @@ impl Stack {
                 self.handle_icmpv4(now, &ip, message);
                 Ok(())
             }
-            _ => Err(DropReason::UnknownProtocol),
+            _ => {
+                self.refuse_protocol_v4(now, &ip, packet);
+                Err(DropReason::UnknownProtocol)
+            }
         }
     }
 
@@ -131,7 +134,13 @@ impl Stack {
         }
         let body = ip.payload_range(packet.len());
         let payload = packet.get(body.clone()).unwrap_or_default();
-        let walk = walk_extensions(ip.next_header, payload).map_err(|_| DropReason::Malformed)?;
+        let walk = match walk_extensions(ip.next_header, payload) {
+            Ok(walk) => walk,
+            Err(error) => {
+                self.refuse_extensions(now, &ip, packet, &error);
+                return Err(DropReason::Malformed);
+            }
+        };
         // RFC 6946: a fragment that is the whole packet is one.
         if walk.fragment.is_some_and(|fragment| !fragment.is_atomic()) {
             return Err(DropReason::Fragment);
@@ -150,7 +159,12 @@ impl Stack {
                 let range = at + body.start + walk.offset..at + body.end;
                 self.handle_tcp(now, frame, range, (ip.src.into(), ip.dst.into()), meta)
             }
-            _ => Err(DropReason::UnknownProtocol),
+            protocol => {
+                if protocol != IpProtocol::NO_NEXT {
+                    self.refuse_protocol_v6(now, &ip, packet, walk.offset);
+                }
+                Err(DropReason::UnknownProtocol)
+            }
         }
     }
 
@@ -166,7 +180,7 @@ impl Stack {
     }
 
     /// Delivers the TCP segment at `range` of the frame, from `src` to `dst`.
-    fn handle_tcp(
+    pub(super) fn handle_tcp(
         &mut self,
         now: Instant,
         frame: &mut dyn FrameBuffer,

@@ -12,7 +12,7 @@ use super::slab::Key;
 use super::{ConnId, DropReason, ListenOptions, ListenerId, Stack};
 use crate::error::ListenError;
 use crate::tcp::challenge::ChallengeLimit;
-use crate::tcp::listen::{HalfOpen, Listener};
+use crate::tcp::listen::{HalfOpen, Listener, covers};
 use crate::tcp::segment::SegmentIn;
 use crate::tcp::tcb::Offer;
 use crate::tcp::{Connection, State};
@@ -22,6 +22,9 @@ impl Stack {
     /// Opens a listener (RFC 9293 3.10.1, passive). An unspecified address stands for all own ones, port 0 for an
     /// ephemeral port.
     ///
+    /// `[::]` serves IPv4 as well, as a Linux socket does that is not `IPV6_V6ONLY`: such connections show both ends as
+    /// IPv4-mapped addresses, `::ffff:192.0.2.1` (RFC 4291 2.5.5.2).
+    ///
     /// # Errors
     /// [`ListenError`].
     pub fn listen(
@@ -29,15 +32,8 @@ impl Stack {
         local: SocketAddr,
         options: ListenOptions,
     ) -> Result<ListenerId, ListenError> {
-        let is_served = if local.ip().is_unspecified() {
-            self.config
-                .addresses
-                .iter()
-                .any(|cidr| cidr.address.is_ipv4() == local.is_ipv4())
-        } else {
-            self.is_own(local.ip())
-        };
-        if !is_served {
+        let mut own = self.config.addresses.iter();
+        if !own.any(|cidr| covers(local.ip(), cidr.address)) {
             return Err(ListenError::AddrNotAvailable);
         }
         if options
@@ -83,7 +79,7 @@ impl Stack {
         let listener = self.listeners.get_mut(id.0)?;
         while let Some(conn_id) = listener.queue.pop_front() {
             if let Some(conn) = self.conns.get(conn_id.0) {
-                return Some((conn_id, conn.tuple.remote_addr()));
+                return Some((conn_id, conn.remote_addr()));
             }
         }
         None
@@ -148,9 +144,7 @@ impl Stack {
         ids.filter_map(|id| self.listeners.get(id.0))
             .any(|listener| {
                 let other = listener.addr.ip();
-                let same_version = other.is_ipv4() == addr.is_ipv4();
-                same_version
-                    && (other == addr.ip() || other.is_unspecified() || addr.ip().is_unspecified())
+                covers(other, addr.ip()) || covers(addr.ip(), other)
             })
     }
 
@@ -287,7 +281,8 @@ impl Stack {
             return None;
         }
         let config = Arc::clone(&listener.config);
-        let conn = Connection::passive(record, config, now);
+        let mut conn = Connection::passive(record, config, now);
+        conn.app.mapped = listener.addr.is_ipv6() && record.tuple.local.is_ipv4();
         let owner = record.listener;
         self.forget_half_open(key);
         let id = self.add_connection(conn);

@@ -11,8 +11,10 @@ mod ingress;
 mod lifecycle;
 mod link;
 mod listeners;
+mod looped;
 mod memory;
 mod options;
+mod paths;
 mod ports;
 mod slab;
 mod stats;
@@ -24,7 +26,7 @@ use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::net::{IpAddr, Ipv6Addr, SocketAddr};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use tidewire_wire::MacAddr;
 
@@ -40,10 +42,11 @@ pub use transmit::Transmit;
 
 use crate::config::{StackConfig, TcpConfig};
 use crate::error::{ConfigError, ConnectError};
-use crate::ip::{Announcer, NeighborCache};
+use crate::ip::{Announcer, ErrorLimit, NeighborCache, PathMtuCache};
 use crate::stack::deadlines::Deadlines;
 use crate::stack::events::{EventQueue, Source};
 use crate::stack::flow::FlowTable;
+use crate::stack::looped::Loop;
 use crate::stack::memory::Memory;
 use crate::stack::ports::Ports;
 use crate::stack::slab::{Key, Slab};
@@ -180,6 +183,8 @@ pub struct Stack {
     challenge_budget: ChallengeBudget,
     pub(crate) neighbors: NeighborCache,
     pub(crate) announcer: Announcer,
+    paths: PathMtuCache,
+    pub(crate) error_limit: ErrorLimit,
 
     deadlines: Deadlines,
     half_open_deadlines: Deadlines,
@@ -187,6 +192,8 @@ pub struct Stack {
     ready: VecDeque<ConnId>,
     /// Frames of no connection, complete and bounded.
     control: VecDeque<Vec<u8>>,
+    /// Packets to our own addresses.
+    looped: Loop,
     /// The frame of `control` that was handed out last: `poll_transmit` borrows it.
     outgoing: Vec<u8>,
     events: EventQueue,
@@ -195,7 +202,7 @@ pub struct Stack {
     /// Own addresses that the link is being asked for.
     pub(crate) tentative: Vec<Ipv6Addr>,
 
-    stats: Stats,
+    pub(crate) stats: Stats,
     trace: Trace,
 }
 
@@ -240,10 +247,13 @@ impl Stack {
             ),
             neighbors: NeighborCache::new(config.max_neighbors),
             announcer: Announcer::default(),
+            paths: PathMtuCache::default(),
+            error_limit: ErrorLimit::new(now),
             deadlines: Deadlines::default(),
             half_open_deadlines: Deadlines::default(),
             ready: VecDeque::new(),
             control: VecDeque::new(),
+            looped: Loop::default(),
             outgoing: Vec::new(),
             events: EventQueue::default(),
             orphans: 0,
@@ -348,7 +358,15 @@ impl Stack {
         options: ConnectOptions,
     ) -> Result<ConnId, ConnectError> {
         self.advance(now);
-        let tuple = self.choose_tuple(remote, options.local)?;
+        // An IPv4-mapped address is an IPv4 peer that the application sees through IPv6 (RFC 4291 2.5.5.2).
+        let mapped = remote.is_ipv6() && remote.ip().to_canonical().is_ipv4();
+        let plain = |addr: SocketAddr| match addr.ip().to_canonical() {
+            IpAddr::V6(ip) if mapped && ip.is_unspecified() => {
+                SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), addr.port())
+            }
+            ip => SocketAddr::new(ip, addr.port()),
+        };
+        let tuple = self.choose_tuple(plain(remote), options.local.map(plain))?;
         if self.conns.len() >= self.config.max_connections {
             return Err(ConnectError::TooManyConnections);
         }
@@ -365,7 +383,7 @@ impl Stack {
         let after = self.displace_time_wait(&tuple);
         let iss = self.fresh_iss(&tuple, after);
         let ts_offset = self.iss.timestamp_offset(&tuple);
-        let conn = Connection::active(
+        let mut conn = Connection::active(
             tuple,
             config,
             self.link_mss(tuple.local),
@@ -373,6 +391,7 @@ impl Stack {
             ts_offset,
             self.now,
         );
+        conn.app.mapped = mapped;
         let id = self.add_connection(conn);
         self.stats.active_opens += 1;
         self.settle(id);

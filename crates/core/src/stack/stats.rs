@@ -41,6 +41,9 @@ pub enum DropReason {
     BacklogFull,
     /// Data beyond the receive window.
     BeyondWindow,
+    /// An ICMP message that asks nothing of this host (router advertisements, redirects, unknown types), or an error that
+    /// quotes no segment in flight.
+    IcmpIgnored,
     /// A packet to an unresolved neighbour was displaced or its resolution failed.
     NeighborUnresolved,
 }
@@ -69,6 +72,7 @@ impl DropReason {
         Self::NoMemory,
         Self::BacklogFull,
         Self::BeyondWindow,
+        Self::IcmpIgnored,
         Self::NeighborUnresolved,
     ];
 }
@@ -107,6 +111,12 @@ pub struct Stats {
     /// Challenge ACKs that did not leave because of the limit of the whole stack
     /// ([`StackConfig::challenge_acks_per_second`](crate::StackConfig::challenge_acks_per_second)).
     pub challenges_withheld: u64,
+    /// ICMP errors about segments in flight.
+    pub icmp_errors_in: u64,
+    /// ICMP errors sent.
+    pub icmp_errors_out: u64,
+    /// Times that an ICMP error lowered a path MTU.
+    pub path_mtu_lowered: u64,
     drops: [u64; DropReason::COUNT],
 }
 

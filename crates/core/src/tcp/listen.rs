@@ -32,8 +32,7 @@ pub(crate) struct Listener {
 impl Listener {
     /// Whether a segment to `local` is for this listener.
     pub(crate) fn serves(&self, local: IpAddr) -> bool {
-        self.addr.ip() == local
-            || self.addr.ip().is_unspecified() && self.addr.is_ipv4() == local.is_ipv4()
+        covers(self.addr.ip(), local)
     }
 
     pub(crate) fn queue_is_full(&self) -> bool {
@@ -44,6 +43,16 @@ impl Listener {
     pub(crate) fn is_full(&self) -> bool {
         self.queue_is_full() || self.half_open >= self.backlog
     }
+}
+
+/// Whether a listener on `listening` is one on `address`, too: the unspecified address is every one of its version, and
+/// `::` is every IPv4 address as well.
+pub(crate) fn covers(listening: IpAddr, address: IpAddr) -> bool {
+    listening == address
+        || match listening {
+            IpAddr::V4(any) => any.is_unspecified() && address.is_ipv4(),
+            IpAddr::V6(any) => any.is_unspecified(),
+        }
 }
 
 /// A connection in SYN-RECEIVED after a passive open.

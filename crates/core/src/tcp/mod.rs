@@ -12,6 +12,7 @@ mod input;
 mod iss;
 pub(crate) mod listen;
 mod output;
+mod path;
 pub(crate) mod pool;
 mod progress;
 mod ranges;

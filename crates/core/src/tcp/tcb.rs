@@ -14,6 +14,7 @@
 //! [`SeqNum`] appears at the border only: [`SendSide::seq`], [`SendSide::position`] and their twins.
 
 use alloc::sync::Arc;
+use core::net::{IpAddr, SocketAddr};
 use core::ops::Range;
 
 use tidewire_wire::{SeqNum, TcpOptions};
@@ -22,6 +23,7 @@ use super::ack_policy::AckPolicy;
 use super::challenge::ChallengeLimit;
 use super::congestion::Controller;
 use super::listen::HalfOpen;
+use super::path::Path;
 use super::pool::Pool;
 use super::progress::{DeliveryRate, LimitClock};
 use super::recovery::{Recovery, RttEstimator};
@@ -284,6 +286,10 @@ pub(crate) struct AppSide {
     pub(crate) events: ConnEvents,
     /// The buffer was filled: `WRITABLE` tells when it is worth writing again.
     pub(crate) write_blocked: bool,
+    /// The application speaks IPv6 to an IPv4 peer: addresses are shown as IPv4-mapped ones (RFC 4291 2.5.5.2).
+    pub(crate) mapped: bool,
+    /// What the network last said of a segment that did not arrive.
+    pub(crate) soft_error: Option<ConnError>,
     pub(crate) nodelay: bool,
     pub(crate) linger: Option<Duration>,
 }
@@ -312,6 +318,7 @@ pub(crate) struct Connection {
     /// The options our SYN carries.
     pub(crate) offer: Offer,
     pub(crate) negotiated: Negotiated,
+    pub(crate) path: Path,
     pub(crate) snd: SendSide,
     pub(crate) rcv: RecvSide,
     pub(crate) ts: TimestampState,
@@ -395,6 +402,7 @@ impl Connection {
             state: State::SynSent,
             offer,
             negotiated,
+            path: Path::UNKNOWN,
             snd: SendSide::new(iss, now),
             rcv: RecvSide::new(now),
             ts: TimestampState {
@@ -469,7 +477,31 @@ impl Connection {
 
     /// Eff.snd.MSS (RFC 9293 3.7.1): payload of a full segment.
     pub(crate) fn eff_snd_mss(&self) -> u32 {
-        self.negotiated.mss - self.fixed_options_len()
+        self.snd_mss() - self.fixed_options_len()
+    }
+
+    /// Payload and options of a full segment: what the SYNs agreed on, as far as the path takes it.
+    pub(crate) fn snd_mss(&self) -> u32 {
+        self.negotiated.mss.min(self.path.mss.max(MIN_MSS))
+    }
+
+    /// The local end, as the application knows it.
+    pub(crate) fn local_addr(&self) -> SocketAddr {
+        self.shown(self.tuple.local_addr())
+    }
+
+    /// The remote end, likewise.
+    pub(crate) fn remote_addr(&self) -> SocketAddr {
+        self.shown(self.tuple.remote_addr())
+    }
+
+    fn shown(&self, addr: SocketAddr) -> SocketAddr {
+        match addr.ip() {
+            IpAddr::V4(ip) if self.app.mapped => {
+                SocketAddr::new(ip.to_ipv6_mapped().into(), addr.port())
+            }
+            _ => addr,
+        }
     }
 
     /// Shift of the window fields we send.

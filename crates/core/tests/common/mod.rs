@@ -2,6 +2,7 @@
 
 mod check;
 mod frames;
+mod host;
 mod pair;
 mod segment;
 mod setup;
@@ -10,6 +11,7 @@ use std::collections::VecDeque;
 use std::net::Ipv4Addr;
 
 pub(crate) use frames::*;
+pub(crate) use host::*;
 pub(crate) use pair::*;
 pub(crate) use segment::*;
 use tidewire_core::wire::{

@@ -15,6 +15,8 @@ mod info;
 mod ipv6;
 mod keep_alive;
 mod listen;
+mod loopback;
+mod ndp;
 mod neighbors;
 mod options;
 mod output;

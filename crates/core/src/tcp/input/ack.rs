@@ -46,6 +46,7 @@ impl Connection {
         }
         if advanced {
             self.snd.acked_at = Some(now);
+            self.app.soft_error = None;
             if self.recovery.exit_if_done(self.snd.una) {
                 self.congestion.on_recovery_exit(now);
             }

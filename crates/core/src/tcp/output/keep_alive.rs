@@ -3,7 +3,6 @@
 //! The timer is corrected when it fires, not with every segment: a busy connection pays nothing for it.
 
 use super::TimerOutcome;
-use crate::error::ConnError;
 use crate::tcp::state::State;
 use crate::tcp::tcb::Connection;
 use crate::time::Instant;
@@ -48,7 +47,7 @@ impl Connection {
         let limit = self.config.user_timeout.map(|limit| idle_since + limit);
         // As in Linux: a user timeout takes the place of the count.
         if probes > 0 && limit.map_or(probes >= keepalive.count, |limit| limit <= now) {
-            self.fail(ConnError::TimedOut);
+            self.fail(self.time_out_error());
             return TimerOutcome::Reset;
         }
         self.snd.keep_alive_probes = probes.saturating_add(1);

@@ -250,7 +250,7 @@ impl Connection {
     /// Payload of a full segment with these options (RFC 9293 3.7.1, MUST-16).
     fn segment_size(&self, options: &TcpOptions) -> u32 {
         let options_len = u32::try_from(options.emitted_len()).unwrap_or(0);
-        self.negotiated.mss.saturating_sub(options_len).max(1)
+        self.snd_mss().saturating_sub(options_len).max(1)
     }
 
     pub(crate) fn arm_rto(&mut self, now: Instant) {

@@ -77,7 +77,7 @@ impl Connection {
         };
         if gave_up {
             // RFC 9293 3.8.3 (MUST-20): R2 is passed.
-            self.fail(ConnError::TimedOut);
+            self.fail(self.time_out_error());
             return if handshake {
                 TimerOutcome::None
             } else {
@@ -137,7 +137,7 @@ impl Connection {
             return TimerOutcome::None;
         }
         if self.is_past_r2(now) {
-            self.fail(ConnError::TimedOut);
+            self.fail(self.time_out_error());
             return TimerOutcome::Reset;
         }
         if self.app.orphaned && self.snd.persist_backoff >= MAX_ORPHAN_PROBES {

@@ -277,6 +277,14 @@ impl Recovery {
         self.mark_lost(una..nxt);
     }
 
+    /// What was sent in pieces of more than `len` bytes has to be sent again: it was too large for the path.
+    pub(crate) fn mark_longer_lost(&mut self, len: u64) {
+        let too_long: alloc::vec::Vec<_> = self.sent.longer_than(len).collect();
+        for range in too_long {
+            self.mark_lost(range);
+        }
+    }
+
     /// Takes a used queue for the records of what is sent next, so that none has to be made.
     pub(crate) fn supply(&mut self, pool: &mut Pool) {
         self.sent.supply(pool);

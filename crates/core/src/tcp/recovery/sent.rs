@@ -93,6 +93,14 @@ impl SentRecords {
             .map(|record| record.range.clone())
     }
 
+    /// The ranges of the transmissions that were longer than this.
+    pub(crate) fn longer_than(&self, len: u64) -> impl Iterator<Item = Range<u64>> {
+        self.records
+            .iter()
+            .map(|record| record.range.clone())
+            .filter(move |range| range.end - range.start > len)
+    }
+
     /// The receiver took back what it had selectively acknowledged (RFC 2018 8).
     pub(crate) fn forget_sacks(&mut self) {
         for record in &mut self.records {

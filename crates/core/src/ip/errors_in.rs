@@ -1,0 +1,129 @@
+//! ICMP errors about our packets: RFC 5461 (what they may do to TCP), RFC 5927 (what attackers do with them), RFC 1191
+//! and RFC 8201 (path MTU discovery).
+//!
+//! DEVIATION(RFC 5927 7.2): a report that a packet is too big is acted on at once, and not only when its data is late as
+//! well. Whoever forges one has to know a sequence number in flight, and can do no worse than the floor of the path MTU.
+
+use core::net::IpAddr;
+
+use tidewire_wire::{Icmpv4Message, Icmpv6Message, IpProtocol, Ipv4Header, Ipv6Header, SeqNum};
+
+use crate::error::ConnError;
+use crate::stack::{DropReason, FourTuple, Stack};
+use crate::time::Instant;
+
+/// What an error says.
+#[derive(Copy, Clone, Debug, Eq, PartialEq)]
+pub(crate) enum Report {
+    /// The packet did not arrive, and this is what a connection attempt fails with.
+    Unreachable(ConnError),
+    /// The packet was larger than this, the next hop's MTU; 0 where the router does not know.
+    TooBig(u32),
+}
+
+/// The segment that an error quotes.
+#[derive(Copy, Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Quoted {
+    pub(crate) tuple: FourTuple,
+    pub(crate) seq: SeqNum,
+    /// Bytes of the whole IP packet.
+    pub(crate) len: u32,
+}
+
+/// What an ICMPv4 message reports, and the packet it quotes; `None` for those that are no errors.
+pub(super) fn report_of_icmpv4<'a>(message: &Icmpv4Message<'a>) -> Option<(Report, &'a [u8])> {
+    use ConnError::{HostUnreachable, NetworkUnreachable, Refused};
+    Some(match *message {
+        Icmpv4Message::Unreachable {
+            code,
+            next_hop_mtu,
+            quoted,
+        } => {
+            // As Linux maps them (RFC 1122 3.2.2.1, RFC 1812 5.2.7.1).
+            let report = match code {
+                0 | 6 | 9 | 11 => Report::Unreachable(NetworkUnreachable),
+                2 | 3 => Report::Unreachable(Refused),
+                4 => Report::TooBig(next_hop_mtu.into()),
+                _ => Report::Unreachable(HostUnreachable),
+            };
+            (report, quoted)
+        }
+        Icmpv4Message::TimeExceeded { quoted, .. }
+        | Icmpv4Message::ParameterProblem { quoted, .. } => {
+            (Report::Unreachable(HostUnreachable), quoted)
+        }
+        _ => return None,
+    })
+}
+
+/// What an ICMPv6 message reports, and the packet it quotes; `None` for those that are no errors.
+pub(super) fn report_of_icmpv6<'a>(message: &Icmpv6Message<'a>) -> Option<(Report, &'a [u8])> {
+    use ConnError::{HostUnreachable, NetworkUnreachable, Refused};
+    Some(match *message {
+        Icmpv6Message::Unreachable { code, quoted } => {
+            let error = match code {
+                0 => NetworkUnreachable,
+                Icmpv6Message::CODE_PORT_UNREACHABLE => Refused,
+                _ => HostUnreachable,
+            };
+            (Report::Unreachable(error), quoted)
+        }
+        // RFC 8201 4: never below the minimum link MTU, and IPv6 routers always know.
+        Icmpv6Message::PacketTooBig { mtu, quoted } => (Report::TooBig(mtu.max(1)), quoted),
+        // RFC 4443 3.4, code 1: the protocol is not known there.
+        Icmpv6Message::ParameterProblem {
+            code: 1, quoted, ..
+        } => (Report::Unreachable(Refused), quoted),
+        Icmpv6Message::TimeExceeded { quoted, .. }
+        | Icmpv6Message::ParameterProblem { quoted, .. } => {
+            (Report::Unreachable(HostUnreachable), quoted)
+        }
+        _ => return None,
+    })
+}
+
+/// The TCP segment at the start of `packet`, one of ours, which may be cut anywhere behind the sequence number.
+fn quoted_segment(packet: &[u8]) -> Option<Quoted> {
+    let (src, dst, len, segment): (IpAddr, IpAddr, u32, &[u8]) = match packet.first()? >> 4 {
+        4 => {
+            let (ip, at) = Ipv4Header::parse_quoted(packet).ok()?;
+            if ip.protocol != IpProtocol::TCP || ip.is_fragment() {
+                return None;
+            }
+            let len = u32::from(ip.total_len);
+            (ip.src.into(), ip.dst.into(), len, packet.get(at..)?)
+        }
+        6 => {
+            let (ip, at) = Ipv6Header::parse_quoted(packet).ok()?;
+            // Ours have no extension headers.
+            if ip.next_header != IpProtocol::TCP {
+                return None;
+            }
+            let len = u32::from(ip.payload_len) + Ipv6Header::LEN as u32;
+            (ip.src.into(), ip.dst.into(), len, packet.get(at..)?)
+        }
+        _ => return None,
+    };
+    let &[a, b, c, d, e, f, g, h] = segment.first_chunk::<8>()?;
+    Some(Quoted {
+        tuple: FourTuple {
+            local: src,
+            remote: dst,
+            local_port: u16::from_be_bytes([a, b]),
+            remote_port: u16::from_be_bytes([c, d]),
+        },
+        seq: SeqNum::new(u32::from_be_bytes([e, f, g, h])),
+        len,
+    })
+}
+
+impl Stack {
+    /// An ICMP error arrived. It counts where it quotes a segment of ours that is in flight (RFC 5927 4.1).
+    pub(super) fn handle_icmp_error(&mut self, now: Instant, report: Report, packet: &[u8]) {
+        let quoted = quoted_segment(packet);
+        let is_ours = quoted.is_some_and(|quoted| self.deliver_icmp_error(now, report, &quoted));
+        if !is_ours {
+            self.drop_frame(DropReason::IcmpIgnored);
+        }
+    }
+}

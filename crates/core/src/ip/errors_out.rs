@@ -1,0 +1,204 @@
+//! ICMP errors that this host sends: of an unknown protocol (RFC 1122 3.2.2.1), and of headers that it does not
+//! understand (RFC 8200 4, RFC 4443 3.4). All others are a router's or UDP's; a TCP port that nobody listens on is
+//! answered by a reset.
+
+use core::net::IpAddr;
+
+use tidewire_wire::{
+    Icmpv4Message, Icmpv6Message, IpProtocol, Ipv4Header, Ipv6Header, Malformed, ParseError,
+};
+
+use super::icmp::IcmpMessage;
+use crate::stack::{Ends, Stack, ip_header_len};
+use crate::time::{Duration, Instant};
+
+/// Errors that may be sent in a row, and the time in which one more may (RFC 4443 2.4 (f), a token bucket).
+const BURST: u8 = 10;
+const INTERVAL: Duration = Duration::from_millis(100);
+/// Longest error over IPv4 (RFC 1812 4.3.2.3) and over IPv6 (RFC 4443 2.4 (c)).
+const MOST_IPV4: usize = 576;
+const MOST_IPV6: usize = 1280;
+/// ICMP type, code, checksum, and a word that depends on the type.
+const ICMP_HEADER: usize = 8;
+
+/// Codes of an ICMPv6 parameter problem (RFC 4443 3.4).
+const ERRONEOUS_FIELD: u8 = 0;
+const UNKNOWN_NEXT_HEADER: u8 = 1;
+const UNKNOWN_OPTION: u8 = 2;
+
+/// How many errors may still be sent.
+#[derive(Copy, Clone, Debug)]
+pub(crate) struct ErrorLimit {
+    left: u8,
+    /// When the count was true.
+    at: Instant,
+}
+
+impl ErrorLimit {
+    pub(crate) fn new(now: Instant) -> Self {
+        Self {
+            left: BURST,
+            at: now,
+        }
+    }
+
+    /// Takes one, if there is one.
+    fn allow(&mut self, now: Instant) -> bool {
+        let earned = now.duration_since(self.at).as_nanos() / INTERVAL.as_nanos();
+        if earned > 0 {
+            self.left = u8::try_from(earned)
+                .map_or(BURST, |earned| self.left.saturating_add(earned).min(BURST));
+            self.at = now;
+        }
+        let allowed = self.left > 0;
+        self.left = self.left.saturating_sub(1);
+        allowed
+    }
+}
+
+impl Stack {
+    /// A packet to one of our addresses, from a host, carries a protocol that this stack does not speak.
+    pub(crate) fn refuse_protocol_v4(&mut self, now: Instant, ip: &Ipv4Header, packet: &[u8]) {
+        let ends = Ends {
+            src: ip.dst.into(),
+            dst: ip.src.into(),
+        };
+        let most = MOST_IPV4 - ip_header_len(ends.dst) - ICMP_HEADER;
+        let quoted = packet.get(..usize::from(ip.total_len)).unwrap_or(packet);
+        let message = Icmpv4Message::Unreachable {
+            code: Icmpv4Message::CODE_PROTOCOL_UNREACHABLE,
+            next_hop_mtu: 0,
+            quoted: quoted.get(..most).unwrap_or(quoted),
+        };
+        self.send_icmp_error(now, ends, IcmpMessage::V4(message));
+    }
+
+    /// As above; `offset` is where the protocol's header starts in what follows the IPv6 header.
+    pub(crate) fn refuse_protocol_v6(
+        &mut self,
+        now: Instant,
+        ip: &Ipv6Header,
+        packet: &[u8],
+        offset: usize,
+    ) {
+        let pointer = next_header_field(ip, packet, offset);
+        if !ip.dst.is_multicast() {
+            self.send_parameter_problem(now, ip, packet, (UNKNOWN_NEXT_HEADER, pointer));
+        }
+    }
+
+    /// The extension headers of a packet to us could not be walked; some of what is wrong has to be said.
+    pub(crate) fn refuse_extensions(
+        &mut self,
+        now: Instant,
+        ip: &Ipv6Header,
+        packet: &[u8],
+        error: &ParseError,
+    ) {
+        let ParseError::Malformed { offset, what, .. } = *error else {
+            return;
+        };
+        let at = Ipv6Header::LEN + offset;
+        let byte = |at: usize| packet.get(at).copied().unwrap_or_default();
+        let mut answers_groups = false;
+        let problem = match what {
+            // RFC 8200 4.2: the two high bits of the option's type say whether, and whether to groups too.
+            Malformed::UnrecognizedOption if byte(at) >> 6 > 1 => {
+                answers_groups = byte(at) >> 6 == 2;
+                (UNKNOWN_OPTION, at)
+            }
+            // RFC 5095 3, RFC 8200 4.4: the pointer is to the routing type.
+            Malformed::RoutingType0 if byte(at + 1) != 0 => (ERRONEOUS_FIELD, at),
+            Malformed::SegmentsLeft => (ERRONEOUS_FIELD, at.saturating_sub(1)),
+            // RFC 8200 4.1: as a next header that is not known.
+            Malformed::HopByHopPosition => {
+                let pointer = next_header_field(ip, packet, offset);
+                (UNKNOWN_NEXT_HEADER, pointer)
+            }
+            _ => return,
+        };
+        if answers_groups || !ip.dst.is_multicast() {
+            self.send_parameter_problem(now, ip, packet, problem);
+        }
+    }
+
+    fn send_parameter_problem(
+        &mut self,
+        now: Instant,
+        ip: &Ipv6Header,
+        packet: &[u8],
+        (code, pointer): (u8, usize),
+    ) {
+        let dst = IpAddr::V6(ip.src);
+        // RFC 4443 2.2: from the address that was asked, where it is a host's.
+        let src = if ip.dst.is_multicast() {
+            self.source_for(dst)
+        } else {
+            Some(ip.dst.into())
+        };
+        let (Some(src), Ok(pointer)) = (src, u32::try_from(pointer)) else {
+            return;
+        };
+        let whole = ip.payload_range(packet.len()).end;
+        let quoted = packet.get(..whole).unwrap_or(packet);
+        let most = MOST_IPV6 - Ipv6Header::LEN - ICMP_HEADER;
+        let message = Icmpv6Message::ParameterProblem {
+            code,
+            pointer,
+            quoted: quoted.get(..most).unwrap_or(quoted),
+        };
+        self.send_icmp_error(now, Ends { src, dst }, IcmpMessage::V6(message));
+    }
+
+    /// Sends an error if it may be sent at all (RFC 1122 3.2.2, RFC 4443 2.4 (e)): never to nobody, to ourselves or to a
+    /// group, and not too many.
+    fn send_icmp_error(&mut self, now: Instant, ends: Ends, message: IcmpMessage<'_>) {
+        let to = ends.dst;
+        if to.is_unspecified() || to.is_multicast() || self.is_own(to) {
+            return;
+        }
+        if self.error_limit.allow(now) {
+            self.stats.icmp_errors_out += 1;
+            self.send_icmp(now, ends, 0, message);
+        }
+    }
+}
+
+/// Where in the packet the field is that says what starts at `offset` behind the IPv6 header. The headers before it are
+/// well-formed.
+fn next_header_field(ip: &Ipv6Header, packet: &[u8], offset: usize) -> usize {
+    /// Of the next-header field in the IPv6 header.
+    const FIRST: usize = 6;
+    let mut field = FIRST;
+    let mut kind = ip.next_header;
+    let mut at = 0;
+    while at < offset {
+        field = Ipv6Header::LEN + at;
+        let Some(&[next, len]) = packet.get(field..).and_then(|rest| rest.first_chunk()) else {
+            break;
+        };
+        at += match kind {
+            IpProtocol::FRAGMENT => 8,
+            _ => (usize::from(len) + 1) * 8,
+        };
+        kind = IpProtocol(next);
+    }
+    field
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{BURST, ErrorLimit};
+    use crate::time::{Duration, Instant};
+
+    #[test]
+    fn errors_are_sent_in_short_bursts_and_then_rarely() {
+        let mut limit = ErrorLimit::new(Instant::ZERO);
+        let count = |limit: &mut ErrorLimit, now| (0..100).filter(|_| limit.allow(now)).count();
+        let at = |millis| Instant::ZERO + Duration::from_millis(millis);
+        assert_eq!(count(&mut limit, at(0)), usize::from(BURST));
+        assert_eq!(count(&mut limit, at(99)), 0);
+        assert_eq!(count(&mut limit, at(300)), 3);
+        assert_eq!(count(&mut limit, at(1_000_000)), usize::from(BURST));
+    }
+}

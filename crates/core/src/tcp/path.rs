@@ -1,0 +1,86 @@
+//! The path to the peer, as ICMP reports it: its MTU, and errors that are not final.
+
+use tidewire_wire::SeqNum;
+
+use super::tcb::Connection;
+use crate::error::ConnError;
+use crate::ip::PathMtu;
+use crate::stack::ip_header_len;
+use crate::time::Instant;
+
+/// Fixed part of a TCP header.
+const TCP_HEADER: u32 = 20;
+
+/// What a connection knows of its path.
+#[derive(Copy, Clone, Debug)]
+pub(crate) struct Path {
+    /// The version of the stack's cache that this is from.
+    version: u32,
+    /// Until when the MTU was reported for; `None` where nothing was reported.
+    until: Option<Instant>,
+    /// Largest payload with options that reaches the peer; `u32::MAX` where nothing was reported.
+    pub(crate) mss: u32,
+}
+
+impl Path {
+    /// Nothing known: version 0 of the cache is the empty one.
+    pub(crate) const UNKNOWN: Self = Self {
+        version: 0,
+        until: None,
+        mss: u32::MAX,
+    };
+
+    /// Whether there is nothing newer to know.
+    pub(crate) fn is_current(&self, version: u32, now: Instant) -> bool {
+        self.version == version && self.until.is_none_or(|until| until > now)
+    }
+}
+
+impl Connection {
+    /// Whether a sequence number was sent and is not acknowledged: SND.UNA =< SEG.SEQ < SND.NXT (RFC 5927 4.1).
+    pub(crate) fn is_in_flight(&self, seq: SeqNum) -> bool {
+        self.snd
+            .position(seq)
+            .is_some_and(|position| (self.snd.una..self.snd.nxt).contains(&position))
+    }
+
+    /// The network says that a segment did not arrive. That ends an attempt to connect; a connection goes on, and
+    /// remembers why if it should time out (RFC 5461 2.2 and 4, RFC 9293 3.9.2.2, MUST-56).
+    ///
+    /// DEVIATION(RFC 9293 3.9.2.2, MUST-56): soft errors end attempts too, as in Linux, so that other addresses of the
+    /// peer are tried without waiting (RFC 5461 4.1).
+    pub(crate) fn on_unreachable(&mut self, error: ConnError) {
+        if self.is_connecting() {
+            self.fail(error);
+        } else {
+            self.app.soft_error = Some(error);
+        }
+    }
+
+    /// What a connection that got no answer fails with.
+    pub(crate) fn time_out_error(&self) -> ConnError {
+        self.app.soft_error.unwrap_or(ConnError::TimedOut)
+    }
+
+    /// Takes over what the cache says of the path.
+    pub(crate) fn set_path(&mut self, version: u32, path: Option<PathMtu>) {
+        let before = self.path.mss;
+        self.path.version = version;
+        self.path.until = path.map(|path| path.until);
+        let headers = ip_header_len(self.tuple.remote) as u32 + TCP_HEADER;
+        self.path.mss = path.map_or(u32::MAX, |path| path.mtu.saturating_sub(headers));
+        if self.path.mss != before {
+            let mss = self.eff_snd_mss();
+            self.congestion.set_mss(mss);
+        }
+    }
+
+    /// What was sent in segments larger than the path takes is sent again, cut anew. That is no sign of congestion
+    /// (RFC 8201 5.4): neither window nor timer is told.
+    pub(crate) fn resend_too_large(&mut self) {
+        let mss = u64::from(self.eff_snd_mss());
+        if self.state.is_synchronized() {
+            self.recovery.mark_longer_lost(mss);
+        }
+    }
+}
