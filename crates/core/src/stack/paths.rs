@@ -47,11 +47,8 @@ impl Stack {
         if lowered {
             self.stats.path_mtu_lowered += 1;
         }
-        // Another connection may have lowered it before; this one may not know yet.
+        // Also where another connection lowered it before: this one may not know yet.
         self.update_path(now, id);
-        if let Some(conn) = self.conns.get_mut(id.0) {
-            conn.resend_too_large();
-        }
     }
 
     /// Brings a connection's idea of its path up to date; two comparisons where it is.

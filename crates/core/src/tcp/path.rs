@@ -62,25 +62,23 @@ impl Connection {
         self.app.soft_error.unwrap_or(ConnError::TimedOut)
     }
 
-    /// Takes over what the cache says of the path.
+    /// Takes over what the cache says of the path. Where that takes less than before, what is in flight in larger
+    /// segments is sent again, cut anew. That is no sign of congestion (RFC 8201 5.4): the window is not told.
+    ///
+    /// Once for each change: the router answers every segment that was too large, and most of its reports come when the
+    /// data has left again.
     pub(crate) fn set_path(&mut self, version: u32, path: Option<PathMtu>) {
-        let before = self.path.mss;
+        let before = self.eff_snd_mss();
         self.path.version = version;
         self.path.until = path.map(|path| path.until);
         let headers = ip_header_len(self.tuple.remote) as u32 + TCP_HEADER;
         self.path.mss = path.map_or(u32::MAX, |path| path.mtu.saturating_sub(headers));
-        if self.path.mss != before {
-            let mss = self.eff_snd_mss();
+        let mss = self.eff_snd_mss();
+        if mss != before {
             self.congestion.set_mss(mss);
         }
-    }
-
-    /// What was sent in segments larger than the path takes is sent again, cut anew. That is no sign of congestion
-    /// (RFC 8201 5.4): neither window nor timer is told.
-    pub(crate) fn resend_too_large(&mut self) {
-        let mss = u64::from(self.eff_snd_mss());
-        if self.state.is_synchronized() {
-            self.recovery.mark_longer_lost(mss);
+        if mss < before && self.state.is_synchronized() {
+            self.recovery.mark_longer_lost(mss.into());
         }
     }
 }
