@@ -53,7 +53,7 @@ impl Stack {
                 return self.handle_advert(now, ip, from, &advert);
             }
             // Only the messages above may come from nobody, or claim to be from us.
-            _ if ip.src.is_unspecified() || self.is_foreign_claim(ip, from) => {
+            _ if ip.src.is_unspecified() || self.is_own(ip.src.into()) => {
                 return self.drop_frame(DropReason::BadSource);
             }
             _ => {}
@@ -80,11 +80,6 @@ impl Stack {
                 None => self.drop_frame(DropReason::IcmpIgnored),
             },
         }
-    }
-
-    /// Whether a packet says that it is from us, and came over the wire.
-    fn is_foreign_claim(&self, ip: &Ipv6Header, from: MacAddr) -> bool {
-        self.is_own(IpAddr::V6(ip.src)) && from != self.link().mac
     }
 
     pub(crate) fn send_icmp(
