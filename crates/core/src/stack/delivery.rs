@@ -158,12 +158,12 @@ impl Stack {
         segment: &SegmentIn,
         payload: &mut Payload<'_>,
     ) {
-        let Some(id) = self.promote(now, key) else {
+        let Some((id, owner)) = self.promote(now, key) else {
             // The accept queue is full: as if the segment were lost. The SYN-ACK comes again, and with it the chance.
             return self.drop_frame(DropReason::BacklogFull);
         };
         self.deliver_to_conn(now, id.0.index, segment, payload);
-        self.announce(id);
+        self.announce(owner, id);
     }
 
     fn deliver_to_time_wait(&mut self, now: Instant, index: u32, segment: &SegmentIn) {

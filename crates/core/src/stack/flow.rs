@@ -164,6 +164,11 @@ impl FlowTable {
         self.key.hash(tuple) as u32
     }
 
+    /// One of `count` for this tuple, always the same one, and nobody can tell which without the key.
+    pub(crate) fn spread(&self, tuple: &FourTuple, count: usize) -> usize {
+        self.hash(tuple) as usize % count.max(1)
+    }
+
     fn slot_of(&self, tuple: &FourTuple, target: Target) -> Option<usize> {
         let hash = self.hash(tuple);
         self.probe(hash)

@@ -10,6 +10,7 @@ use super::events::Source;
 use super::flow::{FourTuple, Target};
 use super::slab::Key;
 use super::{ConnId, DropReason, ListenOptions, ListenerId, Stack};
+use crate::config::TcpConfig;
 use crate::error::ListenError;
 use crate::tcp::challenge::ChallengeLimit;
 use crate::tcp::listen::{HalfOpen, Listener, covers};
@@ -50,12 +51,13 @@ impl Stack {
             port => port,
         };
         let addr = SocketAddr::new(local.ip(), port);
-        if self.is_listening(addr) {
+        if self.is_taken(addr, options.reuse_port) {
             return Err(ListenError::AddrInUse);
         }
         let listener = Listener {
             addr,
             backlog: options.backlog.max(1),
+            reuse_port: options.reuse_port,
             config: options
                 .tcp
                 .map_or_else(|| Arc::clone(&self.tcp_defaults), Arc::new),
@@ -72,6 +74,12 @@ impl Stack {
     #[must_use]
     pub fn listener_addr(&self, id: ListenerId) -> Option<SocketAddr> {
         self.listeners.get(id.0).map(|listener| listener.addr)
+    }
+
+    /// What connections accepted from now on begin with. Half-open ones have sent their SYN-ACK, and begin with it too.
+    pub fn listener_config(&mut self, id: ListenerId) -> Option<&mut TcpConfig> {
+        let listener = self.listeners.get_mut(id.0)?;
+        Some(Arc::make_mut(&mut listener.config))
     }
 
     /// The next connection of a listener's accept queue, which the peer may have closed or reset already.
@@ -124,24 +132,35 @@ impl Stack {
         }
     }
 
-    /// The listener for a tuple: one on exactly its local address before one on all.
+    /// The listener for a tuple: one on exactly its local address before one on all. Of several that share an address
+    /// ([`ListenOptions::reuse_port`]) the tuple's keyed hash chooses.
     pub(super) fn listener_for(&self, tuple: &FourTuple) -> Option<ListenerId> {
         let ids = self.listening.get(&tuple.local_port)?;
-        let serving = || {
-            ids.iter()
-                .copied()
-                .filter_map(|id| self.listeners.get(id.0).map(|listener| (id, listener)))
+        let serving = |exact: bool| {
+            ids.iter().copied().filter(move |id| {
+                self.listeners.get(id.0).is_some_and(|listener| {
+                    let is_exact = listener.addr.ip() == tuple.local;
+                    if exact {
+                        is_exact
+                    } else {
+                        listener.serves(tuple.local)
+                    }
+                })
+            })
         };
-        let exact = serving().find(|(_, listener)| listener.addr.ip() == tuple.local);
-        exact
-            .or_else(|| serving().find(|(_, listener)| listener.serves(tuple.local)))
-            .map(|(id, _)| id)
+        let choose = |exact| match serving(exact).count() {
+            0 => None,
+            1 => serving(exact).next(),
+            count => serving(exact).nth(self.flows.spread(tuple, count)),
+        };
+        choose(true).or_else(|| choose(false))
     }
 
-    /// Whether a listener has this address, or one that includes it.
-    fn is_listening(&self, addr: SocketAddr) -> bool {
+    /// Whether a listener that does not share has this address, or one that includes it.
+    fn is_taken(&self, addr: SocketAddr, reuse_port: bool) -> bool {
         let ids = self.listening.get(&addr.port()).into_iter().flatten();
         ids.filter_map(|id| self.listeners.get(id.0))
+            .filter(|listener| !(reuse_port && listener.reuse_port))
             .any(|listener| {
                 let other = listener.addr.ip();
                 covers(other, addr.ip()) || covers(addr.ip(), other)
@@ -274,7 +293,7 @@ impl Stack {
     }
 
     /// Makes a half-open connection a full one; `None` when there is no room for it in the accept queue or the stack.
-    pub(super) fn promote(&mut self, now: Instant, key: Key) -> Option<ConnId> {
+    pub(super) fn promote(&mut self, now: Instant, key: Key) -> Option<(ConnId, ListenerId)> {
         let record = self.half_open.get(key)?;
         let listener = self.listeners.get(record.listener.0)?;
         if listener.queue_is_full() || self.conns.len() >= self.config.max_connections {
@@ -289,18 +308,15 @@ impl Stack {
         if let Some(listener) = self.listeners.get_mut(owner.0) {
             listener.queue.push_back(id);
         }
-        Some(id)
+        Some((id, owner))
     }
 
     /// Tells the listener of a promoted connection that there is something to accept.
-    pub(super) fn announce(&mut self, id: ConnId) {
-        let Some(conn) = self.conns.get(id.0) else {
+    pub(super) fn announce(&mut self, owner: ListenerId, id: ConnId) {
+        if self.conns.get(id.0).is_none() {
             return;
-        };
+        }
         self.stats.passive_opens += 1;
-        let Some(owner) = self.listener_for(&conn.tuple) else {
-            return;
-        };
         if let Some(listener) = self.listeners.get_mut(owner.0)
             && !listener.in_events
         {

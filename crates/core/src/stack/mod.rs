@@ -107,6 +107,9 @@ pub struct ListenOptions {
     pub backlog: usize,
     /// What accepted connections use; `None`: the stack's defaults.
     pub tcp: Option<TcpConfig>,
+    /// Share the address and port with other listeners that say the same: connections are spread over them
+    /// (`SO_REUSEPORT`). A connection under way when one of them closes is lost with it.
+    pub reuse_port: bool,
 }
 
 impl Default for ListenOptions {
@@ -114,6 +117,7 @@ impl Default for ListenOptions {
         Self {
             backlog: 1024,
             tcp: None,
+            reuse_port: false,
         }
     }
 }

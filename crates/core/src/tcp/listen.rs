@@ -21,6 +21,7 @@ use crate::time::Instant;
 pub(crate) struct Listener {
     pub(crate) addr: SocketAddr,
     pub(crate) backlog: usize,
+    pub(crate) reuse_port: bool,
     pub(crate) config: Arc<TcpConfig>,
     /// Established, waiting for `accept`.
     pub(crate) queue: VecDeque<ConnId>,

@@ -41,7 +41,10 @@ impl Tester {
     /// As [`with`](Self::with), with a listener on [`PORT`].
     pub(crate) fn listening(backlog: usize, change: impl FnOnce(&mut StackConfig)) -> Self {
         let mut tester = Self::with(change);
-        let options = ListenOptions { backlog, tcp: None };
+        let options = ListenOptions {
+            backlog,
+            ..ListenOptions::default()
+        };
         let addr = SocketAddr::new(STACK_IP.into(), PORT);
         tester.listener = Some(
             tester

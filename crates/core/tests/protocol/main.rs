@@ -24,6 +24,7 @@ mod output;
 mod path_mtu;
 mod ports;
 mod recovery;
+mod reuse_port;
 mod routes;
 mod sequence;
 mod syn_received;

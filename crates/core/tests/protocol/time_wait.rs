@@ -98,6 +98,7 @@ fn time_wait_restart_keeps_the_time_of_the_connections_own_configuration() {
     let options = ListenOptions {
         backlog: 4,
         tcp: Some(tcp),
+        ..ListenOptions::default()
     };
     t.listener = Some(t.stack.listen(addr, options).unwrap());
     t.handshake(PLAIN);
@@ -120,6 +121,7 @@ fn time_wait_records_of_different_length_expire_each_on_its_own_time() {
     let options = ListenOptions {
         backlog: 4,
         tcp: Some(tcp),
+        ..ListenOptions::default()
     };
     t.listener = Some(t.stack.listen(addr, options).unwrap());
     t.flow = flow(40_001, 81);

@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use tidewire_core::ListenOptions;
 
+use super::options::hop_limit;
 use super::{TcpStream, ToSocketAddrs, lookup_host, no_address};
+use crate::error::os_error;
 use crate::shard::{Connection, Listener};
 use crate::stack::Stack;
 
@@ -97,6 +99,25 @@ impl TcpListener {
     /// None; tokio's signature.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         Ok(self.listener.local_addr())
+    }
+
+    /// The TTL, or the hop limit, of the packets of accepted streams.
+    ///
+    /// # Errors
+    /// The stack was shut down.
+    pub fn ttl(&self) -> io::Result<u32> {
+        let config = self.listener.config(|config| u32::from(config.hop_limit));
+        config.ok_or_else(|| os_error(libc::EINVAL))
+    }
+
+    /// Sets the TTL, or the hop limit, that streams accepted from now on begin with: 1 to 255.
+    ///
+    /// # Errors
+    /// `EINVAL` outside of that, or after the stack was shut down.
+    pub fn set_ttl(&self, ttl: u32) -> io::Result<()> {
+        let hop_limit = hop_limit(ttl)?;
+        let set = self.listener.config(|config| config.hop_limit = hop_limit);
+        set.ok_or_else(|| os_error(libc::EINVAL))
     }
 
     fn finish(&self, conn: Connection) -> io::Result<(TcpStream, SocketAddr)> {

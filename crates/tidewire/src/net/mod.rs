@@ -11,6 +11,7 @@
 //! `TIDEWIRE_GATEWAY`.
 
 mod listener;
+mod options;
 mod socket;
 mod stream;
 pub mod tcp;

@@ -6,8 +6,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tidewire_core::{ConnectOptions, ListenOptions, TcpConfig};
+use tidewire_core::{ConnectOptions, KeepAlive, ListenOptions, TcpConfig};
 
+use super::options::check_keepalive;
 use super::{TcpListener, TcpStream};
 use crate::error::os_error;
 use crate::stack::Stack;
@@ -40,10 +41,13 @@ pub struct TcpSocket {
 struct Options {
     local: Option<SocketAddr>,
     reuseaddr: bool,
+    reuseport: bool,
     nodelay: Option<bool>,
     send_buffer: Option<u32>,
     recv_buffer: Option<u32>,
     linger: Option<Duration>,
+    keepalive: Option<Option<KeepAlive>>,
+    traffic_class: Option<u8>,
 }
 
 impl TcpSocket {
@@ -136,6 +140,7 @@ impl TcpSocket {
             // The kernel makes 0 one, too.
             backlog: usize::try_from(backlog).unwrap_or(usize::MAX).max(1),
             tcp: options.tcp(&stack),
+            reuse_port: options.reuseport,
         };
         TcpListener::bind_with(&stack, local, listen, options.linger)
     }
@@ -254,6 +259,122 @@ impl TcpSocket {
         Ok(self.options().linger)
     }
 
+    /// Lets several listeners of the stack share an address and port, where all of them set this: connections are
+    /// spread over them.
+    ///
+    /// # Errors
+    /// None; tokio's signature.
+    pub fn set_reuseport(&self, reuseport: bool) -> io::Result<()> {
+        self.options().reuseport = reuseport;
+        Ok(())
+    }
+
+    /// The last [`set_reuseport`](Self::set_reuseport).
+    ///
+    /// # Errors
+    /// None; tokio's signature.
+    pub fn reuseport(&self) -> io::Result<bool> {
+        Ok(self.options().reuseport)
+    }
+
+    /// Sets `SO_KEEPALIVE`, with the kernel's times: two hours, then nine probes 75 s apart.
+    ///
+    /// # Errors
+    /// None; tokio's signature.
+    pub fn set_keepalive(&self, keepalive: bool) -> io::Result<()> {
+        let mut options = self.options();
+        let times = options.keepalive.flatten().unwrap_or_default();
+        options.keepalive = Some(keepalive.then_some(times));
+        Ok(())
+    }
+
+    /// Whether the connection is probed while it is idle.
+    ///
+    /// # Errors
+    /// There is no stack to ask for its default.
+    pub fn keepalive(&self) -> io::Result<bool> {
+        self.option(
+            |options| options.keepalive.map(|own| own.is_some()),
+            |tcp| tcp.keepalive.is_some(),
+        )
+    }
+
+    /// Turns keep-alive on with times of one's own (`TCP_KEEPIDLE`, `TCP_KEEPINTVL`, `TCP_KEEPCNT`).
+    ///
+    /// # Errors
+    /// `EINVAL` for times or a count of zero.
+    pub fn set_keepalive_params(&self, keepalive: KeepAlive) -> io::Result<()> {
+        check_keepalive(Some(keepalive))?;
+        self.options().keepalive = Some(Some(keepalive));
+        Ok(())
+    }
+
+    /// Sets the TOS byte of IPv4 packets (`IP_TOS`). The two ECN bits belong to the stack and stay 0.
+    ///
+    /// # Errors
+    /// `EINVAL` above 255.
+    pub fn set_tos_v4(&self, tos: u32) -> io::Result<()> {
+        self.set_traffic_class(tos)
+    }
+
+    /// The TOS byte of IPv4 packets.
+    ///
+    /// # Errors
+    /// There is no stack to ask for its default.
+    pub fn tos_v4(&self) -> io::Result<u32> {
+        self.traffic_class()
+    }
+
+    /// Sets the traffic class of IPv6 packets (`IPV6_TCLASS`). The two ECN bits belong to the stack and stay 0.
+    ///
+    /// # Errors
+    /// `EINVAL` above 255.
+    pub fn set_tclass_v6(&self, tclass: u32) -> io::Result<()> {
+        self.set_traffic_class(tclass)
+    }
+
+    /// The traffic class of IPv6 packets.
+    ///
+    /// # Errors
+    /// There is no stack to ask for its default.
+    pub fn tclass_v6(&self) -> io::Result<u32> {
+        self.traffic_class()
+    }
+
+    fn set_traffic_class(&self, class: u32) -> io::Result<()> {
+        let class = u8::try_from(class).map_err(|_| os_error(libc::EINVAL))?;
+        self.options().traffic_class = Some(class & !ECN_BITS);
+        Ok(())
+    }
+
+    fn traffic_class(&self) -> io::Result<u32> {
+        self.option(
+            |options| options.traffic_class.map(u32::from),
+            |tcp| u32::from(tcp.traffic_class),
+        )
+    }
+
+    /// The interface that the socket is bound to: always its stack's.
+    ///
+    /// # Errors
+    /// There is no stack.
+    pub fn device(&self) -> io::Result<Option<Vec<u8>>> {
+        Ok(Some(self.stack_now()?.interface().as_bytes().to_vec()))
+    }
+
+    /// Binds the socket to an interface, which can only be its stack's; `None` changes nothing.
+    ///
+    /// # Errors
+    /// `ENODEV` for another interface; there is no stack.
+    pub fn bind_device(&self, interface: Option<&[u8]>) -> io::Result<()> {
+        let stack = self.stack_now()?;
+        let is_own = interface.is_none_or(|name| name == stack.interface().as_bytes());
+        if !is_own {
+            return Err(os_error(libc::ENODEV));
+        }
+        Ok(())
+    }
+
     fn check_family(&self, addr: SocketAddr) -> io::Result<()> {
         if addr.is_ipv6() != self.is_v6 {
             return Err(os_error(libc::EAFNOSUPPORT));
@@ -302,14 +423,19 @@ impl Options {
             nodelay,
             send_buffer,
             recv_buffer,
+            keepalive,
+            traffic_class,
             ..
         } = *self;
-        if nodelay.is_none() && send_buffer.is_none() && recv_buffer.is_none() {
+        let sizes = send_buffer.or(recv_buffer);
+        if nodelay.is_none() && sizes.is_none() && keepalive.is_none() && traffic_class.is_none() {
             return None;
         }
         let mut tcp = stack.tcp_config();
         let size = |own: Option<u32>, default| own.map_or(default, |size| size as usize);
         tcp.nodelay = nodelay.unwrap_or(tcp.nodelay);
+        tcp.keepalive = keepalive.unwrap_or(tcp.keepalive);
+        tcp.traffic_class = traffic_class.unwrap_or(tcp.traffic_class);
         tcp.send_buffer = size(send_buffer, tcp.send_buffer);
         tcp.recv_buffer = size(recv_buffer, tcp.recv_buffer);
         Some(tcp)
@@ -335,3 +461,6 @@ fn nonzero(size: u32) -> io::Result<u32> {
 fn bytes(size: usize) -> u32 {
     u32::try_from(size).unwrap_or(u32::MAX)
 }
+
+/// The bits of the traffic class that are ECN's (RFC 3168 5).
+const ECN_BITS: u8 = 3;

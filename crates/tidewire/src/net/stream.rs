@@ -8,10 +8,11 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{BufMut, Bytes};
-use tidewire_core::{Algorithm, ConnId, ConnectOptions, State, TcpInfo};
+use tidewire_core::{Algorithm, ConnId, ConnectOptions, KeepAlive, State, TcpInfo};
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf, Ready};
 use tokio::task::coop;
 
+use super::options::{check_keepalive, hop_limit};
 use super::tcp::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf, split, split_owned};
 use super::{ToSocketAddrs, lookup_host, no_address};
 use crate::error::{ToOsError, os_error};
@@ -238,10 +239,7 @@ impl TcpStream {
     /// # Errors
     /// The stack was shut down.
     pub fn set_nodelay(&self, nodelay: bool) -> io::Result<()> {
-        let set = self
-            .conn
-            .inspect(|conn, now| conn.set_nodelay(now, nodelay));
-        set.ok_or_else(gone)
+        self.set(|conn, now| conn.set_nodelay(now, nodelay))
     }
 
     /// How long closing goes on delivering, `None` for as long as it takes.
@@ -267,6 +265,78 @@ impl TcpStream {
     /// The stack was shut down.
     pub fn set_zero_linger(&self) -> io::Result<()> {
         self.set_linger(Some(Duration::ZERO))
+    }
+
+    /// Whether the next segments are acknowledged at once (`TCP_QUICKACK`).
+    ///
+    /// # Errors
+    /// The stack was shut down.
+    pub fn quickack(&self) -> io::Result<bool> {
+        self.get(|conn| conn.quickack())
+    }
+
+    /// Acknowledges the next segments at once, or goes back to delayed ACKs. As with the kernel, it is not
+    /// permanent: the usual rules take over again.
+    ///
+    /// # Errors
+    /// The stack was shut down.
+    pub fn set_quickack(&self, quickack: bool) -> io::Result<()> {
+        self.set(|conn, now| conn.set_quickack(now, quickack))
+    }
+
+    /// The TTL, or the hop limit, of the packets that are sent.
+    ///
+    /// # Errors
+    /// The stack was shut down.
+    pub fn ttl(&self) -> io::Result<u32> {
+        self.get(|conn| u32::from(conn.hop_limit()))
+    }
+
+    /// Sets the TTL, or the hop limit, of the packets that are sent from now on: 1 to 255.
+    ///
+    /// # Errors
+    /// `EINVAL` outside of that; the stack was shut down.
+    pub fn set_ttl(&self, ttl: u32) -> io::Result<()> {
+        let hop_limit = hop_limit(ttl)?;
+        self.get(|conn| conn.set_hop_limit(hop_limit))
+    }
+
+    /// Runs `f` where the stream is ready for some of `interest`.
+    ///
+    /// There is no descriptor that `f` could use beside the stream: it calls the stream's own `try_` methods.
+    ///
+    /// # Errors
+    /// `WouldBlock` where the stream is not ready, without running `f`; else those of `f`.
+    pub fn try_io<R>(
+        &self,
+        interest: Interest,
+        f: impl FnOnce() -> io::Result<R>,
+    ) -> io::Result<R> {
+        self.conn.try_ready(interest)?;
+        f()
+    }
+
+    /// Runs `f` whenever the stream is ready for some of `interest`, until it gives something else than `WouldBlock`.
+    ///
+    /// Readiness is a level here, not an edge: an `f` that says `WouldBlock` although the stream is ready is run again
+    /// after every other task had its turn.
+    ///
+    /// # Errors
+    /// Those of `f`, and of [`ready`](Self::ready).
+    pub async fn async_io<R>(
+        &self,
+        interest: Interest,
+        mut f: impl FnMut() -> io::Result<R>,
+    ) -> io::Result<R> {
+        loop {
+            self.ready(interest).await?;
+            match f() {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    tokio::task::yield_now().await;
+                }
+                result => return result,
+            }
+        }
     }
 
     /// Borrows the reading and the writing half.
@@ -331,6 +401,57 @@ impl TcpStream {
     /// The stack was shut down.
     pub fn set_congestion(&self, algorithm: Algorithm) -> io::Result<()> {
         self.get(|conn| conn.set_congestion(algorithm))
+    }
+
+    /// The congestion controller's name, as in [`TcpInfo`].
+    ///
+    /// # Errors
+    /// The stack was shut down.
+    pub fn congestion(&self) -> io::Result<&'static str> {
+        self.get(|conn| conn.info().congestion)
+    }
+
+    /// How an idle connection is probed; `None` while keep-alive is off.
+    ///
+    /// # Errors
+    /// The stack was shut down.
+    pub fn keepalive(&self) -> io::Result<Option<KeepAlive>> {
+        self.get(|conn| conn.keepalive())
+    }
+
+    /// Probes the peer while the connection is idle (`SO_KEEPALIVE`, `TCP_KEEPIDLE`, `TCP_KEEPINTVL`, `TCP_KEEPCNT`),
+    /// or stops doing so. A peer that answers none of the probes ends the connection with `ETIMEDOUT`.
+    ///
+    /// # Errors
+    /// `EINVAL` for times or a count of zero; the stack was shut down.
+    pub fn set_keepalive(&self, keepalive: Option<KeepAlive>) -> io::Result<()> {
+        check_keepalive(keepalive)?;
+        self.set(|conn, now| conn.set_keepalive(now, keepalive))
+    }
+
+    /// How long sent data may stay unacknowledged before the connection ends; `None`: the number of retransmissions
+    /// decides.
+    ///
+    /// # Errors
+    /// The stack was shut down.
+    pub fn user_timeout(&self) -> io::Result<Option<Duration>> {
+        self.get(|conn| conn.user_timeout().map(Into::into))
+    }
+
+    /// Ends the connection with `ETIMEDOUT` when sent data stays unacknowledged, or the peer's window closed, for this
+    /// long (`TCP_USER_TIMEOUT`). `None` or zero: as long as the number of retransmissions lasts.
+    ///
+    /// # Errors
+    /// The stack was shut down.
+    pub fn set_user_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
+        self.set(|conn, now| conn.set_user_timeout(now, timeout.map(Into::into)))
+    }
+
+    fn set(
+        &self,
+        f: impl FnOnce(&mut tidewire_core::Conn<'_>, tidewire_core::Instant),
+    ) -> io::Result<()> {
+        self.conn.inspect(f).ok_or_else(gone)
     }
 
     fn get<R>(&self, f: impl FnOnce(&mut tidewire_core::Conn<'_>) -> R) -> io::Result<R> {

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
-use tidewire_core::{ListenOptions, ListenerId};
+use tidewire_core::{ListenOptions, ListenerId, TcpConfig};
 
 use super::wakers::WaiterKey;
 use super::{Connection, ShardRef, State};
@@ -46,6 +46,12 @@ impl Listener {
 
     pub(crate) fn local_addr(&self) -> SocketAddr {
         self.local
+    }
+
+    /// Looks at, or changes, what connections accepted from now on begin with; `None` after the stack was shut down.
+    pub(crate) fn config<R>(&self, f: impl FnOnce(&mut TcpConfig) -> R) -> Option<R> {
+        let with = |state: &mut State, _| state.stack().listener_config(self.id).map(f);
+        self.shard.with(with)
     }
 
     /// Waits for a connection. Any number of tasks may.

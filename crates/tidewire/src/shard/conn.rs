@@ -200,11 +200,13 @@ impl Connection {
             (false, true) => Side::Write,
             _ => Side::Both,
         };
-        self.wait(side, |conn, _| {
-            let ready = readiness(conn, interest);
-            (!ready.is_empty()).then_some(Ok(ready))
-        })
-        .await
+        self.wait(side, |conn, _| ready_attempt(conn, interest))
+            .await
+    }
+
+    /// What the connection is ready for of `interest`; `WouldBlock` for nothing.
+    pub(crate) fn try_ready(&self, interest: Interest) -> io::Result<Ready> {
+        self.attempt(|conn, _| ready_attempt(conn, interest))
     }
 
     /// Waits until `attempt` gives something.
@@ -396,6 +398,11 @@ fn write_attempt(
     }
     state.wrote(now, written);
     Some(Ok(written))
+}
+
+fn ready_attempt(conn: &mut Conn<'_>, interest: Interest) -> Attempt<Ready> {
+    let ready = readiness(conn, interest);
+    (!ready.is_empty()).then_some(Ok(ready))
 }
 
 /// The part of `interest` that the connection is ready for, as epoll would report it.
