@@ -225,13 +225,38 @@ impl KeepAlive {
     }
 }
 
+/// How large a buffer may become.
+#[derive(Copy, Clone, Debug, Eq, PartialEq)]
+pub enum BufferSize {
+    /// It grows with what the connection can use, up to `max` bytes.
+    Auto {
+        /// Most bytes.
+        max: usize,
+    },
+    /// This many bytes, whatever the connection can use: what an application asked for (SO_SNDBUF, SO_RCVBUF).
+    Fixed(usize),
+}
+
+impl BufferSize {
+    /// The most bytes that it may become.
+    #[must_use]
+    pub const fn max(self) -> usize {
+        match self {
+            Self::Auto { max } => max,
+            Self::Fixed(size) => size,
+        }
+    }
+}
+
 /// Defaults of a connection; a listener's apply to the connections it accepts.
 #[derive(Clone, Debug)]
 pub struct TcpConfig {
-    /// Most bytes of application data held for sending, acknowledged ones excluded.
-    pub send_buffer: usize,
-    /// Most bytes held for the application to read; the largest window ever advertised.
-    pub recv_buffer: usize,
+    /// Most bytes of application data held for sending, acknowledged ones excluded. By default it follows the
+    /// congestion window, up to 4 MiB.
+    pub send_buffer: BufferSize,
+    /// Most bytes held for the application to read; the largest window ever advertised. By default it follows what the
+    /// application reads in a round trip, from 64 KiB up to 4 MiB.
+    pub recv_buffer: BufferSize,
     /// Send small segments at once (true) or gather them while data is in flight (false: Nagle, RFC 9293 3.7.4).
     pub nodelay: bool,
     /// The congestion controller of new connections.
@@ -274,8 +299,8 @@ pub struct TcpConfig {
 impl Default for TcpConfig {
     fn default() -> Self {
         Self {
-            send_buffer: 1 << 20,
-            recv_buffer: 1 << 20,
+            send_buffer: BufferSize::Auto { max: 4 << 20 },
+            recv_buffer: BufferSize::Auto { max: 4 << 20 },
             nodelay: false,
             congestion: Algorithm::Cubic,
             delayed_ack: Duration::from_millis(40),
@@ -299,9 +324,9 @@ impl Default for TcpConfig {
 
 impl TcpConfig {
     pub(crate) fn validate(&self) -> Result<(), ConfigError> {
-        let field = if self.send_buffer == 0 {
+        let field = if self.send_buffer.max() == 0 {
             "tcp.send_buffer"
-        } else if self.recv_buffer == 0 || self.recv_buffer > 1 << 30 {
+        } else if self.recv_buffer.max() == 0 || self.recv_buffer.max() > 1 << 30 {
             // RFC 7323 2.3: windows end at 2^30.
             "tcp.recv_buffer"
         } else if self.min_rto == Duration::ZERO || self.min_rto > self.max_rto {

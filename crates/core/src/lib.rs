@@ -41,7 +41,7 @@ mod stack;
 mod tcp;
 mod time;
 
-pub use config::{Gateways, IpCidr, KeepAlive, StackConfig, TcpConfig};
+pub use config::{BufferSize, Gateways, IpCidr, KeepAlive, StackConfig, TcpConfig};
 pub use error::{
     ConfigError, ConnError, ConnectError, ListenError, ReadError, ShutdownError, WriteError,
 };

@@ -83,6 +83,7 @@ impl Conn<'_> {
         }
         let read = self.with_pool(|conn, pool| {
             let read = conn.rcv.buffer.read_with(max, sink, pool);
+            conn.tune_window(now, read);
             conn.update_window_after_read();
             read
         });
@@ -101,6 +102,7 @@ impl Conn<'_> {
         }
         let chunk = self.with_pool(|conn, pool| {
             let chunk = conn.rcv.buffer.read_chunk(max, pool);
+            conn.tune_window(now, chunk.len());
             conn.update_window_after_read();
             chunk
         });
@@ -129,11 +131,8 @@ impl Conn<'_> {
     #[must_use]
     pub fn is_writable(&self) -> bool {
         self.get().is_none_or(|conn| {
-            let room = conn
-                .config
-                .send_buffer
-                .saturating_sub(conn.snd.buffer.len());
-            !conn.is_connecting() && (!conn.state.can_send() || room > 0 && !conn.app.write_blocked)
+            // A write that finds no room says so in `write_blocked`, and only then `WRITABLE` follows.
+            !conn.is_connecting() && (!conn.state.can_send() || !conn.app.write_blocked)
         })
     }
 
@@ -285,11 +284,7 @@ impl Conn<'_> {
             if conn.snd.fin_queued || !conn.state.can_send() {
                 return Err(WriteError::Closed);
             }
-            match conn
-                .config
-                .send_buffer
-                .saturating_sub(conn.snd.buffer.len())
-            {
+            match conn.send_room() {
                 0 => {
                     conn.app.write_blocked = true;
                     Err(WriteError::Blocked)

@@ -119,7 +119,7 @@ impl Stack {
         let window = self
             .listeners
             .get(half_open.listener.0)
-            .map_or(0, |listener| listener.config.recv_buffer);
+            .map_or(0, |listener| listener.config.recv_buffer.max());
         let window = u32::try_from(window)
             .unwrap_or(u32::MAX)
             .min(u32::from(u16::MAX));

@@ -63,10 +63,14 @@ pub struct TcpInfo {
     pub sack: bool,
     /// Bytes queued for sending, unacknowledged ones included.
     pub send_queue: usize,
+    /// Bytes that may be queued for sending, as tuned so far.
+    pub send_buffer: usize,
     /// Bytes never sent yet.
     pub unsent: usize,
     /// Bytes waiting for the application.
     pub recv_queue: usize,
+    /// Bytes that may wait for the application, as tuned so far.
+    pub recv_buffer: usize,
     /// Bytes received out of order.
     pub out_of_order: usize,
     /// Payload bytes sent, retransmissions included.
@@ -174,6 +178,8 @@ impl Connection {
             sack: self.negotiated.sack,
             send_queue: self.snd.buffer.len(),
             unsent: usize::try_from(unsent).unwrap_or(usize::MAX),
+            send_buffer: self.send_limit(),
+            recv_buffer: self.rcv.tuning.limit() as usize,
             recv_queue: self.rcv.buffer.len(),
             out_of_order: self.rcv.buffer.out_of_order(),
             bytes_sent: self.counters.bytes_sent,

@@ -5,6 +5,7 @@
 //! values, and nothing here knows about frames, addresses beyond the 4-tuple, or tasks.
 
 mod ack_policy;
+mod autotune;
 pub(crate) mod challenge;
 pub(crate) mod congestion;
 mod info;

@@ -20,6 +20,7 @@ use core::ops::Range;
 use tidewire_wire::{SeqNum, TcpOptions};
 
 use super::ack_policy::AckPolicy;
+use super::autotune::RecvTuning;
 use super::challenge::ChallengeLimit;
 use super::congestion::Controller;
 use super::listen::HalfOpen;
@@ -181,6 +182,7 @@ pub(crate) struct RecvSide {
     /// RCV.NXT of the last segment sent (Last.ACK.sent, RFC 7323 4.3).
     pub(crate) last_ack: u64,
     pub(crate) buffer: RecvBuffer,
+    pub(crate) tuning: RecvTuning,
     /// Position of the peer's FIN, once seen.
     pub(crate) fin: Option<u64>,
     /// Payload of the largest wire segment seen: what counts as full-sized for delayed ACKs.
@@ -193,13 +195,14 @@ pub(crate) struct RecvSide {
 }
 
 impl RecvSide {
-    fn new(now: Instant) -> Self {
+    fn new(config: &TcpConfig, now: Instant) -> Self {
         Self {
             irs: SeqNum::new(0),
             nxt: 0,
             edge: 0,
             last_ack: 0,
             buffer: RecvBuffer::default(),
+            tuning: RecvTuning::new(config, now),
             fin: None,
             mss_seen: DEFAULT_MSS,
             heard_at: now,
@@ -265,7 +268,7 @@ impl TimestampState {
 
 /// The window of a SYN, which is never scaled (RFC 7323 2.2).
 pub(crate) fn initial_window(config: &TcpConfig) -> u16 {
-    u16::try_from(config.recv_buffer).unwrap_or(u16::MAX)
+    u16::try_from(config.recv_buffer.max()).unwrap_or(u16::MAX)
 }
 
 /// TSval at `now` (RFC 7323 5.4): a clock of 1 ms with the connection's offset. It wraps.
@@ -352,7 +355,7 @@ impl Offer {
     /// `link_mss` is the largest segment that the link carries to us: MTU less fixed headers (RFC 9293 3.7.1, MUST-67).
     pub(crate) fn new(config: &TcpConfig, link_mss: u16) -> Self {
         let shift = (0..14u8)
-            .find(|&shift| config.recv_buffer >> shift <= usize::from(u16::MAX))
+            .find(|&shift| config.recv_buffer.max() >> shift <= usize::from(u16::MAX))
             .unwrap_or(14);
         Self {
             mss: link_mss,
@@ -404,7 +407,7 @@ impl Connection {
             negotiated,
             path: Path::UNKNOWN,
             snd: SendSide::new(iss, now),
-            rcv: RecvSide::new(now),
+            rcv: RecvSide::new(&config, now),
             ts: TimestampState {
                 offset: ts_offset,
                 recent: 0,

@@ -18,8 +18,8 @@ use tidewire_core::wire::{
     ArpOperation, ArpPacket, MacAddr, SackBlock, SeqNum, TcpHeader, TcpOptions, TcpTimestamps,
 };
 use tidewire_core::{
-    Algorithm, Conn, ConnId, DropReason, Duration, Event, Instant, IpCidr, LinkCaps, ListenerId,
-    ReadError, RxMeta, Stack, StackConfig, State,
+    Algorithm, BufferSize, Conn, ConnId, DropReason, Duration, Event, Instant, IpCidr, LinkCaps,
+    ListenerId, ReadError, RxMeta, Stack, StackConfig, State,
 };
 
 pub(crate) const PORT: u16 = 80;
@@ -102,12 +102,14 @@ pub(crate) fn secs(secs: u64) -> Duration {
     Duration::from_secs(secs)
 }
 
-/// The configuration of a test's stack: as shipped, without offload, and with the congestion control whose numbers
-/// RFC 5681 gives.
+/// The configuration of a test's stack: as shipped, without offload, with the congestion control whose numbers
+/// RFC 5681 gives, and a send buffer of 1 MiB.
 pub(crate) fn config() -> StackConfig {
     let link = LinkCaps::ethernet(STACK_MAC, 1500);
     let mut config = StackConfig::new(IpCidr::new(STACK_IP.into(), 24), link);
     config.tcp.congestion = Algorithm::NewReno;
+    // Takes all that a test writes at once.
+    config.tcp.send_buffer = BufferSize::Fixed(1 << 20);
     config
 }
 

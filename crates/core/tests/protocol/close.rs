@@ -1,6 +1,6 @@
 //! The end of a connection: FINs (RFC 9293 3.10.7.4, eighth check), CLOSE and ABORT (3.10.4, 3.10.5).
 
-use tidewire_core::{ConnError, ReadError, ShutdownError, State, WriteError};
+use tidewire_core::{BufferSize, ConnError, ReadError, ShutdownError, State, WriteError};
 
 use crate::common::*;
 
@@ -96,7 +96,9 @@ fn fin_with_data_ends_the_stream_after_it() {
 
 #[test]
 fn fin_right_behind_a_full_window_is_taken_or_comes_again() {
-    let mut t = Tester::established_with(PLAIN, |config| config.tcp.recv_buffer = 1_000);
+    let mut t = Tester::established_with(PLAIN, |config| {
+        config.tcp.recv_buffer = BufferSize::Fixed(1_000)
+    });
     t.peer(seg(FIN_ACK).seq(1).len(1_000));
     let sent = t.expect(seg(ACK));
     if t.rel_ack(&sent) == 1_001 {

@@ -1,7 +1,7 @@
 //! Frames that no honest peer sends: nothing is taken, nothing panics, everything is counted.
 
 use tidewire_core::wire::{SeqNum, TcpFlags, TcpHeader, TcpOptions, TcpTimestamps};
-use tidewire_core::{DropReason, RxChecksum, RxMeta, State};
+use tidewire_core::{BufferSize, DropReason, RxChecksum, RxMeta, State};
 
 use crate::common::*;
 
@@ -138,7 +138,7 @@ fn random_segments_around_the_window_are_survived() {
     // 100,000 segments at the interesting places, with an application that goes on meanwhile.
     let mut random = Random(0xfeed_f00d_dead_beef);
     let mut t = Tester::listening(4, |config| {
-        config.tcp.recv_buffer = 20_000;
+        config.tcp.recv_buffer = BufferSize::Fixed(20_000);
         config.max_half_open = 8;
         config.max_time_wait = 4;
         config.max_connections = 8;

@@ -1,7 +1,7 @@
 //! First checks of RFC 9293 3.10.7.4: sequence numbers, resets, SYNs and acknowledgements, with the proofs that RFC 5961
 //! asks of them.
 
-use tidewire_core::{ConnError, DropReason, ReadError, State};
+use tidewire_core::{BufferSize, ConnError, DropReason, ReadError, State};
 
 use crate::common::*;
 
@@ -9,7 +9,9 @@ const WINDOW: i64 = 4_000;
 
 /// Established with a receive window of [`WINDOW`] bytes and 10 bytes of the stack's unacknowledged.
 fn with_small_window() -> Tester {
-    let mut t = Tester::established_with(PLAIN, |config| config.tcp.recv_buffer = WINDOW as usize);
+    let mut t = Tester::established_with(PLAIN, |config| {
+        config.tcp.recv_buffer = BufferSize::Fixed(WINDOW as usize)
+    });
     t.write(10);
     t.expect(seg(ACK).seq(1).ack(1).len(10).win(WINDOW as u16));
     t

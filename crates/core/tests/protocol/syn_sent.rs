@@ -1,7 +1,7 @@
 //! SYN-SENT (RFC 9293 3.10.7.3), and how long a SYN is repeated.
 
 use tidewire_core::{
-    ConnError, ConnEvents, ConnectError, ConnectOptions, DropReason, Event, State,
+    BufferSize, ConnError, ConnEvents, ConnectError, ConnectOptions, DropReason, Event, State,
 };
 
 use crate::common::*;
@@ -22,7 +22,7 @@ fn syn_offers_every_extension() {
     let sent = t.expect(
         seg(SYN)
             .mss(1460)
-            .wscale(5)
+            .wscale(7)
             .sack_permitted(true)
             .win(65_535),
     );
@@ -36,7 +36,7 @@ fn syn_offers_what_is_configured() {
         config.tcp.sack = false;
         config.tcp.timestamps = false;
         config.tcp.window_scaling = false;
-        config.tcp.recv_buffer = 3_000;
+        config.tcp.recv_buffer = BufferSize::Fixed(3_000);
     });
     let sent = t.expect(seg(SYN).mss(1460).sack_permitted(false).no_ts().win(3_000));
     assert_eq!(sent.options.window_scale, None);

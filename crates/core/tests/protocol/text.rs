@@ -1,6 +1,6 @@
 //! Segment text: reassembly, and the ACKs and SACK blocks that it earns.
 
-use tidewire_core::{ConnEvents, Event, ReadError, State};
+use tidewire_core::{BufferSize, ConnEvents, Event, ReadError, State};
 
 use crate::common::*;
 
@@ -149,7 +149,9 @@ fn a_duplicate_is_acknowledged_at_once() {
 
 #[test]
 fn data_beyond_the_window_is_cut() {
-    let mut t = Tester::established_with(SACK, |config| config.tcp.recv_buffer = 1_000);
+    let mut t = Tester::established_with(SACK, |config| {
+        config.tcp.recv_buffer = BufferSize::Fixed(1_000)
+    });
     t.peer(seg(ACK).seq(901).len(500));
     t.expect(seg(ACK).ack(1).sack(&[(901, 1_001)]).win(1_000));
     t.peer(seg(ACK).seq(1).len(900));
@@ -159,7 +161,9 @@ fn data_beyond_the_window_is_cut() {
 
 #[test]
 fn data_larger_than_the_window_is_taken_up_to_it() {
-    let mut t = Tester::established_with(PLAIN, |config| config.tcp.recv_buffer = 1_000);
+    let mut t = Tester::established_with(PLAIN, |config| {
+        config.tcp.recv_buffer = BufferSize::Fixed(1_000)
+    });
     t.peer(seg(ACK).seq(1).len(1_400));
     t.expect(seg(ACK).ack(1_001).win(0));
     t.peer(seg(ACK).seq(1_001).len(400));

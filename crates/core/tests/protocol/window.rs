@@ -1,7 +1,7 @@
 //! Windows both ways: SND.WND (RFC 9293 3.10.7.4), probes (3.8.6.1), silly windows (3.8.6.2).
 
 use proptest::prelude::*;
-use tidewire_core::{ConnError, ConnEvents, Event, ReadError, State, WriteError};
+use tidewire_core::{BufferSize, ConnError, ConnEvents, Event, ReadError, State, WriteError};
 
 use crate::common::*;
 
@@ -203,7 +203,9 @@ fn sender_uses_half_of_the_largest_window_at_once() {
 #[test]
 fn receiver_opens_a_closed_window_by_a_whole_segment() {
     // RFC 9293 3.8.6.2.2: min(half of the buffer, one segment).
-    let mut t = Tester::established_with(PLAIN, |config| config.tcp.recv_buffer = 14_600);
+    let mut t = Tester::established_with(PLAIN, |config| {
+        config.tcp.recv_buffer = BufferSize::Fixed(14_600)
+    });
     for _ in 0..10 {
         t.peer(seg(ACK).len(1_460));
     }
@@ -220,7 +222,9 @@ fn receiver_opens_a_closed_window_by_a_whole_segment() {
 
 #[test]
 fn receiver_with_a_tiny_buffer_opens_by_half_of_it() {
-    let mut t = Tester::established_with(PLAIN, |config| config.tcp.recv_buffer = 600);
+    let mut t = Tester::established_with(PLAIN, |config| {
+        config.tcp.recv_buffer = BufferSize::Fixed(600)
+    });
     t.peer(seg(ACK).len(600));
     t.expect(seg(ACK).ack(601).win(0));
     assert_eq!(t.read(299), Ok(299));
@@ -231,7 +235,9 @@ fn receiver_with_a_tiny_buffer_opens_by_half_of_it() {
 
 #[test]
 fn a_read_that_opens_much_tells_the_peer_unasked() {
-    let mut t = Tester::established_with(PLAIN, |config| config.tcp.recv_buffer = 60_000);
+    let mut t = Tester::established_with(PLAIN, |config| {
+        config.tcp.recv_buffer = BufferSize::Fixed(60_000)
+    });
     for _ in 0..40 {
         t.peer(seg(ACK).len(1_400));
     }
@@ -243,7 +249,9 @@ fn a_read_that_opens_much_tells_the_peer_unasked() {
 
 #[test]
 fn write_blocks_at_the_send_buffer_and_is_told_when_there_is_room() {
-    let mut t = Tester::established_with(PLAIN, |config| config.tcp.send_buffer = 4_000);
+    let mut t = Tester::established_with(PLAIN, |config| {
+        config.tcp.send_buffer = BufferSize::Fixed(4_000)
+    });
     t.write(4_000);
     let now = t.now;
     assert_eq!(t.conn().write(now, &[0]), Err(WriteError::Blocked));
@@ -266,7 +274,7 @@ proptest! {
         steps in prop::collection::vec((any::<bool>(), 1_usize..9_000), 1..80),
     ) {
         let offer = if scaled { FULL } else { PLAIN };
-        let mut t = Tester::established_with(offer, |config| config.tcp.recv_buffer = buffer);
+        let mut t = Tester::established_with(offer, |config| config.tcp.recv_buffer = BufferSize::Fixed(buffer));
         let shift = t.conn().info().rcv_wscale.unwrap_or(0);
         let mut edge = 1 + buffer.min(65_535) as i64;
         let mut unread = 0;
@@ -298,7 +306,9 @@ proptest! {
 /// Filling the buffer to its last byte is as much as finding it full: `WRITABLE` follows.
 #[test]
 fn a_write_that_fills_the_buffer_is_followed_by_an_event() {
-    let mut t = Tester::established_with(PLAIN, |config| config.tcp.send_buffer = 4_000);
+    let mut t = Tester::established_with(PLAIN, |config| {
+        config.tcp.send_buffer = BufferSize::Fixed(4_000)
+    });
     t.write(4_000);
     t.events();
     t.peer(seg(ACK).ack(2_921));

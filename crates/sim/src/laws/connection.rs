@@ -102,22 +102,23 @@ fn check_flight(last: Option<&TcpInfo>, info: &TcpInfo) -> Result<(), (Law, Stri
 
 /// P9.
 fn check_memory(info: &TcpInfo, config: &TcpConfig) -> Result<(), (Law, String)> {
-    if info.send_queue > config.send_buffer {
+    if info.send_queue > config.send_buffer.max() {
         return Err((
             Law::P9,
             format!(
                 "{} bytes to send, the buffer has {}",
-                info.send_queue, config.send_buffer
+                info.send_queue,
+                config.send_buffer.max()
             ),
         ));
     }
-    if info.recv_queue + info.out_of_order > config.recv_buffer {
+    if info.recv_queue + info.out_of_order > config.recv_buffer.max() {
         let held = info.recv_queue + info.out_of_order;
         return Err((
             Law::P9,
             format!(
                 "{held} bytes received, the buffer has {}",
-                config.recv_buffer
+                config.recv_buffer.max()
             ),
         ));
     }

@@ -1,7 +1,7 @@
 //! Moving data: windows, loss, timers, wrap-around, offloads.
 
 use super::pair::{DELAY, Pair, address, check};
-use tidewire_core::{Duration, Instant, ReadError, Stack};
+use tidewire_core::{BufferSize, Duration, Instant, ReadError, Stack};
 use tidewire_sim::{HostConfig, LinkConfig, Peer, Plan, Server};
 
 /// RFC 6928: ten segments before the first ACK.
@@ -9,7 +9,7 @@ use tidewire_sim::{HostConfig, LinkConfig, Peer, Plan, Server};
 fn the_first_flight_is_ten_segments() {
     let mut pair = Pair::new();
     let (client, _) = pair.established();
-    assert_eq!(pair.write(pair.a, client, 500_000), 500_000);
+    assert!(pair.write(pair.a, client, 500_000) > 100_000);
     let flight = pair.data_from(pair.a);
     assert_eq!(flight.len(), 10);
     assert!(
@@ -21,7 +21,7 @@ fn the_first_flight_is_ten_segments() {
 /// RFC 5681 3.1: every acknowledged segment lets two go.
 #[test]
 fn slow_start_doubles_every_round_trip() {
-    let mut pair = Pair::new();
+    let mut pair = Pair::with_tcp(|tcp| tcp.send_buffer = BufferSize::Fixed(1 << 20));
     let (client, server) = pair.established();
     let start = pair.world.now();
     pair.write(pair.a, client, 1_000_000);
@@ -96,7 +96,7 @@ fn retransmissions_back_off() {
 /// RFC 9293 3.8.6.1: the window was closed, the update that opens it is lost, a probe finds it open.
 #[test]
 fn a_probe_finds_a_window_that_has_opened() {
-    let mut pair = Pair::with_tcp(|tcp| tcp.recv_buffer = 8_192);
+    let mut pair = Pair::with_tcp(|tcp| tcp.recv_buffer = BufferSize::Fixed(8_192));
     let (client, server) = pair.established();
     assert_eq!(pair.write(pair.a, client, 30_000), 30_000);
     pair.run_ms(2_000);
@@ -126,7 +126,7 @@ fn a_probe_finds_a_window_that_has_opened() {
 /// A closed window stays open to the connection for as long as the peer answers (RFC 9293 3.8.6.1, MUST-37).
 #[test]
 fn a_window_closed_for_an_hour_ends_nothing() {
-    let mut pair = Pair::with_tcp(|tcp| tcp.recv_buffer = 4_096);
+    let mut pair = Pair::with_tcp(|tcp| tcp.recv_buffer = BufferSize::Fixed(4_096));
     let (client, server) = pair.established();
     pair.write(pair.a, client, 10_000);
     pair.run_ms(3_600_000);
@@ -145,7 +145,7 @@ fn a_window_closed_for_an_hour_ends_nothing() {
 #[test]
 fn single_bytes_fill_a_scaled_window_to_its_end() {
     let mut pair = Pair::with_tcp(|tcp| {
-        tcp.recv_buffer = 70_000;
+        tcp.recv_buffer = BufferSize::Fixed(70_000);
         tcp.nodelay = true;
     });
     let (client, server) = pair.established();

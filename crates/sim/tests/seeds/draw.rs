@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use tidewire_core::{Duration, Instant, IpCidr};
+use tidewire_core::{BufferSize, Duration, Instant, IpCidr};
 use tidewire_sim::{
     BurstLoss, Ending, HostConfig, HostId, LinkConfig, LinkId, Peer, Plan, Rng, Server, World,
 };
@@ -30,7 +30,9 @@ pub(crate) fn draw(seed: u64) -> Drawn {
         .map(|last| {
             let host = draw_host(&mut rng, last);
             let tcp = &host.stack.tcp;
-            smallest_buffer = smallest_buffer.min(tcp.send_buffer).min(tcp.recv_buffer);
+            smallest_buffer = smallest_buffer
+                .min(tcp.send_buffer.max())
+                .min(tcp.recv_buffer.max());
             let offload = (host.segmentation_offload, host.receive_coalescing.is_some());
             summary += &format!("\nhost {last}: offload {offload:?}, {tcp:?}");
             world.add_host(host).expect("a legal configuration")
@@ -114,15 +116,24 @@ fn draw_host(rng: &mut Rng, last: u8) -> HostConfig {
         micros(rng, 1, 4_000)
     };
     let tcp = &mut host.stack.tcp;
-    tcp.send_buffer = rng.magnitude(1_000, 1_000_000) as usize;
+    tcp.send_buffer = draw_buffer(rng, 1_000);
     let least = if rng.chance(100_000) { 1 } else { 2_000 };
-    tcp.recv_buffer = rng.magnitude(least, 1_000_000) as usize;
+    tcp.recv_buffer = draw_buffer(rng, least);
     tcp.nodelay = rng.chance(500_000);
     tcp.delayed_ack = Duration::from_millis(rng.below(100));
     tcp.timestamps = !rng.chance(200_000);
     tcp.sack = !rng.chance(200_000);
     tcp.window_scaling = !rng.chance(200_000);
     host
+}
+
+fn draw_buffer(rng: &mut Rng, least: u64) -> BufferSize {
+    let size = rng.magnitude(least, 1_000_000) as usize;
+    if rng.chance(500_000) {
+        BufferSize::Fixed(size)
+    } else {
+        BufferSize::Auto { max: 4 * size }
+    }
 }
 
 /// In one of ten worlds the link goes down for a while, with the hosts told so.

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tidewire_core::{ConnectOptions, KeepAlive, ListenOptions, TcpConfig};
+use tidewire_core::{BufferSize, ConnectOptions, KeepAlive, ListenOptions, TcpConfig};
 
 use super::options::check_keepalive;
 use super::{TcpListener, TcpStream};
@@ -197,7 +197,7 @@ impl TcpSocket {
         self.option(|options| options.nodelay, |tcp| tcp.nodelay)
     }
 
-    /// Sets the size of the send buffer, in bytes.
+    /// Sets the size of the send buffer, in bytes. It does not follow the connection's speed then.
     ///
     /// # Errors
     /// `EINVAL` for zero.
@@ -206,15 +206,19 @@ impl TcpSocket {
         Ok(())
     }
 
-    /// The size of the send buffer, in bytes.
+    /// The size of the send buffer, in bytes: as it was set, or what it may grow to.
     ///
     /// # Errors
     /// There is no stack whose default it could be.
     pub fn send_buffer_size(&self) -> io::Result<u32> {
-        self.option(|options| options.send_buffer, |tcp| bytes(tcp.send_buffer))
+        self.option(
+            |options| options.send_buffer,
+            |tcp| bytes(tcp.send_buffer.max()),
+        )
     }
 
-    /// Sets the size of the receive buffer, in bytes: the largest window that is ever offered.
+    /// Sets the size of the receive buffer, in bytes: the largest window that is ever offered. It does not follow the
+    /// connection's speed then.
     ///
     /// # Errors
     /// `EINVAL` for zero, and for more than 2^30, where windows end (RFC 7323 2.3).
@@ -226,12 +230,15 @@ impl TcpSocket {
         Ok(())
     }
 
-    /// The size of the receive buffer, in bytes.
+    /// The size of the receive buffer, in bytes: as it was set, or what it may grow to.
     ///
     /// # Errors
     /// There is no stack whose default it could be.
     pub fn recv_buffer_size(&self) -> io::Result<u32> {
-        self.option(|options| options.recv_buffer, |tcp| bytes(tcp.recv_buffer))
+        self.option(
+            |options| options.recv_buffer,
+            |tcp| bytes(tcp.recv_buffer.max()),
+        )
     }
 
     /// See [`TcpStream::set_linger`].
@@ -432,7 +439,9 @@ impl Options {
             return None;
         }
         let mut tcp = stack.tcp_config();
-        let size = |own: Option<u32>, default| own.map_or(default, |size| size as usize);
+        let size = |own: Option<u32>, default| {
+            own.map_or(default, |size| BufferSize::Fixed(size as usize))
+        };
         tcp.nodelay = nodelay.unwrap_or(tcp.nodelay);
         tcp.keepalive = keepalive.unwrap_or(tcp.keepalive);
         tcp.traffic_class = traffic_class.unwrap_or(tcp.traffic_class);

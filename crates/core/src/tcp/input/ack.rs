@@ -129,11 +129,7 @@ impl Connection {
         self.snd.una = ack;
         self.snd.progress_at = now;
         self.snd.buffer.ack_to(ack);
-        let room = self
-            .config
-            .send_buffer
-            .saturating_sub(self.snd.buffer.len());
-        if self.app.write_blocked && room >= self.config.send_buffer / 4 {
+        if self.app.write_blocked && self.send_room() >= self.send_limit() / 4 {
             self.app.write_blocked = false;
             self.app.events |= ConnEvents::WRITABLE;
         }

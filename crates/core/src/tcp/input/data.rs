@@ -46,9 +46,13 @@ impl Connection {
         }
         if text.data_start == self.rcv.nxt {
             self.receive_in_order(now, payload);
+            if let Some(rtt) = self.rtt_of_echo(now, segment) {
+                self.rcv.tuning.on_rtt(rtt);
+            }
             return Ok(());
         }
-        let limit = usize::try_from(self.rcv_capacity()).unwrap_or(usize::MAX);
+        // A payload holds up to twice its size.
+        let limit = usize::try_from(self.rcv_capacity().saturating_mul(2)).unwrap_or(usize::MAX);
         let kept = self.rcv.buffer.insert(text.data_start, payload, limit);
         // RFC 5681 4.2: an out-of-order segment is acknowledged at once, so that the sender learns of the gap.
         if self.negotiated.sack {

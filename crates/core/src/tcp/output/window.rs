@@ -10,7 +10,7 @@ impl Connection {
     /// than is free, so one unit is kept back.
     pub(crate) fn rcv_capacity(&self) -> u64 {
         let unit = 1_u64 << self.rcv_shift();
-        let buffer = (self.config.recv_buffer as u64).saturating_sub(unit - 1);
+        let buffer = u64::from(self.rcv.tuning.limit()).saturating_sub(unit - 1);
         // Without window scaling the field ends before a large buffer does.
         buffer.clamp(1, u64::from(u16::MAX) * unit)
     }
