@@ -87,6 +87,10 @@ pub struct Peer {
 }
 
 #[derive(Debug)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "there is one in each application, not many"
+)]
 enum Start {
     Connect {
         to: SocketAddr,
