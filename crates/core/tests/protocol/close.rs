@@ -97,7 +97,7 @@ fn fin_with_data_ends_the_stream_after_it() {
 #[test]
 fn fin_right_behind_a_full_window_is_taken_or_comes_again() {
     let mut t = Tester::established_with(PLAIN, |config| {
-        config.tcp.recv_buffer = BufferSize::Fixed(1_000)
+        config.tcp.recv_buffer = BufferSize::Fixed(1_000);
     });
     t.peer(seg(FIN_ACK).seq(1).len(1_000));
     let sent = t.expect(seg(ACK));

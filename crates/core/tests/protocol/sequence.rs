@@ -10,7 +10,7 @@ const WINDOW: i64 = 4_000;
 /// Established with a receive window of [`WINDOW`] bytes and 10 bytes of the stack's unacknowledged.
 fn with_small_window() -> Tester {
     let mut t = Tester::established_with(PLAIN, |config| {
-        config.tcp.recv_buffer = BufferSize::Fixed(WINDOW as usize)
+        config.tcp.recv_buffer = BufferSize::Fixed(WINDOW as usize);
     });
     t.write(10);
     t.expect(seg(ACK).seq(1).ack(1).len(10).win(WINDOW as u16));

@@ -150,7 +150,7 @@ fn a_duplicate_is_acknowledged_at_once() {
 #[test]
 fn data_beyond_the_window_is_cut() {
     let mut t = Tester::established_with(SACK, |config| {
-        config.tcp.recv_buffer = BufferSize::Fixed(1_000)
+        config.tcp.recv_buffer = BufferSize::Fixed(1_000);
     });
     t.peer(seg(ACK).seq(901).len(500));
     t.expect(seg(ACK).ack(1).sack(&[(901, 1_001)]).win(1_000));
@@ -162,7 +162,7 @@ fn data_beyond_the_window_is_cut() {
 #[test]
 fn data_larger_than_the_window_is_taken_up_to_it() {
     let mut t = Tester::established_with(PLAIN, |config| {
-        config.tcp.recv_buffer = BufferSize::Fixed(1_000)
+        config.tcp.recv_buffer = BufferSize::Fixed(1_000);
     });
     t.peer(seg(ACK).seq(1).len(1_400));
     t.expect(seg(ACK).ack(1_001).win(0));

@@ -204,7 +204,7 @@ fn sender_uses_half_of_the_largest_window_at_once() {
 fn receiver_opens_a_closed_window_by_a_whole_segment() {
     // RFC 9293 3.8.6.2.2: min(half of the buffer, one segment).
     let mut t = Tester::established_with(PLAIN, |config| {
-        config.tcp.recv_buffer = BufferSize::Fixed(14_600)
+        config.tcp.recv_buffer = BufferSize::Fixed(14_600);
     });
     for _ in 0..10 {
         t.peer(seg(ACK).len(1_460));
@@ -223,7 +223,7 @@ fn receiver_opens_a_closed_window_by_a_whole_segment() {
 #[test]
 fn receiver_with_a_tiny_buffer_opens_by_half_of_it() {
     let mut t = Tester::established_with(PLAIN, |config| {
-        config.tcp.recv_buffer = BufferSize::Fixed(600)
+        config.tcp.recv_buffer = BufferSize::Fixed(600);
     });
     t.peer(seg(ACK).len(600));
     t.expect(seg(ACK).ack(601).win(0));
@@ -236,7 +236,7 @@ fn receiver_with_a_tiny_buffer_opens_by_half_of_it() {
 #[test]
 fn a_read_that_opens_much_tells_the_peer_unasked() {
     let mut t = Tester::established_with(PLAIN, |config| {
-        config.tcp.recv_buffer = BufferSize::Fixed(60_000)
+        config.tcp.recv_buffer = BufferSize::Fixed(60_000);
     });
     for _ in 0..40 {
         t.peer(seg(ACK).len(1_400));
@@ -250,7 +250,7 @@ fn a_read_that_opens_much_tells_the_peer_unasked() {
 #[test]
 fn write_blocks_at_the_send_buffer_and_is_told_when_there_is_room() {
     let mut t = Tester::established_with(PLAIN, |config| {
-        config.tcp.send_buffer = BufferSize::Fixed(4_000)
+        config.tcp.send_buffer = BufferSize::Fixed(4_000);
     });
     t.write(4_000);
     let now = t.now;
@@ -307,7 +307,7 @@ proptest! {
 #[test]
 fn a_write_that_fills_the_buffer_is_followed_by_an_event() {
     let mut t = Tester::established_with(PLAIN, |config| {
-        config.tcp.send_buffer = BufferSize::Fixed(4_000)
+        config.tcp.send_buffer = BufferSize::Fixed(4_000);
     });
     t.write(4_000);
     t.events();
