@@ -1,4 +1,4 @@
-//! Tidewire's protocol core: TCP over IPv4 and Ethernet, sans-I/O.
+//! Tidewire's protocol core: TCP over IPv4 and IPv6 on Ethernet, sans-I/O.
 //!
 //! One type, [`Stack`], is the entry. It owns no socket, no clock, no thread and no task: frames and time go in, frames,
 //! deadlines and events come out, so that the same code runs under a tokio driver, in virtual time, and under a script

@@ -1,6 +1,6 @@
 //! TCP in user space for async Rust.
 //!
-//! A [`Stack`] owns a raw packet socket on one Linux interface and speaks ARP, IPv4 and TCP on it
+//! A [`Stack`] owns a raw packet socket on one Linux interface and speaks ARP, NDP, IP and TCP on it
 //! by itself. Its streams and listeners, in [`net`], have the names and the behaviour of
 //! `tokio::net`: replacing that path is the whole port of most programs.
 //!

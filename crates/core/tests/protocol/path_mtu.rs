@@ -57,9 +57,7 @@ impl Narrow {
                 if frame.len() - 14 > self.mtu {
                     self.errors += 1;
                     let error = too_big(&frame, self.says);
-                    self.pair
-                        .a
-                        .handle_frame(now, &mut &error[..], Default::default());
+                    self.report(&error);
                 } else {
                     self.passed.push(frame.len() - 14);
                     self.pair
@@ -131,6 +129,24 @@ impl Narrow {
             );
         }
         assert!(read == data, "every byte is right");
+    }
+
+    /// A has data to send: the first segment of it, which is lost.
+    fn first_segment(&mut self, conn: ConnId) -> Vec<u8> {
+        let (now, a) = (self.pair.now, &mut self.pair.a);
+        a.conn(conn).unwrap().write(now, &[1; 20_000]).unwrap();
+        let mut bytes = vec![0; 2_000];
+        let len = a.poll_transmit(now).unwrap().copy_to(&mut bytes).unwrap();
+        bytes.truncate(len);
+        bytes
+    }
+
+    /// An error of the router arrives at A.
+    fn report(&mut self, mut error: &[u8]) {
+        let now = self.pair.now;
+        self.pair
+            .a
+            .handle_frame(now, &mut error, Default::default());
     }
 
     fn mss(&mut self, conn: ConnId) -> usize {
@@ -244,20 +260,9 @@ fn reports_below_the_floor_and_above_the_known_change_no_more_than_they_may() {
     ] {
         let mut net = Narrow::new(v6, 1500, |_| {});
         let conns = net.connect();
-        let now = net.pair.now;
-        net.pair
-            .a
-            .conn(conns.0)
-            .unwrap()
-            .write(now, &[1; 20_000])
-            .unwrap();
-        let mut bytes = vec![0; 2_000];
-        let transmit = net.pair.a.poll_transmit(now).unwrap();
-        let len = transmit.copy_to(&mut bytes).unwrap();
-        let error = too_big(&bytes[..len], says);
-        net.pair
-            .a
-            .handle_frame(now, &mut &error[..], Default::default());
+        let segment = net.first_segment(conns.0);
+        let error = too_big(&segment, says);
+        net.report(&error);
         let headers = if v6 { 72 } else { 52 };
         net.run();
         assert_eq!(net.mss(conns.0), wanted - headers, "v6 {v6} says {says}");
@@ -269,34 +274,21 @@ fn forged_reports_change_nothing() {
     // RFC 5927 7: a sequence number that is not in flight, or ports that are not ours.
     let mut net = Narrow::new(false, 1500, |_| {});
     let conns = net.connect();
-    let now = net.pair.now;
-    net.pair
-        .a
-        .conn(conns.0)
-        .unwrap()
-        .write(now, &[1; 20_000])
-        .unwrap();
-    let mut bytes = vec![0; 2_000];
-    let transmit = net.pair.a.poll_transmit(now).unwrap();
-    let len = transmit.copy_to(&mut bytes).unwrap();
+    let segment = net.first_segment(conns.0);
     for at in [14 + 19, 14 + 21, 14 + 23, 14 + 24] {
-        let mut frame = bytes[..len].to_vec();
+        let mut frame = segment.clone();
         frame[at] ^= 0x55;
         let error = too_big(&frame, 600);
-        net.pair
-            .a
-            .handle_frame(now, &mut &error[..], Default::default());
+        net.report(&error);
     }
     // And one about data that was acknowledged since.
-    let frame = bytes[..len].to_vec();
+    let now = net.pair.now;
     net.pair
         .b
-        .handle_frame(now, &mut &frame[..], Default::default());
+        .handle_frame(now, &mut &segment[..], Default::default());
     net.run();
-    let error = too_big(&frame, 600);
-    net.pair
-        .a
-        .handle_frame(now, &mut &error[..], Default::default());
+    let error = too_big(&segment, 600);
+    net.report(&error);
     assert_eq!(net.mss(conns.0), 1448);
     assert_eq!(net.pair.a.stats().icmp_errors_in, 0);
 }
@@ -305,29 +297,16 @@ fn forged_reports_change_nothing() {
 fn the_checksum_of_an_error_is_verified() {
     let mut net = Narrow::new(true, 1500, |_| {});
     let conns = net.connect();
-    let now = net.pair.now;
-    net.pair
-        .a
-        .conn(conns.0)
-        .unwrap()
-        .write(now, &[1; 20_000])
-        .unwrap();
-    let mut bytes = vec![0; 2_000];
-    let transmit = net.pair.a.poll_transmit(now).unwrap();
-    let len = transmit.copy_to(&mut bytes).unwrap();
-    let mut error = too_big(&bytes[..len], 1300);
+    let segment = net.first_segment(conns.0);
+    let mut error = too_big(&segment, 1300);
     error[60] ^= 1;
-    net.pair
-        .a
-        .handle_frame(now, &mut &error[..], Default::default());
+    net.report(&error);
     assert_eq!(net.mss(conns.0), 1428);
     let ends: [IpAddr; 2] = [v6("2001:db8::1").into(), v6("2001:db8::a").into()];
     error[56..58].fill(0);
     let sum = transport_checksum(ends[0], ends[1], IpProtocol::ICMPV6, &error[54..]);
     error[56..58].copy_from_slice(&sum.to_be_bytes());
-    net.pair
-        .a
-        .handle_frame(now, &mut &error[..], Default::default());
+    net.report(&error);
     net.run();
     assert_eq!(net.pair.a.stats().icmp_errors_in, 1);
 }
