@@ -1,5 +1,7 @@
 //! The congestion window: RFC 6928, RFC 5681, RFC 7661.
 
+use tidewire_core::{AckSample, Algorithm, CongestionControl, CongestionEvent};
+
 use crate::common::*;
 
 const MSS: u64 = 1_460;
@@ -181,5 +183,52 @@ fn the_flight_never_exceeds_the_window_by_more_than_limited_transmit() {
             let most = info.cwnd.max(u64::from(info.snd_mss)) + 2 * MSS;
             assert!(!sent_new || info.in_flight <= most, "{info:?}");
         }
+    }
+}
+
+/// A controller of the application's own: its window never changes.
+#[derive(Debug)]
+struct Fixed(u64);
+
+impl CongestionControl for Fixed {
+    fn name(&self) -> &'static str {
+        "fixed"
+    }
+    fn on_ack(&mut self, _: &AckSample) {}
+    fn on_congestion(&mut self, _: &CongestionEvent) {}
+    fn on_rto(&mut self, _: &CongestionEvent) {}
+    fn set_mss(&mut self, _: u32) {}
+    fn cwnd(&self) -> u64 {
+        self.0
+    }
+    fn ssthresh(&self) -> u64 {
+        self.0
+    }
+}
+
+#[test]
+fn a_controller_of_ones_own_decides_what_is_in_flight() {
+    // RFC 9293 3.8.2, MAY-18: as the default of new connections, and for one that is open.
+    let fixed = Algorithm::Custom(|mss| Box::new(Fixed(3 * u64::from(mss))));
+    let mut t = Tester::established_with(PLAIN, |config| config.tcp.congestion = fixed);
+    let mut other = Tester::established(PLAIN);
+    other.conn().set_congestion(fixed);
+    other.write(14_600);
+    assert_eq!(other.drain().len(), 3);
+    t.write(60_000);
+    assert_eq!(t.conn().info().congestion, "fixed");
+    for _ in 0..5 {
+        let in_flight = t.conn().info().in_flight;
+        // The window is of 536 bytes a segment: the MSS was not known when it was made.
+        assert!(in_flight > 0 && in_flight <= 3 * MSS);
+        acknowledge_each(&mut t);
+    }
+}
+
+#[test]
+fn each_of_the_controllers_of_the_stack_is_chosen_by_name() {
+    for (algorithm, name) in [(Algorithm::Cubic, "cubic"), (Algorithm::NewReno, "newreno")] {
+        let mut t = Tester::established_with(PLAIN, |config| config.tcp.congestion = algorithm);
+        assert_eq!(t.conn().info().congestion, name);
     }
 }

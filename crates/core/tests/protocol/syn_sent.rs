@@ -1,7 +1,9 @@
 //! SYN-SENT (RFC 9293 3.10.7.3), and how long a SYN is repeated.
 
+use std::net::{Ipv4Addr, SocketAddr};
+
 use tidewire_core::{
-    BufferSize, ConnError, ConnEvents, ConnectError, ConnectOptions, DropReason, Event, State,
+    BufferSize, ConnError, ConnEvents, ConnectError, ConnectOptions, DropReason, Event, IpCidr, State,
 };
 
 use crate::common::*;
@@ -303,9 +305,9 @@ fn sequence_numbers_of_the_stack_wrap() {
 #[test]
 fn a_tuple_in_use_is_refused_and_free_again_after_time_wait() {
     let mut t = Tester::new();
-    let remote = std::net::SocketAddr::new(PEER_IP.into(), t.flow.port);
+    let remote = SocketAddr::new(PEER_IP.into(), t.flow.port);
     let options = ConnectOptions {
-        local: Some(std::net::SocketAddr::new(STACK_IP.into(), 50_000)),
+        local: Some(SocketAddr::new(STACK_IP.into(), 50_000)),
         tcp: None,
     };
     let now = t.now;
@@ -322,4 +324,29 @@ fn a_tuple_in_use_is_refused_and_free_again_after_time_wait() {
     t.advance(secs(60));
     let now = t.now;
     assert!(t.stack.connect(now, remote, options).is_ok());
+}
+
+#[test]
+fn an_active_open_names_its_own_address_and_keeps_to_it() {
+    // RFC 9293 3.9.1.1, MUST-43 to MUST-45: the one asked for, else the one on the destination's link.
+    let second = Ipv4Addr::new(10, 9, 0, 1);
+    let mut t = Tester::with(|config| {
+        config.addresses.push(IpCidr::new(second.into(), 24));
+    });
+    let to = SocketAddr::new(PEER_IP.into(), 80);
+    for (asked, used) in [(None, STACK_IP), (Some(second), second)] {
+        let options = ConnectOptions {
+            local: asked.map(|ip| SocketAddr::new(ip.into(), 0)),
+            tcp: None,
+        };
+        let id = t.stack.connect(t.now, to, options).unwrap();
+        let local = t.stack.conn(id).unwrap().local_addr();
+        assert_eq!(local.ip(), std::net::IpAddr::from(used));
+    }
+    let foreign = ConnectOptions {
+        local: Some(SocketAddr::new(PEER_IP.into(), 0)),
+        tcp: None,
+    };
+    let refused = t.stack.connect(t.now, to, foreign);
+    assert_eq!(refused, Err(ConnectError::AddrNotAvailable));
 }

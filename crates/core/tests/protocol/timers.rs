@@ -187,3 +187,14 @@ fn what_was_written_meanwhile_rides_on_no_earlier_deadline() {
     let again = t.expect(seg(ACK).seq(101).len(100));
     assert!(again.at.duration_since(sent_at) >= ms(300));
 }
+
+#[test]
+fn a_dead_path_is_tried_for_more_than_100_seconds_by_default() {
+    // RFC 9293 3.8.3, SHLD-11.
+    let mut t = with_rtt(PLAIN);
+    t.write(100);
+    t.advance(secs(100));
+    assert_eq!(t.state(), State::Established);
+    t.advance(secs(3_600));
+    assert_eq!(t.state(), State::Closed);
+}
