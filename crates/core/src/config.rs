@@ -261,7 +261,7 @@ pub struct TcpConfig {
     pub nodelay: bool,
     /// The congestion controller of new connections.
     pub congestion: Algorithm,
-    /// Longest delay of an ACK; RFC 9293 3.8.6.3 allows 500 ms, Linux uses 40 ms.
+    /// Longest delay of an ACK (SHLD-18); RFC 9293 3.8.6.3 allows 500 ms (MUST-40), Linux uses 40 ms.
     pub delayed_ack: Duration,
     /// RTO before the first measurement, RFC 6298 2.1: 1 s.
     pub initial_rto: Duration,
@@ -270,8 +270,10 @@ pub struct TcpConfig {
     /// Greatest RTO, RFC 6298 2.5: at least 60 s.
     pub max_rto: Duration,
     /// Retransmissions of a SYN or SYN-ACK before giving up.
+    /// DEVIATION(RFC 9293 3.8.3, MUST-23): 6 as Linux has it, which is 127 s where the RFC says three minutes; 7 is 255
+    /// s.
     pub syn_retries: u8,
-    /// Retransmissions of data in a row before giving up (RFC 9293 3.8.3, R2).
+    /// Retransmissions of data in a row before giving up (RFC 9293 3.8.3, R2; the default is minutes, SHLD-11).
     pub data_retries: u8,
     /// Probing of idle connections; `None` (the default, MUST-25) for never.
     pub keepalive: Option<KeepAlive>,

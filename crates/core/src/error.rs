@@ -37,7 +37,7 @@ pub enum WriteError {
     Failed(ConnError),
 }
 
-/// Why a `read` gave no bytes. The end of the stream is not an error: `Ok(0)`.
+/// Why a `read` gave no bytes. The end of the stream is not an error: `Ok(0)` (RFC 9293 3.6, MUST-12).
 #[derive(Copy, Clone, Debug, Eq, PartialEq, Hash)]
 #[non_exhaustive]
 pub enum ReadError {

@@ -74,7 +74,7 @@ pub struct Ipv4Header {
     /// Destination.
     pub dst: Ipv4Addr,
     /// Options that stood between the fixed header and the payload, in bytes: a multiple of 4, at
-    /// most 40.
+    /// most 40. They are skipped, whatever they say (RFC 9293 §3.9.2, MUST-50).
     pub options_len: u8,
 }
 

@@ -157,6 +157,7 @@ fn a_total_length_of_zero_reaches_to_the_end() {
 
 #[test]
 fn ipv4_options_are_skipped_by_length() {
+    // RFC 9293: MUST-50.
     let mut packet = [0; 30];
     Ipv4Header {
         total_len: 30,

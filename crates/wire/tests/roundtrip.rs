@@ -317,6 +317,7 @@ fn values_that_have_no_form_are_refused() {
 
 #[test]
 fn options_are_laid_out_as_linux_does() {
+    // RFC 9293: MUST-68, MUST-69.
     let timestamps = Some(tidewire_wire::TcpTimestamps { value: 1, echo: 2 });
     let syn = TcpOptions {
         mss: Some(1460),

@@ -90,7 +90,8 @@ impl Stack {
         self.config().gateways.to(remote)
     }
 
-    /// Largest segment that the link brings us: MTU less fixed headers (RFC 9293 3.7.1, MUST-67).
+    /// Largest segment that the link brings us: MTU less fixed headers (RFC 9293 3.7.1, MUST-67). One link
+    /// has one MTU (SHLD-6).
     pub(crate) fn link_mss(&self, local: IpAddr) -> u16 {
         let headers = ip_header_len(local) + TCP_HEADER;
         let mss = (self.link().ip_mtu as usize).saturating_sub(headers);

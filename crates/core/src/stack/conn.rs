@@ -172,8 +172,9 @@ impl Conn<'_> {
     }
 
     /// CLOSE (RFC 9293 3.10.4), giving the handle back. What is queued is sent in the background, then the FIN. If
-    /// data was received and not read, the peer learns so by a reset (RFC 2525 2.17), as it does with a linger time of
-    /// zero, and where [`StackConfig::max_orphans`](crate::StackConfig::max_orphans) connections are closing already.
+    /// data was received and not read, the peer learns so by a reset (RFC 2525 2.17; RFC 9293 3.6.1, SHLD-3, MAY-1), as
+    /// it does with a linger time of zero, and where [`StackConfig::max_orphans`](crate::StackConfig::max_orphans)
+    /// connections are closing already.
     pub fn close(mut self, now: Instant) {
         self.stack.advance(now);
         let now = self.stack.now;

@@ -298,14 +298,14 @@ impl Stack {
 
     // ---- Addressing ----
 
-    /// Both ends of an active open (RFC 9293 3.9.1.6: source address and port).
+    /// Both ends of an active open (RFC 9293 3.9.1.1: the source address is chosen now, MUST-44, and stays, MUST-45).
     pub(super) fn choose_tuple(
         &mut self,
         remote: SocketAddr,
         local: Option<SocketAddr>,
     ) -> Result<FourTuple, ConnectError> {
         let invalid = match remote.ip() {
-            // MUST-63: never to broadcast or multicast.
+            // MUST-46: never to broadcast or multicast.
             IpAddr::V4(ip) => ip.is_unspecified() || ip.is_multicast() || ip.is_broadcast(),
             IpAddr::V6(ip) => ip.is_unspecified() || ip.is_multicast(),
         };

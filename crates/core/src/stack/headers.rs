@@ -14,7 +14,7 @@ use super::transmit::MAX_HEADER;
 use crate::offload::TxOffload;
 use crate::tcp::segment::{IpFields, SegmentPlan};
 
-/// The checksum field's offset in a TCP header.
+/// The checksum field's offset in a TCP header. It is always filled in, here or by the device (MUST-2).
 const TCP_CHECKSUM: u16 = 16;
 
 /// Both ends of a packet.

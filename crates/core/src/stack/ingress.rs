@@ -58,7 +58,7 @@ impl Stack {
                 Ok(())
             }
             EtherType::IPV4 => {
-                // RFC 1122 3.3.6: a unicast IP packet in a link-layer broadcast is dropped.
+                // RFC 1122 3.3.6 (MUST-57): a unicast IP packet in a link-layer broadcast is dropped.
                 if ethernet.dst.is_multicast() {
                     return Err(DropReason::NotForUs);
                 }
@@ -82,7 +82,8 @@ impl Stack {
             return Err(DropReason::NotForUs);
         }
         let source = ip.src;
-        // RFC 1122 3.2.1.3: addresses that are never a host's. Our own from the wire is a loop or a lie (LAND).
+        // RFC 1122 3.2.1.3 (MUST-63): addresses that are never a host's. Our own from the wire is a loop or a lie
+        // (LAND).
         if source.is_unspecified()
             || source.is_multicast()
             || source.is_broadcast()
@@ -214,6 +215,7 @@ impl Stack {
         if meta.checksum == RxChecksum::Unverified && !verify_tcp(src, dst, segment) {
             return Err(DropReason::BadChecksum);
         }
+        // MUST-5: of every segment, whatever its flags.
         let options = TcpOptions::parse(options).map_err(|_| DropReason::Malformed)?;
         if header.src_port == 0 || header.dst_port == 0 {
             return Err(DropReason::BadSource);

@@ -125,7 +125,7 @@ impl Default for ListenOptions {
 /// Options of an active open.
 #[derive(Clone, Debug, Default)]
 pub struct ConnectOptions {
-    /// The local end. An unspecified address or port 0, like `None`, lets the stack choose.
+    /// The local end (RFC 9293 3.9.1.1, MUST-43). An unspecified address or port 0, like `None`, lets the stack choose.
     pub local: Option<SocketAddr>,
     /// What the connection uses; `None`: the stack's defaults.
     pub tcp: Option<TcpConfig>,
@@ -141,7 +141,8 @@ pub struct ConnectOptions {
 ///   [`handle_timeout`](Stack::handle_timeout), [`set_link`](Stack::set_link).
 /// - **Outputs** say what is to be done: [`poll_transmit`](Stack::poll_transmit) (until `None`),
 ///   [`poll_timeout`](Stack::poll_timeout), [`poll_event`](Stack::poll_event) (until `None`).
-/// - **Application calls**: [`listen`](Stack::listen), [`accept`](Stack::accept), [`connect`](Stack::connect), and those
+/// - **Application calls**: [`listen`](Stack::listen), [`accept`](Stack::accept), [`connect`](Stack::connect), and
+/// those
 ///   of [`Conn`].
 /// - **Views**: [`stats`](Stack::stats), [`Conn::info`], [`poll_trace`](Stack::poll_trace).
 ///

@@ -14,7 +14,7 @@ const MAX_OWED: u8 = 8;
 pub(crate) struct AckPolicy {
     /// ACKs to send at once: one, or more where a peer without SACK counts duplicates (RFC 5681 3.2).
     owed: u8,
-    /// Bytes received in order since the last ACK left.
+    /// Bytes received in order since the last ACK left: one ACK covers them all (MUST-58, MUST-59).
     unacked: u32,
     /// Immediate ACKs left of the quick start.
     quick: u8,

@@ -5,7 +5,7 @@ use tidewire_wire::SeqNum;
 use crate::stack::{FourTuple, HashKey};
 use crate::time::Instant;
 
-/// Makes what an outsider must not be able to guess.
+/// Makes what an outsider must not be able to guess: F is SipHash with a key of 128 random bits (MUST-9).
 #[derive(Debug)]
 pub(crate) struct IssGenerator {
     iss: HashKey,

@@ -56,7 +56,7 @@ pub(crate) fn covers(listening: IpAddr, address: IpAddr) -> bool {
         }
 }
 
-/// A connection in SYN-RECEIVED after a passive open.
+/// A connection in SYN-RECEIVED after a passive open; after an active one it is a full connection (MUST-11).
 #[derive(Clone, Debug)]
 pub(crate) struct HalfOpen {
     pub(crate) tuple: FourTuple,

@@ -73,7 +73,7 @@ pub(crate) struct ResetReply {
     pub(crate) ack: Option<SeqNum>,
 }
 
-/// What the IP header of a segment says at the application's wish (RFC 9293 3.9.1.9 and 3.9.2).
+/// What the IP header of a segment says at the application's wish (RFC 9293 3.9.1.9, SHLD-22, and 3.9.2).
 #[derive(Copy, Clone, Debug, Eq, PartialEq)]
 pub(crate) struct IpFields {
     pub(crate) hop_limit: u8,

@@ -41,7 +41,8 @@ use crate::time::{Duration, Instant};
 /// What the SYNs agreed on.
 #[derive(Copy, Clone, Debug)]
 pub(crate) struct Negotiated {
-    /// Largest TCP payload plus options of a segment to the peer: the lesser of its MSS option and what the link carries.
+    /// Largest TCP payload plus options of a segment to the peer: the lesser of its MSS option and what the link
+    /// carries.
     pub(crate) mss: u32,
     /// Shift of the peer's window field, and of ours; `None` where scaling is off.
     pub(crate) wscale: Option<(u8, u8)>,
@@ -80,7 +81,7 @@ pub(crate) struct SendSide {
     pub(crate) una: u64,
     /// SND.NXT. It never goes back: retransmission is a matter of ranges.
     pub(crate) nxt: u64,
-    /// SND.WND in bytes, scaled.
+    /// SND.WND in bytes, scaled; unsigned, 32 bits (MUST-1, REC-1).
     pub(crate) wnd: u32,
     /// Largest SND.WND seen, for sender SWS avoidance and RFC 5961 5.
     pub(crate) max_wnd: u32,
@@ -365,7 +366,8 @@ impl Offer {
         }
     }
 
-    /// As SYN options, `ts` being our TSval and TSecr.
+    /// As SYN options, of which the MSS is always one, and only of a SYN (RFC 9293 3.7.1, MUST-14, MUST-65, SHLD-5,
+    /// MAY-3).
     pub(crate) fn options(&self, value: u32, echo: u32) -> TcpOptions {
         TcpOptions {
             mss: Some(self.mss),

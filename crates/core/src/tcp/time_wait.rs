@@ -1,4 +1,4 @@
-//! TIME-WAIT as a compact record (RFC 9293 3.6.1): the last words of a connection, kept for 2 MSL.
+//! TIME-WAIT as a compact record (RFC 9293 3.6.1): the last words of a connection, kept for 2 MSL (MUST-13).
 //!
 //! Resets are ignored (RFC 1337), a new SYN may take the place (RFC 6191).
 
@@ -123,7 +123,7 @@ impl TimeWait {
         self.timestamps.is_some() && now + self.wait >= self.deadline + REUSE_AFTER
     }
 
-    /// RFC 6191 2: a SYN is new if its timestamp or its sequence number is beyond the old connection's.
+    /// RFC 6191 2 (SHLD-4, MAY-2): a SYN is new if its timestamp or its sequence number is beyond the old connection's.
     fn may_reopen(&self, segment: &SegmentIn) -> bool {
         let later_seq = segment.header.seq.gt(self.rcv_nxt);
         match (self.timestamps, segment.options.timestamps) {

@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use tidewire_core::Instant;
 use tidewire_core::wire::{
     ArpOperation, ArpPacket, EtherType, EthernetHeader, Frame, Icmpv4Message, IpProtocol,
-    Ipv4Header, MacAddr, Network, TcpHeader, TcpOptions, Transport, transport_checksum,
+    Ipv4Header, MacAddr, Network, TcpFlags, TcpHeader, TcpOptions, Transport, transport_checksum,
 };
 
 pub(crate) const STACK_MAC: MacAddr = MacAddr([2, 0, 0, 0, 0, 1]);
@@ -36,6 +36,7 @@ pub(crate) enum Left {
 
 /// Takes a frame of the stack apart; everything that must hold of each frame is checked here.
 pub(crate) fn dissect(at: Instant, bytes: &[u8], mtu: usize) -> Left {
+    // RFC 9293: MUST-2, MUST-65.
     let frame = Frame::parse(bytes).expect("the stack sends well-formed frames");
     assert_eq!(frame.ethernet.src, STACK_MAC);
     match frame.network {
@@ -60,13 +61,18 @@ pub(crate) fn dissect(at: Instant, bytes: &[u8], mtu: usize) -> Left {
                 header.dont_fragment && header.ttl > 1,
                 "RFC 9293 3.9.2, MUST-49"
             );
+            let options = TcpOptions::parse(options).expect("well-formed options");
+            assert!(
+                options.mss.is_some() == tcp.flags.contains(TcpFlags::SYN),
+                "{frame} has an MSS option where it should not, or none"
+            );
             Left::Tcp(Sent {
                 at,
                 to: frame.ethernet.dst,
                 hop_limit: header.ttl,
                 traffic_class: header.tos,
                 header: tcp,
-                options: TcpOptions::parse(options).expect("well-formed options"),
+                options,
                 payload: payload.to_vec(),
             })
         }

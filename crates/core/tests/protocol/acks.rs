@@ -14,6 +14,7 @@ fn steady() -> Tester {
 
 #[test]
 fn a_lone_segment_is_acknowledged_after_40_ms() {
+    // RFC 9293: MUST-40, SHLD-18.
     let mut t = steady();
     t.peer(seg(ACK).len(1_460));
     t.expect_after(ms(40), seg(ACK).ack(1_601 + 1_460).len(0));
@@ -23,6 +24,7 @@ fn a_lone_segment_is_acknowledged_after_40_ms() {
 
 #[test]
 fn every_second_full_segment_is_acknowledged_at_once() {
+    // RFC 9293: SHLD-19.
     let mut t = steady();
     for n in 1..=10 {
         t.peer(seg(ACK).len(1_460));
@@ -75,6 +77,7 @@ fn the_delay_is_configured() {
 
 #[test]
 fn frames_of_one_batch_share_an_ack() {
+    // RFC 9293: MUST-58, MUST-59.
     let mut t = steady();
     for _ in 0..10 {
         t.inject(seg(ACK).len(1_460));

@@ -220,6 +220,7 @@ fn data_after_close_is_reset() {
 
 #[test]
 fn close_with_unread_data_resets() {
+    // RFC 9293: SHLD-3, MAY-1.
     let mut t = Tester::established(PLAIN);
     t.peer(seg(ACK).len(10));
     t.sent.clear();

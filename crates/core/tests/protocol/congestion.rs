@@ -64,6 +64,7 @@ fn the_ack_of_the_syn_does_not_grow_the_window() {
 
 #[test]
 fn slow_start_doubles_the_window_every_round_trip() {
+    // RFC 9293: MUST-19.
     let mut t = Tester::established(PLAIN);
     t.flow.window = u16::MAX;
     t.write(500_000);

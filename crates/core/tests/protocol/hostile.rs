@@ -25,6 +25,7 @@ fn a_truncated_frame_is_dropped_and_counted() {
 
 #[test]
 fn a_frame_with_one_byte_changed_is_dropped_and_counted() {
+    // RFC 9293: MUST-3.
     let mut t = Tester::established(FULL);
     let frame = t.frame_of(&seg(ACK | PSH).len(20));
     let mut changes = 0;
@@ -80,6 +81,36 @@ fn options_of_any_shape_are_survived() {
     }
     t.pump();
     assert_eq!(t.state(), State::Established);
+}
+
+#[test]
+fn options_stand_in_any_segment_at_any_place() {
+    // MUST-4, MUST-5, MUST-64: no-operations move the others to odd places, the end mark hides what follows, and an MSS
+    // outside of a SYN means nothing (MUST-65).
+    for flags in [ACK, ACK | PSH, FIN_ACK] {
+        let mut t = Tester::established(PLAIN);
+        let mss = t.conn().info().snd_mss;
+        let mut bytes = t.frame_of(&seg(flags).len(20));
+        // The first twelve bytes of the payload become options.
+        bytes[46] = 0x80;
+        bytes[54..66].copy_from_slice(&[1, 254, 3, 9, 1, 2, 4, 0, 100, 0, 77, 0]);
+        let mut frame: &[u8] = &bytes;
+        let meta = RxMeta {
+            checksum: RxChecksum::Verified,
+            ..RxMeta::default()
+        };
+        t.stack.handle_frame(t.now, &mut frame, meta);
+        let (mut read, now) = ([0; 100], t.now);
+        assert_eq!(t.conn().read(now, &mut read), Ok(8));
+        assert_eq!(read[..8], bytes[66..74]);
+        assert_eq!(t.conn().info().snd_mss, mss);
+        let closing = if flags == FIN_ACK {
+            State::CloseWait
+        } else {
+            State::Established
+        };
+        assert_eq!(t.state(), closing);
+    }
 }
 
 /// A small generator, so that a failure is found again.

@@ -38,6 +38,7 @@ fn the_default_times_are_those_of_linux() {
 
 #[test]
 fn a_probe_has_no_data_and_the_sequence_number_before_the_next() {
+    // RFC 9293: MAY-5.
     // SHLD-12, MUST-27.
     let mut t = kept_alive(TEN);
     t.expect_after(secs(10), seg(ACK).seq(0).ack(1).len(0));

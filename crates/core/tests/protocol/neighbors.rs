@@ -255,6 +255,7 @@ fn the_gateway_carries_what_is_off_the_link() {
 
 #[test]
 fn destinations_that_cannot_be_are_refused() {
+    // RFC 9293: MUST-46.
     let mut t = Tester::new();
     for (to, wanted) in [
         ("198.51.100.7:80", ConnectError::NoRoute),
@@ -365,6 +366,7 @@ fn echo_replies_and_errors_are_not_answered() {
 
 #[test]
 fn tcp_from_impossible_sources_is_not_answered() {
+    // RFC 9293: MUST-63.
     let mut t = Tester::listening(16, |_| {});
     for source in [
         Ipv4Addr::UNSPECIFIED,

@@ -12,6 +12,7 @@ fn pieces(offer: Offer, mtu: u32, len: usize) -> Vec<usize> {
 
 #[test]
 fn segments_follow_the_peers_mss_and_the_link() {
+    // RFC 9293: MUST-14.
     let with = |mss| Offer { mss, ..PLAIN };
     for (offer, mtu, wanted) in [
         (with(Some(1_460)), 1_500, 1_460),
@@ -37,6 +38,7 @@ fn segments_follow_the_peers_mss_and_the_link() {
 
 #[test]
 fn the_offered_mss_is_the_links_and_not_less_options() {
+    // RFC 9293: MUST-67, SHLD-6.
     for (mtu, mss) in [(1_500, 1_460), (1_400, 1_360), (576, 536), (9_000, 8_960)] {
         let mut t = Tester::connecting(|config| config.link.ip_mtu = mtu);
         t.expect(seg(SYN).mss(mss));
@@ -69,6 +71,7 @@ fn a_link_that_shrinks_keeps_the_negotiated_mss() {
 
 #[test]
 fn nagle_gathers_small_writes_while_one_is_unacknowledged() {
+    // RFC 9293: MUST-60, SHLD-7, MAY-16.
     let mut t = Tester::established(PLAIN);
     t.write(10);
     t.expect(seg(ACK).seq(1).len(10).push(true));
@@ -81,6 +84,7 @@ fn nagle_gathers_small_writes_while_one_is_unacknowledged() {
 
 #[test]
 fn nagle_lets_whole_segments_go() {
+    // RFC 9293: SHLD-28.
     let mut t = Tester::established(PLAIN);
     t.write(10);
     t.sent.clear();
@@ -110,6 +114,7 @@ fn nagle_lets_go_what_the_fin_follows() {
 
 #[test]
 fn nodelay_sends_every_write_at_once() {
+    // RFC 9293: MUST-17.
     for config_says in [true, false] {
         let mut t = Tester::established_with(PLAIN, |config| config.tcp.nodelay = config_says);
         if !config_says {
@@ -137,6 +142,7 @@ fn turning_nagle_off_sends_what_it_held() {
 
 #[test]
 fn the_last_segment_of_what_is_queued_is_pushed() {
+    // RFC 9293: MUST-61, SHLD-27.
     let mut t = Tester::established(PLAIN);
     t.write(4_000);
     t.expect(seg(ACK).len(1_460).push(false));

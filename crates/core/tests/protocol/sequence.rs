@@ -93,6 +93,7 @@ fn rst_at_the_next_sequence_number_resets() {
 
 #[test]
 fn rst_tells_reader_and_writer() {
+    // RFC 9293: MUST-12.
     let mut t = Tester::established(PLAIN);
     t.peer(seg(ACK).len(5));
     t.sent.clear();
@@ -132,6 +133,7 @@ fn rst_outside_the_window_is_silent() {
 
 #[test]
 fn rst_at_the_next_sequence_number_counts_at_a_closed_window() {
+    // RFC 9293: MUST-66.
     let mut t = with_small_window();
     t.peer(seg(ACK).len(WINDOW as usize));
     t.peer(seg(RST));
@@ -193,6 +195,7 @@ fn ack_of_something_never_sent_is_answered_and_dropped() {
 
 #[test]
 fn ack_far_in_the_past_is_challenged_and_its_data_dropped() {
+    // RFC 9293: MAY-12.
     // RFC 5961 5.2: SND.UNA - MAX.SND.WND <= SEG.ACK.
     let mut t = Tester::listening(16, |_| {});
     t.flow.window = 1_000;

@@ -20,6 +20,7 @@ fn result(t: &mut Tester) -> Option<Result<(), ConnError>> {
 
 #[test]
 fn syn_offers_every_extension() {
+    // RFC 9293: SHLD-5, MAY-3.
     let mut t = Tester::connecting(|_| {});
     let sent = t.expect(
         seg(SYN)
@@ -156,6 +157,7 @@ fn syn_sent_data_on_the_syn_ack_is_not_lost() {
 
 #[test]
 fn syn_sent_simultaneous_open_is_figure_7() {
+    // RFC 9293: MUST-10.
     let mut t = syn_sent();
     t.peer(offer_as(seg(SYN).seq(0), PLAIN));
     t.expect(seg(SYN_ACK).seq(0).ack(1).mss(1460));
@@ -182,6 +184,7 @@ fn syn_sent_simultaneous_open_ends_with_a_pure_ack_too() {
 
 #[test]
 fn syn_sent_simultaneous_open_is_refused_by_a_reset() {
+    // RFC 9293: MUST-11.
     let mut t = syn_sent();
     t.peer(offer_as(seg(SYN).seq(0), PLAIN));
     t.expect(seg(SYN_ACK));
@@ -191,6 +194,7 @@ fn syn_sent_simultaneous_open_is_refused_by_a_reset() {
 
 #[test]
 fn syn_sent_repeats_the_syn_after_1_2_4_seconds_and_gives_up() {
+    // RFC 9293: MUST-22.
     let mut t = Tester::connecting(|_| {});
     let first = t.expect(seg(SYN).seq(0));
     for wait in [1, 2, 4, 8, 16, 32] {
@@ -254,6 +258,7 @@ fn window_scale_of_one_side_alone_is_off() {
 
 #[test]
 fn initial_sequence_numbers_follow_rfc_6528() {
+    // RFC 9293: MUST-8, MUST-9, SHLD-1.
     // ISN = M + F(4-tuple, secret), where M ticks every 4 us.
     let isn = |port: u16, millis: u64| {
         let mut t = Tester::with(|config| config.ephemeral_ports = 50_000..=50_000);
@@ -328,6 +333,7 @@ fn a_tuple_in_use_is_refused_and_free_again_after_time_wait() {
 
 #[test]
 fn an_active_open_names_its_own_address_and_keeps_to_it() {
+    // RFC 9293: MUST-44.
     // RFC 9293 3.9.1.1, MUST-43 to MUST-45: the one asked for, else the one on the destination's link.
     let second = Ipv4Addr::new(10, 9, 0, 1);
     let mut t = Tester::with(|config| {

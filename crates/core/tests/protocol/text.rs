@@ -46,6 +46,7 @@ fn data_crosses_the_wrap_of_sequence_numbers() {
 
 #[test]
 fn out_of_order_data_is_acknowledged_at_once_and_again_when_the_gap_is_filled() {
+    // RFC 9293: SHLD-31.
     let mut t = Tester::established(PLAIN);
     t.end_quick_start(10);
     let base = 161;
@@ -63,6 +64,7 @@ fn out_of_order_data_is_acknowledged_at_once_and_again_when_the_gap_is_filled() 
 
 #[test]
 fn every_segment_out_of_order_earns_its_own_duplicate_without_sack() {
+    // RFC 9293: MAY-13.
     // RFC 5681 3.2: the sender counts them, also where the stack is polled once for several frames.
     let mut t = Tester::established(PLAIN);
     for n in 1..=3 {

@@ -14,6 +14,7 @@ fn time_wait(offer: Offer) -> Tester {
 
 #[test]
 fn time_wait_lasts_two_msl() {
+    // RFC 9293: MUST-13.
     let mut t = time_wait(PLAIN);
     t.advance(ms(59_999));
     assert_eq!(t.counts(), (0, 0, 1));
@@ -176,6 +177,7 @@ fn reopens(offer: Offer, syn: impl FnOnce(u32) -> Segment) -> bool {
 
 #[test]
 fn time_wait_reopens_as_rfc_6191_says() {
+    // RFC 9293: SHLD-4, MAY-2.
     let later = 1_000_000;
     let old = -1_000_000;
     // Both incarnations with timestamps: the clock decides, at a tie the sequence number.

@@ -29,6 +29,7 @@ fn the_handshake_measures_the_first_round_trip() {
 
 #[test]
 fn a_sample_smooths_as_rfc_6298_says() {
+    // RFC 9293: MUST-18.
     let mut t = with_rtt(PLAIN);
     t.write(10);
     t.advance(ms(180));
@@ -65,6 +66,7 @@ fn the_rto_never_exceeds_its_bound() {
 
 #[test]
 fn giving_up_resets_and_reports_a_timeout() {
+    // RFC 9293: MUST-20.
     let mut t = Tester::established_with(PLAIN, |config| config.tcp.data_retries = 3);
     t.write(100);
     t.expect(seg(ACK).seq(1));

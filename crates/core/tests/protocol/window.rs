@@ -82,6 +82,7 @@ fn nothing_goes_beyond_the_window() {
 
 #[test]
 fn closed_window_is_probed_after_one_rto_then_ever_less_often_for_ever() {
+    // RFC 9293: MUST-36, SHLD-29, SHLD-30.
     let mut t = offered(0);
     t.write(5_000);
     t.silent();
@@ -116,6 +117,7 @@ fn a_probe_that_is_taken_goes_on_with_the_next_byte() {
 
 #[test]
 fn a_window_that_closed_over_a_full_flight_is_probed_and_reopens() {
+    // RFC 9293: MUST-35.
     let mut t = offered(4_380);
     t.write(10_000);
     t.sent.clear();
@@ -157,6 +159,7 @@ fn a_fin_behind_a_closed_window_is_probed_with_too() {
 
 #[test]
 fn a_window_that_shrinks_over_data_in_flight_loses_none_of_it() {
+    // RFC 9293: MAY-7.
     // SHLD-15, SHLD-16, SHLD-17.
     let mut t = offered(5_840);
     t.write(8_000);
@@ -177,6 +180,7 @@ fn a_window_that_shrinks_over_data_in_flight_loses_none_of_it() {
 
 #[test]
 fn sender_waits_out_a_silly_window_until_the_override_timer() {
+    // RFC 9293: MUST-38.
     // RFC 9293 3.8.6.2.1: 0.1 to 1.0 seconds.
     let mut t = offered(10_000);
     t.write(10_000);
@@ -202,6 +206,7 @@ fn sender_uses_half_of_the_largest_window_at_once() {
 
 #[test]
 fn receiver_opens_a_closed_window_by_a_whole_segment() {
+    // RFC 9293: MUST-39, MAY-8.
     // RFC 9293 3.8.6.2.2: min(half of the buffer, one segment).
     let mut t = Tester::established_with(PLAIN, |config| {
         config.tcp.recv_buffer = BufferSize::Fixed(14_600);
@@ -330,4 +335,20 @@ fn an_orphan_before_a_closed_window_is_given_up() {
         t.peer(seg(ACK).ack(1).win(0));
     }
     panic!("it is still there after 400 s of probes");
+}
+
+#[test]
+fn windows_are_unsigned_and_fill_32_bits() {
+    // RFC 9293 3.1, MUST-1, REC-1; RFC 7323 2.3.
+    for (shift, field) in [(0, 40_000), (0, u16::MAX), (7, 0x8000), (14, u16::MAX)] {
+        let mut t = Tester::listening(16, |_| {});
+        t.syn(Offer {
+            wscale: Some(shift),
+            ..PLAIN
+        });
+        t.expect(seg(SYN_ACK));
+        t.peer(seg(ACK).win(field));
+        t.accept();
+        assert_eq!(snd_wnd(&mut t), u32::from(field) << shift);
+    }
 }

@@ -1,4 +1,4 @@
-//! Congestion control: how many bytes may be in flight, and how fast.
+//! Congestion control (RFC 9293 3.8.2, MUST-19): how many bytes may be in flight, and how fast.
 //!
 //! The trait knows bytes and instants only, never sequence numbers: which ranges are lost is decided by
 //! [`recovery`](crate::tcp), what is sent by output. A program may bring a controller of its own
@@ -47,7 +47,8 @@ pub struct CongestionEvent {
     pub now: Instant,
     /// FlightSize: bytes sent and not yet cumulatively acknowledged (RFC 5681 2).
     pub flight_size: u64,
-    /// Whether this is another timeout of data that timed out before: the threshold is not lowered again (RFC 5681 3.1).
+    /// Whether this is another timeout of data that timed out before: the threshold is not lowered again (RFC 5681
+    /// 3.1).
     pub repeated: bool,
 }
 
@@ -127,7 +128,7 @@ pub trait CongestionControl: Send + Sync + fmt::Debug {
 pub enum Algorithm {
     /// RFC 5681 with RFC 6582 and byte counting (RFC 3465).
     NewReno,
-    /// RFC 9438, the default of Linux.
+    /// RFC 9438, the default of Linux (RFC 9293 3.8.2, MAY-18).
     Cubic,
     /// A controller of the application's own, made by this function from the MSS in bytes.
     Custom(fn(mss: u32) -> Box<dyn CongestionControl>),

@@ -60,8 +60,8 @@ impl Connection {
         Ok(())
     }
 
-    /// SND.UNA - MAX.SND.WND <= SEG.ACK <= SND.NXT (RFC 5961 5.2), and never before the ISS (ghost ACKs). `None`: an
-    /// old but harmless ACK, whose segment is processed without it.
+    /// SND.UNA - MAX.SND.WND <= SEG.ACK <= SND.NXT (RFC 5961 5.2, MAY-12), and never before the ISS (ghost ACKs).
+    /// `None`: an old but harmless ACK, whose segment is processed without it.
     fn check_ack(&mut self, now: Instant, segment: &SegmentIn) -> Check<Option<u64>> {
         let ack = self.snd.position(segment.header.ack);
         if self.state == State::SynReceived {

@@ -1,4 +1,4 @@
-//! Seventh check: the segment text (RFC 9293 3.10.7.4), reassembly and the ACK it earns.
+//! Seventh check: the segment text (RFC 9293 3.10.7.4), reassembly (SHLD-31) and the ACK it earns.
 
 use core::ops::Range;
 
@@ -30,7 +30,7 @@ impl Connection {
             return Err(Verdict::Dropped(DropReason::Duplicate));
         }
         if self.app.orphaned {
-            // Nobody will read it, and the peer must know that it was not delivered (RFC 9293 3.6.1, MUST-13 note;
+            // Nobody will read it, and the peer must know that it was not delivered (RFC 9293 3.6.1, SHLD-3;
             // RFC 2525 2.17): reset.
             self.fail(crate::error::ConnError::Aborted);
             return Err(Verdict::Reset(DropReason::NoConnection));
@@ -54,7 +54,7 @@ impl Connection {
         // A payload holds up to twice its size.
         let limit = usize::try_from(self.rcv_capacity().saturating_mul(2)).unwrap_or(usize::MAX);
         let kept = self.rcv.buffer.insert(text.data_start, payload, limit);
-        // RFC 5681 4.2: an out-of-order segment is acknowledged at once, so that the sender learns of the gap.
+        // RFC 5681 4.2 (MAY-13): an out-of-order segment is acknowledged at once, so that the sender learns of the gap.
         if self.negotiated.sack {
             self.ack.now();
         } else {

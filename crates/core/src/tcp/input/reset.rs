@@ -11,7 +11,8 @@ use crate::tcp::tcb::Connection;
 use crate::time::Instant;
 
 impl Connection {
-    /// RFC 5961 3.2: a reset counts only exactly at RCV.NXT; elsewhere in the window it has to be repeated there.
+    /// RFC 5961 3.2: a reset counts only exactly at RCV.NXT, at a closed window too (MUST-66), with or without data
+    /// (SHLD-2); elsewhere in the window it has to be repeated there.
     pub(super) fn check_reset(&mut self, now: Instant, segment: &SegmentIn, start: i64) -> Check {
         if !segment.has(TcpFlags::RST) {
             return Ok(());

@@ -44,7 +44,7 @@ impl Connection {
         if acks_syn {
             self.on_syn_acked(now, segment);
         } else {
-            // Simultaneous open: our SYN goes out again, with an ACK (figure 7).
+            // Simultaneous open (MUST-10): our SYN goes out again, with an ACK (figure 7).
             self.transition(Transition::SynReceived);
             self.recovery.mark_all_lost(0, self.snd.nxt);
         }

@@ -127,7 +127,7 @@ impl Connection {
         let mss = self.segment_size(&options);
         let mut flags = TcpFlags::ACK;
         if payload.end == data_end && !payload.is_empty() {
-            // RFC 9293 3.9.1.2: PSH on the last segment of what is queued (MUST-61).
+            // RFC 9293 3.9.1.2: one PSH on the last segment of what is queued (MUST-61, SHLD-27).
             flags |= TcpFlags::PSH;
         }
         if fin {

@@ -1,5 +1,5 @@
-//! How much to send: windows, whole segments, Nagle, sender SWS avoidance (RFC 9293 3.7.4 and 3.8.6.2.1), and holding
-//! short super-frames back while many bytes are in flight.
+//! How much to send: windows, whole segments (SHLD-28), Nagle, sender SWS avoidance (RFC 9293 3.7.4 and 3.8.6.2.1), and
+//! holding short super-frames back while many bytes are in flight.
 
 use core::ops::Range;
 
@@ -37,8 +37,9 @@ impl Connection {
         }
         let room = (room as u64).max(mss);
         let most = room.min(allowed) / mss * mss;
-        // The peer may have shrunk its window since (RFC 9293 3.8.6, SHLD-15): at least one segment
-        // goes out all the same, the rest waits.
+        // The peer may have shrunk its window since (RFC 9293 3.8.6, MUST-34): what lies inside is sent again as
+        // usual (SHLD-16), nothing new goes beyond (SHLD-15), and of the rest one segment at a time (MAY-7) until
+        // it is acknowledged (SHLD-17).
         let inside = self.snd.window_edge().saturating_sub(lost.start);
         let end = lost.end.min(lost.start + most.min(inside.max(mss)));
         let end = self.fill_up(lost.start, end, mss.min(inside));
@@ -121,7 +122,7 @@ impl Connection {
             } else {
                 SendLimit::Coalescing
             };
-            // Sender SWS avoidance (RFC 9293 3.8.6.2.1): less than a segment, and not all there is,
+            // Sender SWS avoidance (RFC 9293 3.8.6.2.1, MUST-38): less than a segment, and not all there is,
             // fills a window only where that is half of the largest one seen.
             let fills_window = self.snd.limit == SendLimit::ReceiveWindow;
             let is_half = usable.saturating_mul(2) >= u64::from(self.snd.max_wnd);
@@ -131,8 +132,9 @@ impl Connection {
             .then_some(len)
     }
 
-    /// Nagle (SHLD-7), in Minshall's form as Linux has it: a small segment waits only while another small one is
-    /// unacknowledged. A request longer than one segment is then not held up by its own first part.
+    /// Nagle (SHLD-7, MAY-16), in Minshall's form as Linux has it: a small segment waits only while another small one
+    /// is unacknowledged, and so never for long (MUST-60). A request longer than one segment is then not held up by its
+    /// own first part.
     fn may_send_small(&self) -> bool {
         self.app.nodelay || self.snd.fin_queued || self.snd.small_until <= self.snd.una
     }
@@ -175,7 +177,8 @@ impl Connection {
         }
     }
 
-    /// Something waits, nothing is in flight, and no ACK will come by itself: the persist timer must (MUST-36).
+    /// Something waits, nothing is in flight, and no ACK will come by itself: the persist timer must (MUST-35,
+    /// MUST-36).
     pub(super) fn arm_persist_if_stuck(&mut self, now: Instant) {
         let waiting = self.snd.end() > self.snd.nxt
             || self.snd.wnd == 0 && self.recovery.next_lost().is_some();

@@ -65,7 +65,7 @@ impl Connection {
         TimerOutcome::None
     }
 
-    /// RFC 6298 5.4 to 5.7.
+    /// RFC 6298 5.4 to 5.7; R2 of RFC 9293 3.8.3 for data and, with a limit of its own, for SYNs (MUST-22).
     fn on_rto(&mut self, now: Instant) -> TimerOutcome {
         let handshake = matches!(self.state, State::SynSent | State::SynReceived);
         let gave_up = if handshake {

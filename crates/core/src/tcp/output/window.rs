@@ -1,5 +1,5 @@
-//! The window we offer (RFC 9293 3.8.6, RFC 7323 2.3): its right edge never moves left, and moves right only in steps
-//! worth a segment (receiver SWS avoidance, 3.8.6.2.2).
+//! The window we offer (RFC 9293 3.8.6, RFC 7323 2.3): its right edge never moves left (SHLD-14), may stay where it is
+//! for ever (MAY-8), and moves right only in steps worth a segment (receiver SWS avoidance, 3.8.6.2.2).
 
 use tidewire_wire::SeqNum;
 
@@ -66,7 +66,7 @@ impl Connection {
         }
     }
 
-    /// SWS avoidance: the least step of the right edge, min(half of the buffer, one segment).
+    /// SWS avoidance (MUST-39): the least step of the right edge, min(half of the buffer, one segment).
     fn worthwhile_step(&self) -> u64 {
         (self.rcv_capacity() / 2)
             .min(u64::from(self.rcv.mss_seen))

@@ -1,4 +1,4 @@
-//! Round trip estimation and the retransmission timeout (RFC 6298).
+//! Round trip estimation and the retransmission timeout (RFC 6298, with Karn's rule; RFC 9293 3.8.1, MUST-18).
 
 use crate::config::TcpConfig;
 use crate::time::Duration;
