@@ -48,6 +48,7 @@ pub(super) fn report_of_icmpv4<'a>(message: &Icmpv4Message<'a>) -> Option<(Repor
             };
             (report, quoted)
         }
+        // Source Quench is none of these, and so ignored (RFC 9293 3.9.2.2, MUST-55).
         Icmpv4Message::TimeExceeded { quoted, .. }
         | Icmpv4Message::ParameterProblem { quoted, .. } => {
             (Report::Unreachable(HostUnreachable), quoted)
@@ -118,7 +119,8 @@ fn quoted_segment(packet: &[u8]) -> Option<Quoted> {
 }
 
 impl Stack {
-    /// An ICMP error arrived. It counts where it quotes a segment of ours that is in flight (RFC 5927 4.1).
+    /// An ICMP error arrived. It counts where it quotes a segment of ours that is in flight (RFC 9293 3.9.2.2, MUST-54;
+    /// RFC 5927 4.1).
     pub(super) fn handle_icmp_error(&mut self, now: Instant, report: Report, packet: &[u8]) {
         let quoted = quoted_segment(packet);
         let is_ours = quoted.is_some_and(|quoted| self.deliver_icmp_error(now, report, &quoted));

@@ -141,8 +141,7 @@ pub struct ConnectOptions {
 ///   [`handle_timeout`](Stack::handle_timeout), [`set_link`](Stack::set_link).
 /// - **Outputs** say what is to be done: [`poll_transmit`](Stack::poll_transmit) (until `None`),
 ///   [`poll_timeout`](Stack::poll_timeout), [`poll_event`](Stack::poll_event) (until `None`).
-/// - **Application calls**: [`listen`](Stack::listen), [`accept`](Stack::accept), [`connect`](Stack::connect), and
-/// those
+/// - **Application calls**: [`listen`](Stack::listen), [`accept`](Stack::accept), [`connect`](Stack::connect), and those
 ///   of [`Conn`].
 /// - **Views**: [`stats`](Stack::stats), [`Conn::info`], [`poll_trace`](Stack::poll_trace).
 ///

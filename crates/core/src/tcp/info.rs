@@ -3,6 +3,7 @@
 use super::recovery::Phase;
 use super::state::State;
 use super::tcb::Connection;
+use crate::error::ConnError;
 use crate::time::{Duration, Instant};
 
 /// A snapshot of one connection. Sizes in bytes.
@@ -94,7 +95,7 @@ pub struct TcpInfo {
     /// Bytes delivered in the last full round trip, per second; 0 before the first. Where the application sends less
     /// than the path carries, it is the application's rate.
     pub delivery_rate: u64,
-    /// Bytes per second at which the congestion controller paces; `None` where it does not.
+    /// Bytes per second that the congestion controller asks to be paced at; `None` where it does not.
     pub pacing_rate: Option<u64>,
     /// Segments sent as the wire counts them (a super-frame is many).
     pub segs_out: u64,
@@ -106,6 +107,9 @@ pub struct TcpInfo {
     pub recoveries: u64,
     /// What holds the sender back now.
     pub limited_by: SendLimit,
+    /// What the network said of a segment that did not arrive, since the last progress: not final, and perhaps over
+    /// already (RFC 9293 3.9.1.8, MUST-47, SHLD-25).
+    pub soft_error: Option<ConnError>,
     /// Time in all with something to send or to be acknowledged.
     pub busy: Duration,
     /// Part of `busy` in which the peer's window held the sender back.
@@ -169,7 +173,7 @@ impl Connection {
             snd_mss: self.eff_snd_mss(),
             rcv_mss: self.rcv.mss_seen,
             advertised_mss: u32::from(self.offer.mss),
-            path_mtu: u32::from(self.offer.mss) + headers,
+            path_mtu: u32::from(self.offer.mss).min(self.path.mss) + headers,
             snd_wnd: self.snd.wnd,
             rcv_wnd: u32::try_from(self.rcv.wnd()).unwrap_or(u32::MAX),
             snd_wscale: self.negotiated.wscale.map(|(peer, _)| peer),
@@ -205,6 +209,7 @@ impl Connection {
             } else {
                 self.limited_by()
             },
+            soft_error: self.app.soft_error,
             busy: limits.busy,
             receive_window_limited: limits.receive_window,
             congestion_limited: limits.congestion,

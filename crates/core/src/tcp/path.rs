@@ -47,6 +47,9 @@ impl Connection {
     /// The network says that a segment did not arrive. That ends an attempt to connect; a connection goes on, and
     /// remembers why if it should time out (RFC 5461 2.2 and 4, RFC 9293 3.9.2.2, MUST-56).
     ///
+    /// DEVIATION(RFC 9293 3.9.2.2, SHLD-26): hard errors end a synchronized connection no more than soft ones do (RFC
+    /// 5461 4.1, RFC 5927 6.1).
+    ///
     /// DEVIATION(RFC 9293 3.9.2.2, MUST-56): soft errors end attempts too, as in Linux, so that other addresses of the
     /// peer are tried without waiting (RFC 5461 4.1).
     pub(crate) fn on_unreachable(&mut self, error: ConnError) {

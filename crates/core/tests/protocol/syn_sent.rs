@@ -3,7 +3,8 @@
 use std::net::{Ipv4Addr, SocketAddr};
 
 use tidewire_core::{
-    BufferSize, ConnError, ConnEvents, ConnectError, ConnectOptions, DropReason, Event, IpCidr, State,
+    BufferSize, ConnError, ConnEvents, ConnectError, ConnectOptions, DropReason, Event, IpCidr,
+    State,
 };
 
 use crate::common::*;

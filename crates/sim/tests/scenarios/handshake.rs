@@ -210,3 +210,53 @@ fn a_listener_serves_many() {
     assert_eq!(pair.world.incomplete_streams(), [""; 0]);
     assert_eq!(pair.world.bytes_read(), 50 * 5_000);
 }
+
+/// A simultaneous open survives the loss of any one of its segments, and of any two.
+#[test]
+fn connecting_at_once_survives_losses() {
+    for (first, second) in (0..6).flat_map(|first| (first..6).map(move |second| (first, second))) {
+        let mut pair = Pair::new();
+        let mut seen = 0;
+        pair.lose(move |_| {
+            seen += 1;
+            [first, second].contains(&(seen - 1))
+        });
+        let ends = [
+            (pair.a, address(1, 500), address(2, 600)),
+            (pair.b, address(2, 600), address(1, 500)),
+        ];
+        for (host, local, remote) in ends {
+            let peer = Peer::connecting_from(local, remote, Plan::bulk(10_000));
+            check(pair.world.add_app(host, peer));
+        }
+        let until = Instant::ZERO + Duration::from_secs(60);
+        let done = check(pair.world.run_until_done(until));
+        assert!(done, "{first} {second}: {}", pair.world.tail().join("\n"));
+        assert_eq!(pair.world.incomplete_streams(), [""; 0]);
+    }
+}
+
+/// The third segment is lost and the client has nothing to say: the SYN-ACK comes again, and its ACK completes the
+/// handshake of a server that speaks first.
+#[test]
+fn a_lost_ack_does_not_keep_the_server_from_speaking_first() {
+    let mut pair = Pair::new();
+    let mut acks = 0;
+    let a = pair.a;
+    pair.lose(move |sent| {
+        let is_ack = sent.from == a && !sent.has(TcpFlags::SYN);
+        acks += usize::from(is_ack);
+        is_ack && acks == 1
+    });
+    let listener = pair.listen(80, ListenOptions::default());
+    let client = pair.connect(80);
+    pair.run_ms(60);
+    assert!(pair.accept(listener).is_none());
+    pair.run_ms(2_000);
+    let server = pair
+        .accept(listener)
+        .expect("established by the second ACK");
+    assert_eq!(pair.write(pair.b, server, 10), 10);
+    pair.run_ms(100);
+    assert_eq!(pair.read(pair.a, client, 100), Ok(10));
+}
