@@ -111,6 +111,10 @@ pub struct StackConfig {
     /// Most answers to suspicious segments in a second, over all connections (RFC 5961 7); a secret, changing part of
     /// up to a half of it is withheld. Each connection has a limit of its own besides.
     pub challenge_acks_per_second: u32,
+    /// Bytes that connections may hold together: buffers, out-of-order data, handshakes under way, and the control
+    /// blocks themselves (about 700 bytes each). Near it windows and buffers shrink, and what is not acknowledged yet is
+    /// dropped; see [`Stack::memory_used`](crate::Stack::memory_used). Default: 256 MiB.
+    pub memory: usize,
     /// Most entries of the neighbour cache.
     pub max_neighbors: usize,
 }
@@ -131,6 +135,7 @@ impl StackConfig {
             max_time_wait: 65_536,
             max_orphans: 16_384,
             challenge_acks_per_second: 1_000,
+            memory: 256 << 20,
             max_neighbors: 1_024,
         }
     }
@@ -169,6 +174,7 @@ impl StackConfig {
                 "challenge_acks_per_second",
                 self.challenge_acks_per_second as usize,
             ),
+            ("memory", self.memory),
             ("max_neighbors", self.max_neighbors),
         ];
         if let Some((field, _)) = limits.into_iter().find(|&(_, limit)| limit == 0) {

@@ -72,6 +72,8 @@ pub enum ConnectError {
     InvalidDestination,
     /// The stack's limit of connections is reached: `ENOBUFS`.
     TooManyConnections,
+    /// The stack's memory budget is used up: `ENOBUFS`.
+    NoMemory,
     /// The TCP options given are out of range: `EINVAL`.
     InvalidOptions,
 }
@@ -142,6 +144,7 @@ display_error! {
         Self::NoRoute => "no on-link prefix and no gateway leads to the destination",
         Self::InvalidDestination => "the destination cannot be a TCP peer",
         Self::TooManyConnections => "the stack's limit of connections is reached",
+        Self::NoMemory => "the stack's memory budget is used up",
         Self::InvalidOptions => "the TCP options are out of range",
     }
     ListenError {

@@ -27,6 +27,7 @@ pub struct StackBuilder {
     mtu: Option<u32>,
     offload: bool,
     spin: Duration,
+    memory: Option<usize>,
     trace: usize,
     probe: Duration,
     capture: Option<PathBuf>,
@@ -60,6 +61,7 @@ impl StackBuilder {
             mtu: None,
             offload: true,
             spin: default_spin(),
+            memory: None,
             trace: 0,
             probe,
             capture: None,
@@ -114,6 +116,13 @@ impl StackBuilder {
     /// that come soon. The default is 50 us, and zero where there is only one processor.
     pub fn spin(mut self, spin: Duration) -> Self {
         self.spin = spin;
+        self
+    }
+
+    /// Bytes of memory that all connections may hold together, 256 MiB by default. Near it buffers
+    /// and windows shrink, and writes wait; new connections fail with `ENOBUFS` at last.
+    pub fn memory(mut self, bytes: usize) -> Self {
+        self.memory = Some(bytes);
         self
     }
 
@@ -188,6 +197,7 @@ impl StackBuilder {
         config.addresses = addresses;
         config.gateways = gateways;
         config.tcp = self.tcp.clone();
+        config.memory = self.memory.unwrap_or(config.memory);
         let mut core = tidewire_core::Stack::new(config, secret()?, Clock::now())?;
         core.set_trace(self.trace);
         let stack = Stack::new(

@@ -277,7 +277,7 @@ impl ToOsError for ConnectError {
             Self::PortsExhausted | Self::AddrNotAvailable => libc::EADDRNOTAVAIL,
             Self::AddrInUse => libc::EADDRINUSE,
             Self::NoRoute => libc::ENETUNREACH,
-            Self::TooManyConnections => libc::ENOBUFS,
+            Self::TooManyConnections | Self::NoMemory => libc::ENOBUFS,
             _ => libc::EINVAL,
         }
     }

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use core::net::SocketAddr;
 
-use super::{ConnId, Stack};
+use super::{ConnId, LEAST, Stack};
 use crate::error::{ConnError, ReadError, ShutdownError, WriteError};
 use crate::tcp::pool::Pool;
 use crate::tcp::{Connection, State, TcpInfo};
@@ -78,6 +78,7 @@ impl Conn<'_> {
         sink: &mut dyn FnMut(&[u8]),
     ) -> Result<usize, ReadError> {
         self.stack.advance(now);
+        self.stack.show_pressure(self.id.0);
         if max == 0 || !self.check_readable()? {
             return Ok(0);
         }
@@ -97,6 +98,7 @@ impl Conn<'_> {
     /// As [`read`](Self::read).
     pub fn read_chunk(&mut self, now: Instant, max: usize) -> Result<Bytes, ReadError> {
         self.stack.advance(now);
+        self.stack.show_pressure(self.id.0);
         if max == 0 || !self.check_readable()? {
             return Ok(Bytes::new());
         }
@@ -270,30 +272,42 @@ impl Conn<'_> {
 
     fn room_to_write(&mut self, now: Instant) -> Result<usize, WriteError> {
         self.stack.advance(now);
-        self.connection(|conn| {
-            if let Some(error) = conn.app.error {
-                let first = !core::mem::replace(&mut conn.app.error_taken, true);
-                return Err(if first {
-                    WriteError::Failed(error)
-                } else {
-                    WriteError::Closed
-                });
-            }
-            if conn.is_connecting() {
-                return Err(WriteError::Blocked);
-            }
-            if conn.snd.fin_queued || !conn.state.can_send() {
-                return Err(WriteError::Closed);
-            }
-            match conn.send_room() {
-                0 => {
-                    conn.app.write_blocked = true;
-                    Err(WriteError::Blocked)
+        self.stack.show_pressure(self.id.0);
+        // What is left of the budget bounds a single write, too.
+        let left = self
+            .stack
+            .config
+            .memory
+            .saturating_sub(self.stack.memory_used());
+        let room = self
+            .connection(|conn| {
+                if let Some(error) = conn.app.error {
+                    let first = !core::mem::replace(&mut conn.app.error_taken, true);
+                    return Err(if first {
+                        WriteError::Failed(error)
+                    } else {
+                        WriteError::Closed
+                    });
                 }
-                room => Ok(room),
-            }
-        })
-        .unwrap_or(Err(WriteError::Closed))
+                if conn.is_connecting() {
+                    return Err(WriteError::Blocked);
+                }
+                if conn.snd.fin_queued || !conn.state.can_send() {
+                    return Err(WriteError::Closed);
+                }
+                match conn.send_room() {
+                    0 => {
+                        conn.app.write_blocked = true;
+                        Err(WriteError::Blocked)
+                    }
+                    room => Ok(room),
+                }
+            })
+            .unwrap_or(Err(WriteError::Closed));
+        if room == Err(WriteError::Blocked) {
+            self.stack.wait_for_memory(self.id);
+        }
+        room.map(|room| room.min(left.max(LEAST as usize)))
     }
 
     /// Whether there is data (true) or the stream has ended (false).

@@ -59,6 +59,7 @@ impl Stack {
         let Some((key, _)) = self.conns.at(index) else {
             return;
         };
+        self.show_pressure(key);
         let Some(conn) = self.conns.get_mut(key) else {
             return;
         };

@@ -42,6 +42,7 @@ impl Stack {
         }
         loop {
             if let Some(frame) = self.control.pop_front() {
+                self.memory.control -= frame.len();
                 return Some(self.transmit_frame(frame));
             }
             if self.deliver_looped(now) {
@@ -113,6 +114,7 @@ impl Stack {
             (Hop::Link(mac), self.max_payload(remote))
         };
         self.update_path(now, id);
+        self.show_pressure(id.0);
         let conn = self.conns.get_mut(id.0)?;
         let before = conn.state;
         conn.recovery.supply(&mut self.pool);
@@ -293,6 +295,7 @@ impl Stack {
         if self.control.len() >= MAX_CONTROL {
             return self.drop_frame(DropReason::NoMemory);
         }
+        self.memory.control += frame.len();
         self.control.push_back(frame);
     }
 

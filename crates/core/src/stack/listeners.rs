@@ -9,7 +9,7 @@ use tidewire_wire::{SeqNum, TcpOptions};
 use super::events::Source;
 use super::flow::{FourTuple, Target};
 use super::slab::Key;
-use super::{ConnId, DropReason, ListenOptions, ListenerId, Stack};
+use super::{ConnId, DropReason, ListenOptions, ListenerId, Pressure, Stack};
 use crate::config::TcpConfig;
 use crate::error::ListenError;
 use crate::tcp::challenge::ChallengeLimit;
@@ -188,6 +188,7 @@ impl Stack {
             return;
         };
         let max_half_open = self.config.max_half_open;
+        let is_full = self.pressure() == Pressure::Full;
         let iss = self.fresh_iss(&tuple, after);
         let link_mss = self.link_mss(tuple.local);
         let Some(listener) = self.listeners.get_mut(id.0) else {
@@ -195,6 +196,9 @@ impl Stack {
         };
         if listener.is_full() || self.half_open.len() >= max_half_open {
             return self.drop_frame(DropReason::BacklogFull);
+        }
+        if is_full {
+            return self.drop_frame(DropReason::NoMemory);
         }
         listener.half_open += 1;
         let offer = Offer::new(&listener.config, link_mss);

@@ -1,25 +1,121 @@
-//! What all connections together hold, kept up to date at every step and never added up.
+//! The memory budget: what peers and applications can make the stack hold, all together.
+//!
+//! Charged is what is really held: control blocks, half-open records, blocks of buffers whether full or not, frames kept
+//! alive by a payload in them, out-of-order data with its bookkeeping, records of what is in flight, frames that wait to
+//! be sent, and what is kept for reuse. The sum is kept up to date at every step and never added up. Tables (slots, the
+//! flow table, neighbours, TIME-WAIT) are bounded by limits of their own and not part of it.
+//!
+//! Above half of the budget ([`Pressure::High`]):
+//! - nothing is kept for reuse;
+//! - send buffers take [`PRESSED`] bytes at most, and so do windows: an edge that was promised stays where it is
+//!   (RFC 9293 3.8.6), but it does not move on before the application has read;
+//! - out-of-order data is refused beyond the same size.
+//!
+//! Above three quarters ([`Pressure::Full`]):
+//! - out-of-order data goes, oldest holders first: it was acknowledged selectively only, and its sender keeps it for that
+//!   (RFC 2018 8);
+//! - what arrives in order is taken up to [`LEAST`] bytes a connection. The rest is dropped before it is acknowledged,
+//!   and counted ([`DropReason::NoMemory`](super::DropReason::NoMemory)): nothing acknowledged is ever lost;
+//! - writes block, beyond [`LEAST`] bytes a connection;
+//! - SYNs are dropped and counted, and connecting fails (`ENOBUFS`).
+//!
+//! The least sizes are what keeps every connection going: whoever reads can receive, and whoever is acknowledged can
+//! write. The last quarter of the budget is for them; more connections than that has room for may take the sum past it,
+//! by [`LEAST`] bytes each way and connection that uses them.
 
-use super::Stack;
+use alloc::collections::VecDeque;
+
 use super::slab::Key;
+use super::{ConnId, Stack};
+use crate::stack::ConnEvents;
+use crate::stack::events::Source;
 use crate::tcp::Connection;
+use crate::tcp::listen::HalfOpen;
 
-/// Memory in use by connections.
+/// Most bytes of a buffer under high pressure.
+pub(crate) const PRESSED: u32 = 16 * 1024;
+/// Most bytes of a buffer when memory is full: two segments of the usual size.
+pub(crate) const LEAST: u32 = 4 * 1024;
+
+/// How tight memory is.
+#[derive(Copy, Clone, Debug, Default, Eq, PartialEq)]
+pub(crate) enum Pressure {
+    #[default]
+    None,
+    High,
+    Full,
+}
+
+impl Pressure {
+    /// A buffer's size under this pressure.
+    pub(crate) fn limit(self, size: u32) -> u32 {
+        match self {
+            Self::None => size,
+            Self::High => size.min(PRESSED),
+            Self::Full => size.min(LEAST),
+        }
+    }
+}
+
+/// Memory in use.
 #[derive(Debug, Default)]
 pub(super) struct Memory {
-    /// Bytes that connections are charged.
+    /// Bytes that connections are charged beside their control blocks.
     conns: usize,
+    /// Bytes of frames that wait to be sent.
+    pub(super) control: usize,
+    /// Connections whose writes were refused, each once.
+    waiting: VecDeque<ConnId>,
+    /// Connections with out-of-order data, each once; some may have none any more.
+    with_gaps: VecDeque<ConnId>,
 }
 
 impl Stack {
-    /// Bytes of memory held for connections: their buffers with all that these keep alive, and what is kept for reuse.
+    /// Bytes charged to the budget ([`StackConfig::memory`](crate::StackConfig::memory)).
     #[must_use]
     pub fn memory_used(&self) -> usize {
-        self.memory.conns + self.pool.bytes()
+        self.memory.conns
+            + self.memory.control
+            + self.pool.bytes()
+            + self.conns.len() * size_of::<Connection>()
+            + self.half_open.len() * size_of::<HalfOpen>()
     }
 
-    /// Gives back what a connection does not need any more, and charges it for the rest.
+    pub(super) fn pressure(&self) -> Pressure {
+        let (used, budget) = (self.memory_used(), self.config.memory);
+        if used > budget - budget / 4 {
+            Pressure::Full
+        } else if used > budget / 2 {
+            Pressure::High
+        } else {
+            Pressure::None
+        }
+    }
+
+    /// Tells a connection how tight memory is, before it decides how much to take.
+    pub(super) fn show_pressure(&mut self, key: Key) {
+        let pressure = self.pressure();
+        if let Some(conn) = self.conns.get_mut(key) {
+            conn.pressure = pressure;
+        }
+    }
+
+    /// Gives back what a connection does not need any more, charges it for the rest, and acts when memory has become
+    /// tight or is so no more.
     pub(super) fn settle_memory(&mut self, key: Key) {
+        self.charge(key);
+        let pressure = self.pressure();
+        if pressure != Pressure::None {
+            self.pool.clear();
+        }
+        if pressure == Pressure::Full {
+            self.drop_out_of_order();
+        } else if pressure == Pressure::None && !self.memory.waiting.is_empty() {
+            self.wake_writers();
+        }
+    }
+
+    fn charge(&mut self, key: Key) {
         let Some(conn) = self.conns.get_mut(key) else {
             return;
         };
@@ -27,10 +123,71 @@ impl Stack {
         let held = conn.memory_held();
         self.memory.conns += held;
         self.memory.conns -= core::mem::replace(&mut conn.charged, held);
+        if conn.rcv.buffer.has_gap() && !conn.in_gap_queue {
+            conn.in_gap_queue = true;
+            let conns = &self.conns;
+            keep_bounded(&mut self.memory.with_gaps, conns.len(), |id| {
+                conns.get(id.0).is_some()
+            });
+            self.memory.with_gaps.push_back(ConnId(key));
+        }
     }
 
     /// A connection is gone, and what it held with it.
     pub(super) fn release_memory(&mut self, conn: &Connection) {
         self.memory.conns -= conn.charged;
+    }
+
+    /// A write found no memory: the connection is told when there is some.
+    pub(super) fn wait_for_memory(&mut self, id: ConnId) {
+        let Some(conn) = self.conns.get_mut(id.0) else {
+            return;
+        };
+        if conn.pressure == Pressure::None || conn.waits_for_memory {
+            return;
+        }
+        conn.waits_for_memory = true;
+        let conns = &self.conns;
+        keep_bounded(&mut self.memory.waiting, conns.len(), |id| {
+            conns.get(id.0).is_some()
+        });
+        self.memory.waiting.push_back(id);
+    }
+
+    /// Out-of-order data was never promised to stay.
+    fn drop_out_of_order(&mut self) {
+        while self.pressure() == Pressure::Full
+            && let Some(id) = self.memory.with_gaps.pop_front()
+        {
+            if let Some(conn) = self.conns.get_mut(id.0) {
+                conn.in_gap_queue = false;
+                conn.rcv.buffer.clear_out_of_order();
+            }
+            self.charge(id.0);
+        }
+    }
+
+    fn wake_writers(&mut self) {
+        while let Some(id) = self.memory.waiting.pop_front() {
+            let Some(conn) = self.conns.get_mut(id.0) else {
+                continue;
+            };
+            conn.waits_for_memory = false;
+            conn.pressure = Pressure::None;
+            if conn.app.write_blocked && !conn.app.orphaned {
+                conn.app.write_blocked = false;
+                conn.app.events |= ConnEvents::WRITABLE;
+                if !core::mem::replace(&mut conn.in_events, true) {
+                    self.events.push(Source::Conn(id));
+                }
+            }
+        }
+    }
+}
+
+/// Drops the ids of connections that are gone before a queue becomes longer than it could be without them.
+fn keep_bounded(queue: &mut VecDeque<ConnId>, conns: usize, is_there: impl Fn(&ConnId) -> bool) {
+    if queue.len() > 2 * conns + 64 {
+        queue.retain(is_there);
     }
 }

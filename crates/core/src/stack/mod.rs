@@ -35,6 +35,7 @@ pub use events::{ConnEvents, Event};
 pub(crate) use flow::{FourTuple, HashKey};
 pub(crate) use headers::{Ends, build_packet, ip_header_len};
 pub use link::LinkCaps;
+pub(crate) use memory::{LEAST, Pressure};
 pub use stats::{DropReason, Stats};
 pub use trace::{Direction, TraceEntry};
 pub(crate) use transmit::Slices;
@@ -373,6 +374,9 @@ impl Stack {
         let tuple = self.choose_tuple(plain(remote), options.local.map(plain))?;
         if self.conns.len() >= self.config.max_connections {
             return Err(ConnectError::TooManyConnections);
+        }
+        if self.pressure() == Pressure::Full {
+            return Err(ConnectError::NoMemory);
         }
         if options
             .tcp

@@ -5,6 +5,7 @@
 //! slow start does, and a slow reader's window stays small. Both only ever promise; memory is taken when data comes.
 
 use crate::config::{BufferSize, TcpConfig};
+use crate::stack::Pressure;
 use crate::tcp::tcb::Connection;
 use crate::time::{Duration, Instant};
 
@@ -97,12 +98,18 @@ impl Connection {
     /// Bytes that may be queued for sending.
     pub(crate) fn send_limit(&self) -> usize {
         match self.config.send_buffer {
-            BufferSize::Fixed(size) => size,
+            BufferSize::Fixed(size) => self.press(size),
             BufferSize::Auto { max } => {
                 let window = usize::try_from(self.congestion.cwnd()).unwrap_or(usize::MAX);
-                window.saturating_mul(2).clamp(LEAST_SEND.min(max), max)
+                self.press(window.saturating_mul(2).clamp(LEAST_SEND.min(max), max))
             }
         }
+    }
+
+    /// A buffer's size under the pressure in force.
+    fn press(&self, size: usize) -> usize {
+        let size = u32::try_from(size).unwrap_or(u32::MAX);
+        self.pressure.limit(size) as usize
     }
 
     /// Bytes that may be written now.
@@ -114,7 +121,7 @@ impl Connection {
     pub(crate) fn tune_window(&mut self, now: Instant, bytes: usize) {
         if let BufferSize::Auto { max } = self.config.recv_buffer {
             let max = u32::try_from(max).unwrap_or(u32::MAX);
-            if self.rcv.tuning.limit < max {
+            if self.rcv.tuning.limit < max && self.pressure == Pressure::None {
                 let (srtt, mss) = (self.rtt.srtt(), self.rcv.mss_seen);
                 self.rcv.tuning.on_read(now, bytes, srtt, mss, max);
             }

@@ -119,6 +119,13 @@ impl Pool {
         fits
     }
 
+    /// Frees everything kept.
+    pub(crate) fn clear(&mut self) {
+        if self.bytes > 0 {
+            *self = Self::default();
+        }
+    }
+
     /// Bytes kept.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes

@@ -34,7 +34,7 @@ use super::state::{State, Transition};
 use super::timer::TimerTable;
 use crate::config::TcpConfig;
 use crate::error::ConnError;
-use crate::stack::{ConnEvents, FourTuple};
+use crate::stack::{ConnEvents, FourTuple, Pressure};
 use crate::tcp::SendLimit;
 use crate::time::{Duration, Instant};
 
@@ -341,6 +341,11 @@ pub(crate) struct Connection {
     pub(crate) in_events: bool,
     /// Bytes of memory that the stack has charged it for.
     pub(crate) charged: usize,
+    /// How tight memory was when it was last asked.
+    pub(crate) pressure: Pressure,
+    /// In the stack's queue of writers that wait for memory, or in that of out-of-order data.
+    pub(crate) waits_for_memory: bool,
+    pub(crate) in_gap_queue: bool,
 }
 
 /// What we offer in a SYN.
@@ -427,6 +432,9 @@ impl Connection {
             in_ready: false,
             in_events: false,
             charged: 0,
+            pressure: Pressure::None,
+            waits_for_memory: false,
+            in_gap_queue: false,
             config,
         }
     }

@@ -3,6 +3,7 @@
 //!
 //! Bytes are those asked for; what the system's allocator adds to each block (8 to 16 bytes) is not among them.
 
+mod budget;
 mod idle;
 mod pair;
 mod segments;
@@ -48,6 +49,10 @@ fn main() {
         trial(
             "an_idle_connection_costs_less_than_1024_bytes",
             idle::costs_less_than_1024_bytes,
+        ),
+        trial(
+            "the_budget_holds_against_a_thousand_senders_without_readers",
+            budget::holds_against_a_thousand_senders_without_readers,
         ),
         trial(
             "sending_and_receiving_in_bulk_allocates_nothing",

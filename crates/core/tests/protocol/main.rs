@@ -17,6 +17,7 @@ mod ipv6;
 mod keep_alive;
 mod listen;
 mod loopback;
+mod memory;
 mod ndp;
 mod neighbors;
 mod options;

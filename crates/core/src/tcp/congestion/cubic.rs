@@ -4,6 +4,8 @@
 //! Integers throughout: times in milliseconds, windows in bytes, C = 0.4 and beta = 0.7 as fractions, so that a run gives
 //! the same bytes on every machine. HyStart++ (RFC 9406) is not part of it.
 
+use alloc::boxed::Box;
+
 use super::{
     AckSample, CongestionControl, CongestionEvent, initial_window, restart_window,
     window_for_new_mss,
@@ -20,7 +22,8 @@ pub struct Cubic {
     w_max: u64,
     /// cwnd_prior: the window before the last reduction.
     cwnd_prior: u64,
-    epoch: Option<Epoch>,
+    /// Boxed, because most connections never see one.
+    epoch: Option<Box<Epoch>>,
     last_ack: Instant,
     /// Bytes of window earned and not yet added.
     credit: u64,
@@ -115,19 +118,23 @@ impl Cubic {
     }
 
     fn avoid_congestion(&mut self, sample: &AckSample, acked: u64) {
-        let mut epoch = self.epoch.unwrap_or_else(|| self.start_epoch(sample.now));
+        let started = self.epoch.take();
+        let mut epoch = started.unwrap_or_else(|| Box::new(self.start_epoch(sample.now)));
         self.grow_reno_estimate(&mut epoch, acked);
         let srtt = sample.srtt.unwrap_or(Duration::ZERO);
         let t = sample.now.duration_since(epoch.start);
+        let reno = epoch.w_est;
+        let (now, next) = (
+            self.w_cubic(&epoch, t.as_millis()),
+            self.w_cubic(&epoch, (t + srtt).as_millis()),
+        );
         self.epoch = Some(epoch);
-        if self.w_cubic(&epoch, t.as_millis()) < epoch.w_est {
-            self.cwnd = self.cwnd.max(epoch.w_est);
+        if now < reno {
+            self.cwnd = self.cwnd.max(reno);
             return;
         }
         // RFC 9438 4.4 and 4.5: by (target - cwnd) / cwnd per segment acknowledged.
-        let target = self
-            .w_cubic(&epoch, (t + srtt).as_millis())
-            .clamp(self.cwnd, self.cwnd + self.cwnd / 2);
+        let target = next.clamp(self.cwnd, self.cwnd + self.cwnd / 2);
         let growth =
             u128::from(target - self.cwnd) * u128::from(acked) / u128::from(self.cwnd.max(1));
         self.credit += u64::try_from(growth).unwrap_or(0);

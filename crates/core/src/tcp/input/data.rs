@@ -4,7 +4,7 @@ use core::ops::Range;
 
 use super::acceptable::Text;
 use super::{Check, Verdict};
-use crate::stack::{ConnEvents, DropReason};
+use crate::stack::{ConnEvents, DropReason, LEAST, Pressure};
 use crate::tcp::recv_buffer::Payload;
 use crate::tcp::segment::SegmentIn;
 use crate::tcp::tcb::Connection;
@@ -44,6 +44,7 @@ impl Connection {
         {
             self.note_duplicate(&held);
         }
+        self.take_what_fits(payload)?;
         if text.data_start == self.rcv.nxt {
             self.receive_in_order(now, payload);
             if let Some(rtt) = self.rtt_of_echo(now, segment) {
@@ -53,6 +54,11 @@ impl Connection {
         }
         // A payload holds up to twice its size.
         let limit = usize::try_from(self.rcv_capacity().saturating_mul(2)).unwrap_or(usize::MAX);
+        let limit = match self.pressure {
+            Pressure::None => limit,
+            Pressure::High => limit.min(self.pressure.limit(u32::MAX) as usize),
+            Pressure::Full => 0,
+        };
         let kept = self.rcv.buffer.insert(text.data_start, payload, limit);
         // RFC 5681 4.2 (MAY-13): an out-of-order segment is acknowledged at once, so that the sender learns of the gap.
         if self.negotiated.sack {
@@ -65,6 +71,21 @@ impl Connection {
         } else {
             Err(Verdict::Dropped(DropReason::NoMemory))
         }
+    }
+
+    /// When memory is full a connection keeps no more than the least: what lies beyond is dropped although the window
+    /// promised room for it, before it is acknowledged, so that it comes again.
+    fn take_what_fits(&mut self, payload: &mut Payload<'_>) -> Check {
+        if self.pressure != Pressure::Full {
+            return Ok(());
+        }
+        let room = (LEAST as usize).saturating_sub(self.rcv.buffer.len());
+        payload.truncate(room);
+        if payload.len() > 0 {
+            return Ok(());
+        }
+        self.ack.now();
+        Err(Verdict::Dropped(DropReason::NoMemory))
     }
 
     /// Data arrived that had arrived before: it is counted, and reported to a peer that understands it (RFC 2883).

@@ -22,11 +22,12 @@ impl Connection {
         (self.rcv.edge + rounding).max(self.rcv.nxt)
     }
 
-    /// The right edge that free memory allows. Out-of-order data lies inside the window, so it is not deducted.
+    /// The right edge that free memory allows, which is less than the capacity when the stack's memory is tight. Out-of-order data lies inside the window, so it is not deducted.
     fn free_edge(&self) -> u64 {
         self.rcv.nxt
             + self
                 .rcv_capacity()
+                .min(u64::from(self.pressure.limit(u32::MAX)))
                 .saturating_sub(self.rcv.buffer.len() as u64)
     }
 

@@ -1,0 +1,82 @@
+//! The memory budget as a peer meets it.
+
+use crate::common::*;
+use tidewire_core::{ConnectError, ConnectOptions, DropReason, ReadError};
+
+const BUDGET: usize = 64 << 10;
+
+/// Whatever a peer sends beyond a gap, the budget holds; and once the gap is filled, all that was promised comes again.
+#[test]
+fn data_out_of_order_stays_within_the_budget_and_is_not_lost() {
+    let mut t = Tester::established_with(SACK, |config| config.memory = BUDGET);
+    let len = 1_000;
+    for n in 1..60 {
+        t.peer(seg(ACK).seq(1 + n * len).len(len as usize));
+        assert!(t.stack.memory_used() <= BUDGET, "{}", t.stack.memory_used());
+    }
+    assert!(t.dropped(DropReason::NoMemory) > 0);
+    assert_eq!(t.read(1), Err(ReadError::Blocked));
+    let mut total = 0;
+    for n in 0..60 {
+        t.peer(seg(ACK).seq(1 + n * len).len(len as usize));
+        while let Ok(read) = t.read(1 << 16) {
+            total += read;
+        }
+        assert!(t.stack.memory_used() <= BUDGET);
+    }
+    assert_eq!(total, 60 * len as usize);
+}
+
+/// What was promised and does not fit is dropped before it is acknowledged; nothing that was acknowledged is missing.
+#[test]
+fn what_is_acknowledged_is_there_when_memory_is_full() {
+    let mut t = Tester::established_with(FULL, |config| config.memory = 20_000);
+    let mut sent = 1;
+    for _ in 0..60 {
+        t.peer(seg(ACK).seq(sent).len(1_000));
+        let acknowledged = t.sent.iter().map(|s| s.header.ack).next_back();
+        if let Some(ack) = acknowledged {
+            sent = i64::from(ack.distance(t.flow.isn));
+        }
+        t.sent.clear();
+        assert!(
+            t.stack.memory_used() <= 20_000 + 4_096,
+            "{}",
+            t.stack.memory_used()
+        );
+    }
+    assert!(t.dropped(DropReason::NoMemory) > 0);
+    let mut total = 0;
+    while let Ok(read) = t.read(1 << 20) {
+        total += read as i64;
+    }
+    assert_eq!(total, sent - 1);
+    t.sent.clear();
+    t.peer(seg(ACK).seq(sent).len(1_000));
+    assert_eq!(t.read(1 << 20), Ok(1_000), "it goes on");
+}
+
+/// SYNs of a flood are dropped when the budget is used up, connecting fails, and time gives the memory back.
+#[test]
+fn a_syn_flood_stays_within_the_budget() {
+    let mut t = Tester::listening(4_096, |config| {
+        config.memory = BUDGET;
+        config.tcp.syn_retries = 1;
+    });
+    for port in 1..2_000 {
+        t.flow = flow(port, PORT);
+        t.syn(FULL);
+        assert!(t.stack.memory_used() <= BUDGET);
+    }
+    assert!(t.dropped(DropReason::NoMemory) > 0);
+    let to = std::net::SocketAddr::new(PEER_IP.into(), 9);
+    let refused = t.stack.connect(t.now, to, ConnectOptions::default());
+    assert_eq!(refused, Err(ConnectError::NoMemory));
+    t.advance(secs(60));
+    assert_eq!(t.stack.memory_used(), 0);
+    assert!(
+        t.stack
+            .connect(t.now, to, ConnectOptions::default())
+            .is_ok()
+    );
+}
