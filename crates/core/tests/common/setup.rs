@@ -66,6 +66,17 @@ impl Tester {
         tester
     }
 
+    /// Established over a path of 100 ms: SRTT is 100 ms, RTTVAR 50 ms, RTO 300 ms.
+    pub(crate) fn with_rtt(offer: Offer) -> Self {
+        let mut t = Self::listening(16, |_| {});
+        t.syn(offer);
+        t.expect(seg(SYN_ACK));
+        t.advance(ms(100));
+        t.peer(seg(ACK));
+        t.accept();
+        t
+    }
+
     /// An open by the peer, accepted.
     pub(crate) fn handshake(&mut self, offer: Offer) {
         self.syn(offer);

@@ -42,6 +42,7 @@ fn unreachable(t: &mut Tester, code: u8, quoted: &[u8]) {
 
 #[test]
 fn errors_end_an_attempt_to_connect() {
+    // RFC 9293 3.9.2.2, SHLD-26.
     for (code, wanted) in [
         (0, ConnError::NetworkUnreachable),
         (1, ConnError::HostUnreachable),
@@ -112,6 +113,53 @@ fn progress_forgets_what_errors_said() {
     let now = t.now;
     let error = t.conn().read(now, &mut [0]);
     assert_eq!(error, Err(ReadError::Failed(ConnError::TimedOut)));
+}
+
+#[test]
+fn errors_end_no_connection_and_are_told_when_it_is_asked() {
+    // RFC 9293 3.9.1.8 and 3.9.2.2: MUST-47, MUST-54, MUST-56, SHLD-25. Hard ones, too.
+    for state in [State::Established, State::CloseWait] {
+        for (code, error) in [
+            (0, ConnError::NetworkUnreachable),
+            (1, ConnError::HostUnreachable),
+            (2, ConnError::Refused),
+            (3, ConnError::Refused),
+            (5, ConnError::HostUnreachable),
+        ] {
+            let mut t = Tester::in_state(state, PLAIN);
+            t.write(100);
+            t.sent.clear();
+            let quoted = quote(&t, 1, 140);
+            unreachable(&mut t, code, &quoted);
+            t.silent();
+            assert_eq!(
+                (t.state(), t.conn().info().soft_error),
+                (state, Some(error))
+            );
+            // Progress proves it wrong.
+            t.peer(seg(ACK));
+            assert_eq!(t.conn().info().soft_error, None);
+        }
+    }
+}
+
+#[test]
+fn source_quench_is_ignored() {
+    // MUST-55, RFC 6633.
+    let mut t = Tester::established(PLAIN);
+    t.write(100);
+    t.sent.clear();
+    let before = t.conn().info().cwnd;
+    let rest = [vec![0; 4], quote(&t, 1, 140)].concat();
+    let message = Icmpv4Message::Other {
+        kind: 4,
+        code: 0,
+        rest: &rest,
+    };
+    t.frame(&icmp_frame(STACK_IP, &message));
+    t.silent();
+    let info = t.conn().info();
+    assert_eq!((info.cwnd, info.soft_error), (before, None));
 }
 
 #[test]

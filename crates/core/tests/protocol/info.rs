@@ -8,20 +8,9 @@ fn info(t: &mut Tester) -> TcpInfo {
     t.conn().info()
 }
 
-/// Established over a path of 100 ms.
-fn with_rtt(offer: Offer) -> Tester {
-    let mut t = Tester::listening(16, |_| {});
-    t.syn(offer);
-    t.expect(seg(SYN_ACK));
-    t.advance(ms(100));
-    t.peer(seg(ACK));
-    t.accept();
-    t
-}
-
 #[test]
 fn a_fresh_connection_shows_what_the_handshake_agreed_on() {
-    let mut t = with_rtt(FULL);
+    let mut t = Tester::with_rtt(FULL);
     let info = info(&mut t);
     assert_eq!((info.state, info.srtt), (State::Established, Some(ms(100))));
     assert_eq!(
@@ -42,7 +31,7 @@ fn a_fresh_connection_shows_what_the_handshake_agreed_on() {
 
 #[test]
 fn times_since_the_last_segments() {
-    let mut t = with_rtt(PLAIN);
+    let mut t = Tester::with_rtt(PLAIN);
     t.write(10);
     t.advance(ms(10));
     t.peer(seg(ACK).len(5));
@@ -64,7 +53,7 @@ fn times_since_the_last_segments() {
 
 #[test]
 fn what_is_outstanding_is_told_apart() {
-    let mut t = with_rtt(SACK);
+    let mut t = Tester::with_rtt(SACK);
     t.write(14_600);
     t.sent.clear();
     // The first is lost, and the sixth; the first is sent again.
@@ -90,7 +79,7 @@ fn what_is_outstanding_is_told_apart() {
 
 #[test]
 fn timeouts_in_a_row_are_counted_until_an_answer() {
-    let mut t = with_rtt(PLAIN);
+    let mut t = Tester::with_rtt(PLAIN);
     t.write(10);
     t.advance(secs(2));
     let silent = info(&mut t);
@@ -102,7 +91,7 @@ fn timeouts_in_a_row_are_counted_until_an_answer() {
 
 #[test]
 fn reordering_is_seen_and_loss_is_not_taken_for_it() {
-    let mut t = with_rtt(SACK);
+    let mut t = Tester::with_rtt(SACK);
     t.write(14_600);
     t.peer(seg(ACK).ack(1).sack(&[(1_461, 2_921)]));
     assert_eq!(info(&mut t).reordered, 0);
@@ -117,7 +106,7 @@ fn reordering_is_seen_and_loss_is_not_taken_for_it() {
 
 #[test]
 fn duplicates_are_counted() {
-    let mut t = with_rtt(PLAIN);
+    let mut t = Tester::with_rtt(PLAIN);
     t.peer(seg(ACK).len(100));
     t.peer(seg(ACK).seq(1).len(100));
     assert_eq!(info(&mut t).duplicates_received, 1);
@@ -125,7 +114,7 @@ fn duplicates_are_counted() {
 
 #[test]
 fn the_delivery_rate_is_what_got_through_in_a_round_trip() {
-    let mut t = with_rtt(PLAIN);
+    let mut t = Tester::with_rtt(PLAIN);
     t.write(14_600);
     t.advance(ms(100));
     t.peer(seg(ACK));
@@ -141,7 +130,7 @@ fn the_delivery_rate_is_what_got_through_in_a_round_trip() {
 
 #[test]
 fn what_limits_the_sender_is_told_and_for_how_long() {
-    let mut t = with_rtt(PLAIN);
+    let mut t = Tester::with_rtt(PLAIN);
     t.write(200_000);
     assert_eq!(info(&mut t).limited_by, SendLimit::Congestion);
     t.advance(ms(100));

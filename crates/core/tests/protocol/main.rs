@@ -28,7 +28,6 @@ mod recovery;
 mod reuse_port;
 mod routes;
 mod sequence;
-mod soft_errors;
 mod states;
 mod syn_received;
 mod syn_sent;

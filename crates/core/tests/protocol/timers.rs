@@ -4,21 +4,10 @@ use tidewire_core::{ConnError, ReadError, State};
 
 use crate::common::*;
 
-/// Established over a path of 100 ms: SRTT is 100 ms, RTTVAR 50 ms, RTO 300 ms.
-fn with_rtt(offer: Offer) -> Tester {
-    let mut t = Tester::listening(16, |_| {});
-    t.syn(offer);
-    t.expect(seg(SYN_ACK));
-    t.advance(ms(100));
-    t.peer(seg(ACK));
-    t.accept();
-    t
-}
-
 #[test]
 fn the_handshake_measures_the_first_round_trip() {
     for offer in [PLAIN, FULL] {
-        let mut t = with_rtt(offer);
+        let mut t = Tester::with_rtt(offer);
         let info = t.conn().info();
         assert_eq!(
             (info.srtt, info.rttvar, info.rto),
@@ -30,7 +19,7 @@ fn the_handshake_measures_the_first_round_trip() {
 #[test]
 fn a_sample_smooths_as_rfc_6298_says() {
     // RFC 9293: MUST-18.
-    let mut t = with_rtt(PLAIN);
+    let mut t = Tester::with_rtt(PLAIN);
     t.write(10);
     t.advance(ms(180));
     t.peer(seg(ACK));
@@ -45,7 +34,7 @@ fn a_sample_smooths_as_rfc_6298_says() {
 
 #[test]
 fn data_is_sent_again_after_the_rto_which_doubles() {
-    let mut t = with_rtt(PLAIN);
+    let mut t = Tester::with_rtt(PLAIN);
     t.write(100);
     t.expect(seg(ACK).seq(1).len(100));
     for wait in [300, 600, 1_200, 2_400, 4_800] {
@@ -55,7 +44,7 @@ fn data_is_sent_again_after_the_rto_which_doubles() {
 
 #[test]
 fn the_rto_never_exceeds_its_bound() {
-    let mut t = with_rtt(PLAIN);
+    let mut t = Tester::with_rtt(PLAIN);
     t.write(100);
     t.advance(secs(600));
     let before = t.sent.len();
@@ -97,7 +86,7 @@ fn an_answer_in_between_starts_the_count_of_retries_anew() {
 #[test]
 fn an_ack_of_new_data_restarts_the_timer() {
     // RFC 6298 5.3.
-    let mut t = with_rtt(PLAIN);
+    let mut t = Tester::with_rtt(PLAIN);
     t.write(2_920);
     t.sent.clear();
     t.advance(ms(250));
@@ -108,7 +97,7 @@ fn an_ack_of_new_data_restarts_the_timer() {
 
 #[test]
 fn an_ack_of_everything_stops_the_timer() {
-    let mut t = with_rtt(PLAIN);
+    let mut t = Tester::with_rtt(PLAIN);
     t.write(100);
     t.sent.clear();
     t.peer(seg(ACK));
@@ -119,7 +108,7 @@ fn an_ack_of_everything_stops_the_timer() {
 #[test]
 fn the_ack_of_a_retransmission_measures_nothing_and_keeps_the_back_off() {
     // Karn's algorithm, RFC 6298 3 and 5.7.
-    let mut t = with_rtt(PLAIN);
+    let mut t = Tester::with_rtt(PLAIN);
     t.write(100);
     t.expect(seg(ACK));
     t.expect_after(ms(300), seg(ACK).seq(1));
@@ -140,7 +129,7 @@ fn the_ack_of_a_retransmission_measures_nothing_and_keeps_the_back_off() {
 #[test]
 fn timestamps_measure_a_retransmission_too() {
     // RFC 7323 4.1: the echo tells which transmission it was.
-    let mut t = with_rtt(TIMESTAMPS);
+    let mut t = Tester::with_rtt(TIMESTAMPS);
     t.write(100);
     t.expect(seg(ACK));
     t.expect_after(ms(300), seg(ACK).seq(1));
@@ -165,7 +154,7 @@ fn a_syn_that_was_sent_again_leaves_three_seconds() {
 
 #[test]
 fn a_retransmission_carries_the_current_ack() {
-    let mut t = with_rtt(PLAIN);
+    let mut t = Tester::with_rtt(PLAIN);
     t.write(100);
     t.sent.clear();
     t.peer(seg(ACK).ack(1).len(50));
@@ -177,7 +166,7 @@ fn a_retransmission_carries_the_current_ack() {
 #[test]
 fn what_was_written_meanwhile_rides_on_no_earlier_deadline() {
     // S-6298-3: a segment is never sent again earlier than one RTO after it was sent.
-    let mut t = with_rtt(PLAIN);
+    let mut t = Tester::with_rtt(PLAIN);
     t.conn().set_nodelay(tidewire_core::Instant::ZERO, true);
     t.write(100);
     t.advance(ms(200));
@@ -193,7 +182,7 @@ fn what_was_written_meanwhile_rides_on_no_earlier_deadline() {
 #[test]
 fn a_dead_path_is_tried_for_more_than_100_seconds_by_default() {
     // RFC 9293 3.8.3, SHLD-11.
-    let mut t = with_rtt(PLAIN);
+    let mut t = Tester::with_rtt(PLAIN);
     t.write(100);
     t.advance(secs(100));
     assert_eq!(t.state(), State::Established);
