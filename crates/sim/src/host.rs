@@ -81,6 +81,10 @@ pub(crate) struct Host {
     pub(crate) pipe: Option<usize>,
     pub(crate) connections: Connections,
     pub(crate) apps: Vec<AppSlot>,
+    /// Applications that have something left to do.
+    pub(crate) unfinished: usize,
+    /// Steps so far: what costs much is checked every so many.
+    pub(crate) steps: u64,
     pub(crate) owners: BTreeMap<Owned, usize>,
     pub(crate) runnable: VecDeque<usize>,
     /// Events of connections and listeners that no application owns.
@@ -112,6 +116,8 @@ impl Host {
             pipe: None,
             connections: Connections::default(),
             apps: Vec::new(),
+            unfinished: 0,
+            steps: 0,
             owners: BTreeMap::new(),
             runnable: VecDeque::new(),
             events: Vec::new(),
@@ -159,6 +165,7 @@ impl Host {
 
     /// Adds an application, to be run.
     pub(crate) fn add_app(&mut self, app: Box<dyn App>) {
+        self.unfinished += usize::from(!app.is_done());
         self.apps.push(AppSlot {
             app: Some(app),
             wake_at: None,
@@ -166,15 +173,12 @@ impl Host {
         self.wake(self.apps.len() - 1);
     }
 
-    /// The applications, but for one that runs just now.
-    pub(crate) fn apps(&self) -> impl Iterator<Item = &dyn App> {
-        self.apps.iter().filter_map(|slot| slot.app.as_deref())
-    }
-
     /// The time an application asked for has come.
     pub(crate) fn wake_up(&mut self, app: usize, now: Instant) {
-        if self.apps[app].wake_at == Some(now) {
-            self.apps[app].wake_at = None;
+        // It may have gone with a reboot.
+        if let Some(slot) = self.apps.get_mut(app)
+            && slot.wake_at.take_if(|at| *at == now).is_some()
+        {
             self.wake(app);
         }
     }

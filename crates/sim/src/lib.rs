@@ -11,6 +11,7 @@
 
 mod app;
 mod drive;
+pub mod fuzz;
 mod host;
 mod laws;
 mod link;

@@ -197,7 +197,7 @@ impl Pipe {
         let mut bytes = frame.to_vec();
         let at = ETHERNET_HEADER + self.rng.below((bytes.len() - ETHERNET_HEADER) as u64) as usize;
         bytes[at] ^= self.rng.between(1, 255) as u8;
-        (bytes.into(), true)
+        (bytes.into(), !is_unprotected(&frame, at))
     }
 
     fn arrival(&mut self, sent: Instant, frame: Bytes, corrupted: bool) -> Arrival {
@@ -216,6 +216,14 @@ impl Pipe {
             corrupted,
         }
     }
+}
+
+/// Whether no checksum covers the byte: traffic class, flow label and hop limit of IPv6 (RFC 8200 8.1). A segment is
+/// as good without them.
+fn is_unprotected(frame: &[u8], at: usize) -> bool {
+    const FIRST_WORD: std::ops::Range<usize> = ETHERNET_HEADER..ETHERNET_HEADER + 4;
+    const HOP_LIMIT: usize = ETHERNET_HEADER + 7;
+    frame.get(12) == Some(&0x86) && (FIRST_WORD.contains(&at) || at == HOP_LIMIT)
 }
 
 const ETHERNET_HEADER: usize = 14;

@@ -81,6 +81,8 @@ pub(crate) enum Happening {
     Wake { host: usize, app: usize },
     /// A link changes.
     Configure { link: LinkId, config: LinkConfig },
+    /// A host's interface gets another MAC address.
+    Readdress { host: usize, mac: MacAddr },
 }
 
 impl PartialEq for Scheduled {
@@ -248,6 +250,39 @@ impl World {
         self.settle(from.0, Cause::Call)
     }
 
+    /// Gives the host's interface another MAC address at `at`, which the host then announces: a card was replaced, or
+    /// the machine behind an IP address.
+    pub fn readdress_at(&mut self, at: Instant, host: HostId, mac: MacAddr) {
+        self.schedule(at, Happening::Readdress { host: host.0, mac });
+    }
+
+    fn readdress(&mut self, host: usize, mac: MacAddr) -> Result<(), Box<Violation>> {
+        self.hosts[host].config.stack.link.mac = mac;
+        self.tell_link(host);
+        self.hosts[host].stack.announce_addresses(self.now);
+        self.settle(host, Cause::Call)
+    }
+
+    /// Replaces the host's stack by a fresh one with the same addresses, as a reboot does: no connection, listener or
+    /// application of before is left, and no peer is told.
+    ///
+    /// # Errors
+    /// The law that broke.
+    ///
+    /// # Panics
+    /// Where the configuration of the host, which was good before, is not any more.
+    pub fn reboot(&mut self, id: HostId) -> Result<(), Box<Violation>> {
+        let rng = self.rng.fork();
+        let host = &mut self.hosts[id.0];
+        let mut fresh = Host::new(host.config.clone(), rng, self.now).expect("it was good before");
+        fresh.pipe = host.pipe;
+        // Times of applications that are gone find nothing to run.
+        *host = fresh;
+        self.tell_link(id.0);
+        self.hosts[id.0].stack.announce_addresses(self.now);
+        self.settle(id.0, Cause::Call)
+    }
+
     /// Shows `intercept` every frame that a host sends into `link`, as it is on the wire; those for which it says
     /// false are lost.
     pub fn intercept(
@@ -311,7 +346,7 @@ impl World {
     /// Whether every application has done what it had to.
     #[must_use]
     pub fn is_done(&self) -> bool {
-        self.hosts.iter().all(|host| host.apps().all(App::is_done))
+        self.hosts.iter().all(|host| host.unfinished == 0)
     }
 
     /// Lets everything happen up to `deadline`, and makes it the time.
@@ -417,6 +452,7 @@ impl World {
                 self.settle(host, Cause::Call)?;
             }
             Happening::Configure { link, config } => self.configure(link, &config)?,
+            Happening::Readdress { host, mac } => self.readdress(host, mac)?,
         }
         Ok(true)
     }

@@ -71,6 +71,8 @@ pub enum Ending {
 #[derive(Debug)]
 pub struct Peer {
     start: Start,
+    /// Tries again where it is refused.
+    insists: bool,
     plan: Plan,
     conn: Option<ConnId>,
     streams: Option<Streams>,
@@ -138,6 +140,14 @@ impl Peer {
         )
     }
 
+    /// The same end, which tries again where it is refused: in a simultaneous open the other end may be between two
+    /// attempts of its own.
+    #[must_use]
+    pub fn insisting(mut self) -> Self {
+        self.insists = true;
+        self
+    }
+
     /// An end that was accepted.
     #[must_use]
     pub fn accepted(conn: ConnId, plan: Plan) -> Self {
@@ -156,6 +166,7 @@ impl Peer {
     fn new(start: Start, conn: Option<ConnId>, plan: Plan) -> Self {
         Self {
             start,
+            insists: false,
             plan,
             conn,
             streams: None,
@@ -381,7 +392,7 @@ impl Peer {
                 self.waits = ConnEvents::CONNECTED;
                 return Ok(());
             }
-            Some(Err(ConnError::HostUnreachable)) if self.can_retry() => {
+            Some(Err(error)) if self.can_retry(error) => {
                 self.retry(cx, id);
                 return Ok(());
             }
@@ -392,8 +403,13 @@ impl Peer {
         self.end(cx, id)
     }
 
-    fn can_retry(&self) -> bool {
-        matches!(self.start, Start::Connect { .. })
+    fn can_retry(&self, error: ConnError) -> bool {
+        let retries = match error {
+            ConnError::HostUnreachable => true,
+            ConnError::Refused => self.insists,
+            _ => false,
+        };
+        retries && matches!(self.start, Start::Connect { .. })
     }
 
     /// All address requests of an attempt to connect were lost: a program tries again.

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::SocketAddr;
 
-use tidewire_core::{ListenOptions, ListenerId};
+use tidewire_core::{Duration, Instant, ListenOptions, ListenerId};
 
 use super::{App, AppCx, Peer, Plan};
 use crate::laws::Law;
@@ -16,6 +16,8 @@ pub struct Server {
     plan: Box<dyn FnMut(SocketAddr) -> Plan>,
     listener: Option<ListenerId>,
     accepted: usize,
+    late: Duration,
+    accepts_at: Option<Instant>,
 }
 
 impl Server {
@@ -33,6 +35,8 @@ impl Server {
             plan: Box::new(plan),
             listener: None,
             accepted: 0,
+            late: Duration::ZERO,
+            accepts_at: None,
         }
     }
 
@@ -40,6 +44,13 @@ impl Server {
     #[must_use]
     pub fn with_options(mut self, options: ListenOptions) -> Self {
         self.options = options;
+        self
+    }
+
+    /// The same server, which accepts nothing for so long after it began to listen: meanwhile its backlog fills.
+    #[must_use]
+    pub fn accepting_after(mut self, delay: Duration) -> Self {
+        self.late = delay;
         self
     }
 }
@@ -56,6 +67,10 @@ impl App for Server {
                 Err(error) => return cx.fail(Law::P1, format!("listen on {}: {error}", self.on)),
             },
         };
+        let accepts_at = *self.accepts_at.get_or_insert(cx.now + self.late);
+        if cx.now < accepts_at {
+            return cx.wake_after(accepts_at.duration_since(cx.now));
+        }
         while !self.is_done()
             && let Some((conn, client)) = cx.stack.accept(listener)
         {

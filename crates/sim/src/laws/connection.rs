@@ -1,6 +1,6 @@
 //! Laws over what a stack says of its connections: P5, P6, P7 and P9.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tidewire_core::{ConnId, Stack, State, TcpConfig, TcpInfo};
 
@@ -46,38 +46,69 @@ impl Observed {
 #[derive(Debug, Default)]
 pub(crate) struct Connections {
     known: BTreeMap<ConnId, Option<TcpInfo>>,
+    /// Those that sent something, had an event, or were called in this step.
+    touched: BTreeSet<ConnId>,
+    steps: u64,
 }
 
 impl Connections {
     pub(crate) fn learn(&mut self, id: ConnId) {
         self.known.entry(id).or_default();
+        self.touched.insert(id);
     }
 
     pub(crate) fn len(&self) -> usize {
         self.known.len()
     }
 
-    /// Checks all connections after a step; forgets those that are gone.
+    /// Checks connections after a step and forgets those that are gone: all of them where they are few, else those
+    /// that were touched, and all every so many steps.
     pub(crate) fn check(&mut self, stack: &mut Stack, config: &TcpConfig) -> Result<(), Breach> {
         let live = stack.link().up && stack.poll_timeout().is_none();
+        self.steps += 1;
         let mut result = Ok(());
-        self.known.retain(|&id, last| {
+        let mut check = |stack: &mut Stack, id, last: &mut Option<TcpInfo>| {
             let Some(info) = stack.conn(id).map(|conn| conn.info()) else {
                 return false;
             };
             if result.is_ok() {
-                result = check_flight(last.as_ref(), &info)
-                    .and_then(|()| check_memory(&info, config))
-                    .and_then(|()| if live { check_timer(&info) } else { Ok(()) })
-                    .map_err(|(law, what)| {
-                        Breach::new(law, format!("{id:?} in {}: {what}\n  {info:?}", info.state))
-                    });
+                result = check_one(last.as_ref(), &info, config, live).map_err(|(law, what)| {
+                    Breach::new(law, format!("{id:?} in {}: {what}\n  {info:?}", info.state))
+                });
             }
             *last = Some(info);
             true
-        });
+        };
+        let touched = std::mem::take(&mut self.touched);
+        let some_are_gone = stack.connection_counts().connections < self.known.len();
+        if self.known.len() <= MANY || some_are_gone || self.steps.is_multiple_of(FULL_CHECK) {
+            self.known.retain(|&id, last| check(stack, id, last));
+        } else {
+            for id in touched {
+                if let Some(last) = self.known.get_mut(&id)
+                    && !check(stack, id, last)
+                {
+                    self.known.remove(&id);
+                }
+            }
+        }
         result
     }
+}
+
+/// More connections than this are checked all only every so many steps.
+const MANY: usize = 16;
+const FULL_CHECK: u64 = 128;
+
+fn check_one(
+    last: Option<&TcpInfo>,
+    info: &TcpInfo,
+    config: &TcpConfig,
+    live: bool,
+) -> Result<(), (Law, String)> {
+    check_flight(last, info)?;
+    check_memory(info, config)?;
+    if live { check_timer(info) } else { Ok(()) }
 }
 
 /// P5: what was sent in this step left no more in flight than allowed.

@@ -2,6 +2,7 @@
 
 mod autotune;
 mod close;
+mod crowd;
 mod handshake;
 mod pair;
 mod transfer;
