@@ -13,6 +13,7 @@ use tokio::runtime::Runtime;
 on_both_runtimes!(
     shutdown_delivers_and_then_everything_fails,
     shutdown_resets_what_does_not_end_in_time,
+    shutdown_resets_every_connection,
     shutdown_of_an_idle_stack_is_immediate,
     the_last_handle_finishes_in_the_background,
     a_scope_does_not_leak,
@@ -63,6 +64,27 @@ async fn shutdown_resets_what_does_not_end_in_time() {
         tokio::task::yield_now().await;
     }
     assert_eq!(stream.state(), State::Closed);
+}
+
+/// More than the core or the device hold at a time.
+async fn shutdown_resets_every_connection() {
+    const CONNECTIONS: usize = 700;
+    let (server, client) = pair().await;
+    let listener = listen(&server).await;
+    let mut ends = Vec::new();
+    for _ in 0..CONNECTIONS {
+        ends.push(connect_to(&listener, &client).await);
+    }
+    assert_eq!(client.stats().resets_out, 0);
+    let error = client.shutdown(Duration::ZERO).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::TimedOut);
+    assert_eq!(client.stats().resets_out, CONNECTIONS as u64);
+    for (mut accepted, _) in ends {
+        let _ = accepted.read_to_end(&mut Vec::new()).await;
+        while accepted.state() != State::Closed {
+            tokio::task::yield_now().await;
+        }
+    }
 }
 
 async fn shutdown_of_an_idle_stack_is_immediate() {

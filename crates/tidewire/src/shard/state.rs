@@ -359,13 +359,15 @@ impl State {
 
     /// Resets every connection that has a handle.
     pub(crate) fn abort_all(&mut self, now: Instant) {
-        let Self { stack, wakers, .. } = self;
-        for id in wakers.conn_ids() {
-            if let Some(conn) = stack.conn(id) {
+        let ids: Vec<_> = self.wakers.conn_ids().collect();
+        for id in ids {
+            if let Some(conn) = self.stack.conn(id) {
                 conn.abort(now);
             }
+            // The core holds so many resets and drops the rest.
+            self.transmit(now);
         }
-        self.transmit(now);
+        while self.transmit(now) {}
     }
 
     fn run_timers(&mut self, now: Instant) {
