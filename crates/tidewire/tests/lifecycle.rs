@@ -78,7 +78,8 @@ async fn shutdown_resets_every_connection() {
     assert_eq!(client.stats().resets_out, 0);
     let error = client.shutdown(Duration::ZERO).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::TimedOut);
-    assert_eq!(client.stats().resets_out, CONNECTIONS as u64);
+    // Acknowledgements that crossed a reset are answered by another one.
+    assert!(client.stats().resets_out >= CONNECTIONS as u64);
     for (mut accepted, _) in ends {
         let _ = accepted.read_to_end(&mut Vec::new()).await;
         while accepted.state() != State::Closed {
