@@ -3,7 +3,9 @@
 #![forbid(unsafe_code)]
 
 mod net;
+mod program;
 mod suite;
 
-pub use net::{KERNEL, Net, Opener, TIDEWIRE, until};
-pub use suite::{Flavor, TestResult, main, on, on_both_runtimes, on_link};
+pub use net::{Net, Opener, Version, until};
+pub use program::Program;
+pub use suite::{Flavor, Setting, TestResult, everywhere, main, on_both_runtimes};

@@ -4,15 +4,18 @@
 //! together.
 
 use std::io::{self, ErrorKind};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use tidewire::net::tcp::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, WriteHalf};
 use tidewire::net::{TcpListener, TcpSocket, TcpStream, ToSocketAddrs, lookup_host};
 use tidewire::{Stack, StackError};
-use tidewire_integration_tests::{Net, TIDEWIRE, TestResult, main as run, on_both_runtimes};
+use tidewire_integration_tests::{Net, TestResult, Version, main as run, on_both_runtimes};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+/// The stack's address.
+const TIDEWIRE: IpAddr = Version::V4.tidewire();
 
 fn main() -> ExitCode {
     run([
@@ -35,21 +38,6 @@ fn main() -> ExitCode {
     ))
 }
 
-/// A kernel server that sends everything back.
-async fn kernel_echo(net: &Net) -> io::Result<SocketAddr> {
-    let (listener, address) = net.kernel_listener().await?;
-    net.spawn_right(async move {
-        while let Ok((mut stream, _)) = listener.accept().await {
-            tokio::spawn(async move {
-                let (mut reader, mut writer) = stream.split();
-                tokio::io::copy(&mut reader, &mut writer).await?;
-                writer.shutdown().await
-            });
-        }
-    });
-    Ok(address)
-}
-
 async fn echoes(mut stream: TcpStream) -> io::Result<()> {
     stream.write_all(b"hello").await?;
     stream.shutdown().await?;
@@ -61,7 +49,7 @@ async fn echoes(mut stream: TcpStream) -> io::Result<()> {
 
 /// The quick start's very line.
 async fn start_and_shut_down(net: Net) -> TestResult {
-    let server = kernel_echo(&net).await?;
+    let server = net.kernel_echo().await?;
     let stack = Stack::on("tw0")
         .address("10.77.0.2/24")
         .gateway("10.77.0.1")
@@ -76,7 +64,7 @@ async fn start_and_shut_down(net: Net) -> TestResult {
 
 async fn handle(net: Net) -> TestResult {
     let stack = net.stack().await?;
-    let server = kernel_echo(&net).await?;
+    let server = net.kernel_echo().await?;
     echoes(stack.connect(server).await?).await?;
     echoes(TcpStream::connect_on(&stack, server).await?).await?;
 
@@ -116,12 +104,12 @@ async fn ported(net: &Net, server: SocketAddr) -> TestResult {
 
 async fn scope(net: Net) -> TestResult {
     let stack = net.stack().await?;
-    let server = kernel_echo(&net).await?;
+    let server = net.kernel_echo().await?;
     stack.scope(ported(&net, server)).await
 }
 
 async fn default_stack(net: Net) -> TestResult {
-    let server = kernel_echo(&net).await?;
+    let server = net.kernel_echo().await?;
     let error = TcpStream::connect(server).await.unwrap_err();
     assert!(
         matches!(source(&error), Some(StackError::NoStack)),
@@ -137,7 +125,7 @@ async fn default_stack(net: Net) -> TestResult {
 
 async fn socket(net: Net) -> TestResult {
     let stack = net.stack().await?;
-    let server = kernel_echo(&net).await?;
+    let server = net.kernel_echo().await?;
     stack
         .scope(async {
             let socket = TcpSocket::new_v4()?;
@@ -162,7 +150,7 @@ async fn socket(net: Net) -> TestResult {
 
 async fn borrowed_halves(net: Net) -> TestResult {
     let stack = net.stack().await?;
-    let server = kernel_echo(&net).await?;
+    let server = net.kernel_echo().await?;
     let mut stream = stack.connect(server).await?;
     let (mut reader, mut writer): (ReadHalf<'_>, WriteHalf<'_>) = stream.split();
     writer.write_all(b"half").await?;
@@ -175,7 +163,7 @@ async fn borrowed_halves(net: Net) -> TestResult {
 
 async fn owned_halves(net: Net) -> TestResult {
     let stack = net.stack().await?;
-    let server = kernel_echo(&net).await?;
+    let server = net.kernel_echo().await?;
     let (reader, writer): (OwnedReadHalf, OwnedWriteHalf) =
         stack.connect(server).await?.into_split();
     let (_, foreign) = stack.connect(server).await?.into_split();
@@ -200,7 +188,7 @@ async fn addresses(net: Net) -> TestResult {
         echoes(stack.connect(address).await?).await
     }
     let stack = net.stack().await?;
-    let server = kernel_echo(&net).await?;
+    let server = net.kernel_echo().await?;
     connect_to(&stack, server).await?;
     connect_to(&stack, server.to_string()).await?;
     connect_to(&stack, ("10.77.0.1", server.port())).await?;

@@ -1,20 +1,23 @@
 //! Opening connections, and failing to.
 
 use std::io::{self, ErrorKind};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tidewire::{Stack, TcpConfig};
 use tidewire_cli::lab::INTERFACE;
-use tidewire_integration_tests::{KERNEL, Net, Opener, TIDEWIRE, TestResult};
+use tidewire_integration_tests::{Net, Opener, TestResult};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::sync::Barrier;
 
 crate::trials!(
     connects_and_accepts,
-    connects_a_thousand_times_in_a_row,
-    is_connected_to_a_thousand_times_in_a_row,
-    two_hundred_clients_at_once,
-    two_hundred_connections_to_a_server,
+    accepts_at_any_address,
+    connects_ten_thousand_times_in_a_row,
+    is_connected_to_ten_thousand_times_in_a_row,
+    a_thousand_clients_at_once,
+    a_thousand_connections_to_a_server,
     a_refusal_is_the_kernels,
     refuses,
     nobody_at_the_address,
@@ -30,7 +33,7 @@ async fn connects_and_accepts(net: Net) -> TestResult {
         assert_eq!(ours.peer_addr()?, theirs.local_addr()?);
         assert_eq!(
             (ours.local_addr()?.ip(), theirs.local_addr()?.ip()),
-            (TIDEWIRE, KERNEL)
+            (net.tidewire(), net.kernel())
         );
         let mut word = [0; 4];
         ours.write_all(b"ping").await?;
@@ -43,10 +46,25 @@ async fn connects_and_accepts(net: Net) -> TestResult {
     Ok(())
 }
 
-async fn connects_a_thousand_times_in_a_row(net: Net) -> TestResult {
+async fn accepts_at_any_address(net: Net) -> TestResult {
+    let stack = net.stack().await?;
+    let any: IpAddr = match net.tidewire() {
+        IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    let listener = stack.bind((any, 0)).await?;
+    let address = SocketAddr::new(net.tidewire(), listener.local_addr()?.port());
+    let theirs = net.kernel_connect(address).await?;
+    let (ours, peer) = listener.accept().await?;
+    assert_eq!(peer, theirs.local_addr()?);
+    assert_eq!(ours.local_addr()?, address);
+    Ok(())
+}
+
+async fn connects_ten_thousand_times_in_a_row(net: Net) -> TestResult {
     let stack = net.stack().await?;
     let (listener, address) = net.kernel_listener().await?;
-    for round in 0..1000_u32 {
+    for round in 0..10_000_u32 {
         let mut ours = stack.connect(address).await?;
         let (mut theirs, _) = listener.accept().await?;
         // Each end is the first to close every other time.
@@ -61,11 +79,11 @@ async fn connects_a_thousand_times_in_a_row(net: Net) -> TestResult {
     Ok(())
 }
 
-async fn is_connected_to_a_thousand_times_in_a_row(net: Net) -> TestResult {
+async fn is_connected_to_ten_thousand_times_in_a_row(net: Net) -> TestResult {
     let stack = net.stack().await?;
-    let listener = stack.bind((TIDEWIRE, 0)).await?;
+    let listener = stack.bind((net.tidewire(), 0)).await?;
     let address = listener.local_addr()?;
-    for round in 0..1000_u32 {
+    for round in 0..10_000_u32 {
         let mut theirs = net.kernel_connect(address).await?;
         let (mut ours, _) = listener.accept().await?;
         if round % 2 == 0 {
@@ -79,17 +97,17 @@ async fn is_connected_to_a_thousand_times_in_a_row(net: Net) -> TestResult {
     Ok(())
 }
 
-const CLIENTS: u8 = 200;
+const CLIENTS: usize = 1000;
 
-async fn two_hundred_clients_at_once(net: Net) -> TestResult {
+async fn a_thousand_clients_at_once(net: Net) -> TestResult {
     let stack = net.stack().await?;
-    let listener = stack.bind((TIDEWIRE, 0)).await?;
+    let listener = stack.bind((net.tidewire(), 0)).await?;
     let address = listener.local_addr()?;
+    let all = Arc::new(Barrier::new(CLIENTS));
     let clients: Vec<_> = (0..CLIENTS)
         .map(|number| {
-            net.spawn_right(async move {
-                converse(tokio::net::TcpStream::connect(address).await?, number).await
-            })
+            let connect = tokio::net::TcpStream::connect(address);
+            net.spawn_right(converse(connect, number, Arc::clone(&all)))
         })
         .collect();
     for _ in 0..CLIENTS {
@@ -105,21 +123,14 @@ async fn two_hundred_clients_at_once(net: Net) -> TestResult {
     Ok(())
 }
 
-async fn two_hundred_connections_to_a_server(net: Net) -> TestResult {
+async fn a_thousand_connections_to_a_server(net: Net) -> TestResult {
     let stack = net.stack().await?;
-    let (listener, address) = net.kernel_listener().await?;
-    net.spawn_right(async move {
-        while let Ok((mut stream, _)) = listener.accept().await {
-            tokio::spawn(async move {
-                let (mut reader, mut writer) = stream.split();
-                tokio::io::copy(&mut reader, &mut writer).await
-            });
-        }
-    });
+    let address = net.kernel_echo().await?;
+    let all = Arc::new(Barrier::new(CLIENTS));
     let clients: Vec<_> = (0..CLIENTS)
         .map(|number| {
-            let stack = stack.clone();
-            tokio::spawn(async move { converse(stack.connect(address).await?, number).await })
+            let (stack, all) = (stack.clone(), Arc::clone(&all));
+            tokio::spawn(async move { converse(stack.connect(address), number, all).await })
         })
         .collect();
     for client in clients {
@@ -128,13 +139,21 @@ async fn two_hundred_connections_to_a_server(net: Net) -> TestResult {
     Ok(())
 }
 
-/// Sends messages that no other connection sends, and wants each of them back.
-async fn converse<T>(mut stream: T, number: u8) -> io::Result<()>
+/// Once all are connected, sends messages that no other connection sends, and wants each of them back.
+async fn converse<T>(
+    connect: impl Future<Output = io::Result<T>>,
+    number: usize,
+    all: Arc<Barrier>,
+) -> io::Result<()>
 where
     T: AsyncRead + AsyncWrite + Unpin,
 {
-    for round in 0..10_u8 {
-        let message = [[number; 1000], [round; 1000]].concat();
+    let mut stream = connect.await?;
+    all.wait().await;
+    for round in 0..5 {
+        let message = [number.to_be_bytes(), usize::to_be_bytes(round)]
+            .concat()
+            .repeat(100);
         stream.write_all(&message).await?;
         let mut echo = vec![0; message.len()];
         stream.read_exact(&mut echo).await?;
@@ -158,7 +177,7 @@ async fn a_refusal_is_the_kernels(net: Net) -> TestResult {
 
 async fn refuses(net: Net) -> TestResult {
     let stack = net.stack().await?;
-    let listener = stack.bind((TIDEWIRE, 0)).await?;
+    let listener = stack.bind((net.tidewire(), 0)).await?;
     let address = listener.local_addr()?;
     drop(net.kernel_connect(address).await?);
     drop(listener);
@@ -170,16 +189,13 @@ async fn refuses(net: Net) -> TestResult {
 /// No host answers for the address: after three requests, a second apart, both stacks give the same error.
 async fn nobody_at_the_address(net: Net) -> TestResult {
     let stack = net.stack().await?;
-    let nobody = SocketAddr::from(([10, 77, 0, 99], 80));
+    let nobody = SocketAddr::new(net.version().host(99), 80);
     let (ours, theirs) = tokio::join!(stack.connect(nobody), net.kernel_connect(nobody));
     let (ours, theirs) = (ours.unwrap_err(), theirs.unwrap_err());
     assert_eq!(ours.kind(), ErrorKind::HostUnreachable);
     assert_eq!(ours.raw_os_error(), theirs.raw_os_error());
     Ok(())
 }
-
-/// An address of the right host that is on none of the left host's networks.
-const FAR: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 88, 0, 1));
 
 /// The gateway is a host that does not forward: SYNs vanish.
 async fn no_answer_from_behind_the_gateway(net: Net) -> TestResult {
@@ -188,31 +204,38 @@ async fn no_answer_from_behind_the_gateway(net: Net) -> TestResult {
         initial_rto: Duration::from_millis(200).into(),
         ..TcpConfig::default()
     };
-    let stack = net.builder().gateway("10.77.0.1").tcp(tcp).start().await?;
-    let error = stack.connect((FAR, 80)).await.unwrap_err();
+    let stack = net
+        .builder()
+        .gateway(net.kernel().to_string())
+        .tcp(tcp)
+        .start()
+        .await?;
+    let error = stack.connect((net.version().far(), 80)).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::TimedOut);
     Ok(())
 }
 
 async fn a_host_behind_the_gateway(net: Net) -> TestResult {
-    net.right()
-        .ip(&["address", "add", &format!("{FAR}/32"), "dev", "lo"])?;
-    let listener = net
-        .on_right(async { tidewire_cli::kernel::listen(SocketAddr::new(FAR, 0)) })
-        .await?;
-    let address = listener.local_addr()?;
+    let far = net.version().far();
+    net.add_address(&far.to_string(), "lo")?;
+    let (listener, address) = net.kernel_listener_at(far).await?;
 
-    let stack = net.builder().gateway("10.77.0.1").start().await?;
+    let stack = net
+        .builder()
+        .gateway(net.kernel().to_string())
+        .start()
+        .await?;
     let mut ours = stack.connect(address).await?;
     let (mut theirs, peer) = listener.accept().await?;
-    assert_eq!(peer.ip(), TIDEWIRE);
+    assert_eq!(peer.ip(), net.tidewire());
     ours.write_all(b"far").await?;
     ours.shutdown().await?;
     let mut word = String::new();
     theirs.read_to_string(&mut word).await?;
     assert_eq!(word, "far");
 
-    let without = Stack::on(INTERFACE).address("10.77.0.3/24").start().await?;
+    let other = net.version().with_prefix(net.version().host(3));
+    let without = Stack::on(INTERFACE).address(other).start().await?;
     let error = without.connect(address).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NetworkUnreachable);
     Ok(())

@@ -1,9 +1,10 @@
-//! Tidewire against the kernel's TCP over a veth pair, on both of tokio's runtimes.
+//! Tidewire against the kernel's TCP over a veth pair, on both of tokio's runtimes, with both IP versions.
 
+mod backlog;
 mod close;
 mod connect;
-mod ipv6;
 mod observe;
+mod silence;
 mod start;
 mod transfer;
 mod window;
@@ -11,28 +12,31 @@ mod window;
 use std::process::ExitCode;
 
 use libtest_mimic::Trial;
-use tidewire_integration_tests::{main as run, on_both_runtimes};
+use tidewire_integration_tests::{everywhere, main as run};
 
 fn main() -> ExitCode {
-    let trials: [Vec<Trial>; 8] = [
+    let trials: [Vec<Trial>; 11] = [
         connect::trials(),
+        backlog::trials(),
         transfer::trials(),
+        transfer::trials_of_bulk(),
         transfer::trials_of_links(),
         close::trials(),
+        silence::trials(),
         window::trials(),
         start::trials(),
+        start::trials_with_ipv4(),
         observe::trials(),
-        ipv6::trials(),
     ];
     run(trials.into_iter().flatten())
 }
 
-/// The trials of a module: each of these functions on both runtimes, by its name.
+/// The trials of a module: each of these functions everywhere, by its name.
 macro_rules! trials {
     ($($test:ident),+ $(,)?) => {
         pub(crate) fn trials() -> Vec<libtest_mimic::Trial> {
             let module = module_path!().rsplit("::").next().unwrap_or_default();
-            let trials = [$( crate::on_both_runtimes(&format!("{module}::{}", stringify!($test)), $test) ),+];
+            let trials = [$( crate::everywhere(&format!("{module}::{}", stringify!($test)), $test) ),+];
             trials.into_iter().flatten().collect()
         }
     };

@@ -6,49 +6,77 @@ use std::time::Duration;
 use std::{env, fs, process};
 
 use etherparse::{
-    IcmpEchoHeader, Icmpv4Header, Icmpv4Type, NetSlice, SlicedPacket, TransportSlice,
+    IcmpEchoHeader, Icmpv4Header, Icmpv4Type, Icmpv6Header, Icmpv6Slice, Icmpv6Type, NetSlice,
+    SlicedPacket, TransportSlice,
 };
 use libtest_mimic::Failed;
 use pcap_file::pcapng::blocks::enhanced_packet::EnhancedPacketOption;
 use pcap_file::pcapng::{Block, PcapNgReader};
 use socket2::{Domain, Protocol, Socket, Type};
-use tidewire_integration_tests::{KERNEL, Net, Opener, TIDEWIRE, TestResult};
+use tidewire_integration_tests::{Net, Opener, TestResult};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 crate::trials!(answers_pings, captures_readably);
 
 async fn answers_pings(net: Net) -> TestResult {
     let _stack = net.stack().await?;
-    for payload_len in [0, 1, 56, 1472] {
+    for payload_len in [0, 1, 56, 1452] {
         let echoed = tokio::task::spawn_blocking({
-            let right = net.right().clone();
-            move || right.run(move || ping(payload_len))
+            let net = net.clone();
+            move || {
+                let right = net.right().clone();
+                right.run(move || ping(&net, payload_len))
+            }
         });
         echoed.await??;
     }
     Ok(())
 }
 
-/// An echo request (RFC 792) from the right, and the reply to it.
-fn ping(payload_len: usize) -> io::Result<()> {
-    let socket = Socket::new(Domain::IPV4, Type::RAW, Some(Protocol::ICMPV4))?;
-    socket.set_read_timeout(Some(Duration::from_secs(5)))?;
-    socket.connect(&SocketAddr::new(TIDEWIRE, 0).into())?;
+/// An echo request (RFC 792, RFC 4443 4.1) from the right, and the reply to it.
+fn ping(net: &Net, payload_len: usize) -> io::Result<()> {
     let payload: Vec<u8> = (0..payload_len).map(|at| (at % 251) as u8).collect();
-    let request = Icmpv4Header::with_checksum(Icmpv4Type::EchoRequest(ECHO), &payload);
-    socket.send(&[&request.to_bytes()[..], &payload].concat())?;
-
-    let mut packet = vec![0; 2000];
-    let len = (&socket).read(&mut packet)?;
-    let reply = SlicedPacket::from_ip(&packet[..len]).map_err(io::Error::other)?;
-    let Some(TransportSlice::Icmpv4(icmp)) = reply.transport else {
-        return Err(io::Error::other("not an ICMP packet"));
+    let (ours, theirs) = (net.tidewire(), net.kernel());
+    let socket = match ours {
+        IpAddr::V4(_) => Socket::new(Domain::IPV4, Type::RAW, Some(Protocol::ICMPV4))?,
+        IpAddr::V6(_) => Socket::new(Domain::IPV6, Type::RAW, Some(Protocol::ICMPV6))?,
     };
-    assert_eq!(
-        icmp.header(),
-        Icmpv4Header::with_checksum(Icmpv4Type::EchoReply(ECHO), &payload)
-    );
-    assert!(icmp.payload() == payload);
+    socket.set_read_timeout(Some(Duration::from_secs(5)))?;
+    socket.connect(&SocketAddr::new(ours, 0).into())?;
+    let mut packet = vec![0; 2000];
+    match (ours, theirs) {
+        (IpAddr::V6(ours), IpAddr::V6(theirs)) => {
+            let (from, to) = (theirs.octets(), ours.octets());
+            let request = Icmpv6Type::EchoRequest(ECHO);
+            let request = Icmpv6Header::with_checksum(request, from, to, &payload);
+            let request = request.map_err(io::Error::other)?;
+            socket.send(&[&request.to_bytes()[..], &payload].concat())?;
+            // Without the IP header; Neighbor Discovery comes this way, too.
+            let reply = loop {
+                let len = (&socket).read(&mut packet)?;
+                let message = Icmpv6Slice::from_slice(&packet[..len]).map_err(io::Error::other)?;
+                if let Icmpv6Type::EchoReply(_) = message.icmp_type() {
+                    break message;
+                }
+            };
+            let expected = Icmpv6Type::EchoReply(ECHO);
+            let expected = Icmpv6Header::with_checksum(expected, to, from, &payload);
+            assert_eq!(reply.header(), expected.map_err(io::Error::other)?);
+            assert!(reply.payload() == payload);
+        }
+        _ => {
+            let request = Icmpv4Header::with_checksum(Icmpv4Type::EchoRequest(ECHO), &payload);
+            socket.send(&[&request.to_bytes()[..], &payload].concat())?;
+            let len = (&socket).read(&mut packet)?;
+            let reply = SlicedPacket::from_ip(&packet[..len]).map_err(io::Error::other)?;
+            let Some(TransportSlice::Icmpv4(reply)) = reply.transport else {
+                return Err(io::Error::other("not an ICMP packet"));
+            };
+            let expected = Icmpv4Header::with_checksum(Icmpv4Type::EchoReply(ECHO), &payload);
+            assert_eq!(reply.header(), expected);
+            assert!(reply.payload() == payload);
+        }
+    }
     Ok(())
 }
 
@@ -71,18 +99,19 @@ async fn captures_readably(net: Net) -> TestResult {
 
     let captured = fs::read(&path)?;
     fs::remove_file(&path)?;
-    let segments = segments(&captured)?;
+    let (ours, theirs) = (net.tidewire(), net.kernel());
+    let segments = segments(&captured, ours)?;
     let flags = |from: IpAddr, wanted: &str| {
         let matching = |segment: &&Segment| segment.from == from && segment.flags == wanted;
         segments.iter().filter(matching).count()
     };
-    assert_eq!(flags(TIDEWIRE, "SYN"), 1, "{segments:?}");
-    assert_eq!(flags(KERNEL, "SYN ACK"), 1, "{segments:?}");
-    assert_eq!(flags(TIDEWIRE, "FIN ACK"), 1, "{segments:?}");
-    assert_eq!(flags(KERNEL, "FIN ACK"), 1, "{segments:?}");
+    assert_eq!(flags(ours, "SYN"), 1, "{segments:?}");
+    assert_eq!(flags(theirs, "SYN ACK"), 1, "{segments:?}");
+    assert_eq!(flags(ours, "FIN ACK"), 1, "{segments:?}");
+    assert_eq!(flags(theirs, "FIN ACK"), 1, "{segments:?}");
     let sent: Vec<u8> = segments
         .iter()
-        .filter(|segment| segment.from == TIDEWIRE)
+        .filter(|segment| segment.from == ours)
         .flat_map(|segment| segment.payload.clone())
         .collect();
     assert_eq!(sent, b"for the record");
@@ -97,7 +126,7 @@ struct Segment {
 }
 
 /// The TCP segments of a capture; the direction that each is marked with is that of its addresses.
-fn segments(capture: &[u8]) -> Result<Vec<Segment>, Failed> {
+fn segments(capture: &[u8], own: IpAddr) -> Result<Vec<Segment>, Failed> {
     let mut reader = PcapNgReader::new(capture)?;
     let mut segments = Vec::new();
     while let Some(block) = reader.next_block() {
@@ -105,13 +134,15 @@ fn segments(capture: &[u8]) -> Result<Vec<Segment>, Failed> {
             continue;
         };
         let frame = SlicedPacket::from_ethernet(&packet.data)?;
-        let (Some(NetSlice::Ipv4(ip)), Some(TransportSlice::Tcp(tcp))) =
-            (frame.net, frame.transport)
-        else {
-            continue; // ARP
+        let Some(TransportSlice::Tcp(tcp)) = frame.transport else {
+            continue; // ARP, Neighbor Discovery
         };
-        let from = IpAddr::V4(ip.header().source_addr());
-        let direction = if from == TIDEWIRE { OUTBOUND } else { INBOUND };
+        let from: IpAddr = match frame.net {
+            Some(NetSlice::Ipv4(ip)) => ip.header().source_addr().into(),
+            Some(NetSlice::Ipv6(ip)) => ip.header().source_addr().into(),
+            _ => return Err("TCP without IP".into()),
+        };
+        let direction = if from == own { OUTBOUND } else { INBOUND };
         assert!(
             packet
                 .options

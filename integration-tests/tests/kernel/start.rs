@@ -1,23 +1,37 @@
 //! Starting a stack where that cannot work: each error says what is wrong and what to do.
 
+use std::fs;
 use std::io::{self, ErrorKind};
 
 use caps::{CapSet, Capability};
+use libtest_mimic::Trial;
 use tidewire::{Stack, StackBuilder};
 use tidewire_cli::lab::INTERFACE;
-use tidewire_integration_tests::{KERNEL, Net, TestResult};
+use tidewire_integration_tests::{Net, Opener, TestResult, on_both_runtimes};
 
 crate::trials!(
-    no_such_interface,
-    the_loopback,
     an_interface_that_is_down,
     no_carrier,
     an_address_of_the_kernel,
     an_address_of_another_host,
     an_address_of_another_stack,
-    a_gateway_on_another_network,
     no_capability,
 );
+
+/// Those to which the IP version means nothing.
+pub(crate) fn trials_with_ipv4() -> Vec<Trial> {
+    [
+        on_both_runtimes("start::no_such_interface", no_such_interface),
+        on_both_runtimes("start::the_loopback", the_loopback),
+        on_both_runtimes(
+            "start::a_gateway_on_another_network",
+            a_gateway_on_another_network,
+        ),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
 
 /// The kind and the text of the error, which stay when it becomes an [`io::Error`].
 async fn refusal(builder: StackBuilder) -> (ErrorKind, String) {
@@ -65,15 +79,19 @@ async fn no_carrier(net: Net) -> TestResult {
 }
 
 async fn an_address_of_the_kernel(net: Net) -> TestResult {
+    let address = net.tidewire_address();
+    // The lab switches IPv6 off there, where it may; then it may switch it on again.
+    let switch = format!("/proc/sys/net/ipv6/conf/{INTERFACE}/disable_ipv6");
+    drop(net.left().run(move || fs::write(switch, "0")));
     net.left()
-        .ip(&["address", "add", "10.77.0.2/24", "dev", INTERFACE])?;
+        .ip(&["address", "add", &address, "dev", INTERFACE])?;
     let (kind, text) = refusal(net.builder()).await;
     assert_eq!(kind, ErrorKind::AddrInUse);
     mentions(
         &text,
         &[
-            "the kernel has 10.77.0.2 on tw0",
-            "ip address del 10.77.0.2 dev tw0",
+            &format!("the kernel has {} on tw0", net.tidewire()),
+            &format!("ip address del {} dev tw0", net.tidewire()),
         ],
     );
     Ok(())
@@ -86,20 +104,34 @@ async fn an_address_of_another_host(net: Net) -> TestResult {
         .skip_while(|&word| word != "link/ether")
         .nth(1)
         .ok_or("no MAC address")?;
-    let (kind, text) = refusal(Stack::on(INTERFACE).address(format!("{KERNEL}/24"))).await;
+    // The kernel answers for an address from a while after its link came up on: a connection shows that it does.
+    let stack = net.stack().await?;
+    net.connection(&stack, Opener::Tidewire).await?;
+
+    let taken = net.version().with_prefix(net.kernel());
+    let (kind, text) = refusal(Stack::on(INTERFACE).address(taken)).await;
     assert_eq!(kind, ErrorKind::AddrInUse);
-    mentions(&text, &[mac, "has 10.77.0.1", "choose a free address"]);
+    mentions(
+        &text,
+        &[
+            mac,
+            &format!("has {}", net.kernel()),
+            "choose a free address",
+        ],
+    );
     Ok(())
 }
 
 async fn an_address_of_another_stack(net: Net) -> TestResult {
     let first = net.stack().await?;
     // The kernel shows a packet socket what another one on the same interface sent; a stack on the other side sees it, too.
+    let builder = net.builder();
     let far = net.on_right(async {
-        let start = Stack::on(INTERFACE).address("10.77.0.2/24").start();
+        let start = builder.start();
         Ok(start.await.expect_err("it started").to_string())
     });
-    mentions(&far.await?, &[&first.mac().to_string(), "has 10.77.0.2"]);
+    let has = format!("has {}", net.tidewire());
+    mentions(&far.await?, &[&first.mac().to_string(), &has]);
     Ok(())
 }
 

@@ -3,39 +3,60 @@
 use std::io;
 
 use libtest_mimic::Trial;
-use tidewire_cli::lab::{LabOptions, LinkOptions};
 use tidewire_cli::report::Progress;
 use tidewire_cli::traffic::{Transfer, receive, send};
-use tidewire_integration_tests::{Flavor, Net, Opener, TestResult, on_link};
+use tidewire_integration_tests::{Flavor, Net, Opener, Setting, TestResult, Version};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::task::JoinHandle;
 
 const MIB: u64 = 1 << 20;
 
 crate::trials!(
-    sends_256_mib,
-    receives_256_mib,
     sends_and_receives_at_once,
     single_bytes_with_nagle,
     single_bytes_without_nagle,
     single_bytes_from_the_kernel,
 );
 
-async fn sends_256_mib(net: Net) -> TestResult {
+/// One direction at a time: 1 GiB with either IP version, and less of it on the other runtime.
+pub(crate) fn trials_of_bulk() -> Vec<Trial> {
+    let mut trials = Vec::new();
+    for setting in Setting::each() {
+        let mib = match setting.flavor {
+            Flavor::CurrentThread => 128,
+            Flavor::MultiThread => 1024,
+        };
+        let total = mib * MIB;
+        let sending = setting.clone();
+        trials.push(
+            sending.trial(&format!("transfer::sends_{mib}_mib"), move |net| {
+                sends(net, total)
+            }),
+        );
+        trials.push(
+            setting.trial(&format!("transfer::receives_{mib}_mib"), move |net| {
+                receives(net, total)
+            }),
+        );
+    }
+    trials
+}
+
+async fn sends(net: Net, total: u64) -> TestResult {
     let stack = net.stack().await?;
     let (ours, theirs) = net.connection(&stack, Opener::Tidewire).await?;
     let receiving = net.spawn_right(receive_all(theirs));
-    let sent = send(ours, 256 * MIB, 1).await?;
-    agree(sent, receiving.await??, 256 * MIB);
+    let sent = send(ours, total, 1).await?;
+    agree(sent, receiving.await??, total);
     Ok(())
 }
 
-async fn receives_256_mib(net: Net) -> TestResult {
+async fn receives(net: Net, total: u64) -> TestResult {
     let stack = net.stack().await?;
     let (ours, theirs) = net.connection(&stack, Opener::Kernel).await?;
-    let sending = net.spawn_right(send(theirs, 256 * MIB, 2));
+    let sending = net.spawn_right(send(theirs, total, 2));
     let received = receive_all(ours).await?;
-    agree(sending.await??, received, 256 * MIB);
+    agree(sending.await??, received, total);
     Ok(())
 }
 
@@ -131,7 +152,13 @@ struct Offloads {
     right_interface: bool,
 }
 
-const OFFLOADS: [Offloads; 4] = [
+const OFFLOADS: [Offloads; 5] = [
+    Offloads {
+        name: "all_offloads",
+        stack: true,
+        left_interface: true,
+        right_interface: true,
+    },
     Offloads {
         name: "no_offloads_at_the_peer",
         stack: true,
@@ -158,29 +185,29 @@ const OFFLOADS: [Offloads; 4] = [
     },
 ];
 
-/// Both directions at once over links with and without offloads, and with two MTUs.
+/// Both directions at once over links with and without offloads, with two MTUs.
 pub(crate) fn trials_of_links() -> Vec<Trial> {
     let mut trials = Vec::new();
-    for offloads in OFFLOADS {
-        for mtu in [1500, 9000] {
-            let mut link = LinkOptions {
-                mtu,
-                ..LabOptions::default().link
-            };
-            link.left.offloads = offloads.left_interface;
-            link.right.offloads = offloads.right_interface;
-            let name = format!("transfer::{}_mtu_{mtu}", offloads.name);
-            let test = async move |net: Net| {
-                let stack = net.builder().offload(offloads.stack).start().await?;
-                let (ours, theirs) = net.connection(&stack, Opener::Tidewire).await?;
-                // Room for the MTU less the headers of IPv4 and TCP with timestamps.
-                assert_eq!(ours.info().snd_mss, mtu - 52);
-                exchange(&net, ours, theirs, 16 * MIB).await?;
-                assert_eq!(stack.link_stats().tx_lost, 0);
-                Ok(())
-            };
-            trials.push(on_link(Flavor::MultiThread, &name, link, test));
+    for version in Version::EACH {
+        for offloads in OFFLOADS {
+            trials.extend([1500, 9000].map(|mtu| trial_of_link(version, offloads, mtu)));
         }
     }
     trials
+}
+
+fn trial_of_link(version: Version, offloads: Offloads, mtu: u32) -> Trial {
+    let mut setting = Setting::new(Flavor::MultiThread, version);
+    setting.link.mtu = mtu;
+    setting.link.left.offloads = offloads.left_interface;
+    setting.link.right.offloads = offloads.right_interface;
+    let name = format!("transfer::{}_mtu_{mtu}", offloads.name);
+    setting.trial(&name, async move |net: Net| {
+        let stack = net.builder().offload(offloads.stack).start().await?;
+        let (ours, theirs) = net.connection(&stack, Opener::Tidewire).await?;
+        assert_eq!(ours.info().snd_mss, mtu - version.headers());
+        exchange(&net, ours, theirs, 16 * MIB).await?;
+        assert_eq!(stack.link_stats().tx_lost, 0);
+        Ok(())
+    })
 }

@@ -1,0 +1,94 @@
+//! An HTTP server: axum, on TCP that is not the kernel's.
+//!
+//! ```text
+//! cargo build -p tidewire-examples --examples
+//! sudo target/debug/examples/http_server eth0 192.168.1.77/24
+//! ```
+//!
+//! The address is a free one of the interface's network. From another host:
+//!
+//! ```text
+//! curl http://192.168.1.77/
+//! curl http://192.168.1.77/bytes/1073741824 | wc -c
+//! curl -T some-file http://192.168.1.77/length
+//! ```
+
+use std::convert::Infallible;
+use std::env;
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::Path;
+use axum::http::StatusCode;
+use axum::routing::{get, put};
+use axum::serve::Listener;
+use futures_util::stream;
+use http_body_util::BodyExt;
+use tidewire::Stack;
+use tidewire::net::{TcpListener, TcpStream}; // `tokio::net` is all that changed
+
+#[tokio::main]
+async fn main() -> io::Result<()> {
+    let mut arguments = env::args().skip(1);
+    let (Some(interface), Some(address)) = (arguments.next(), arguments.next()) else {
+        return Err(io::Error::other(
+            "usage: http_server INTERFACE ADDRESS/PREFIX",
+        ));
+    };
+    let stack = Stack::on(interface).address(address).start().await?;
+
+    let app = Router::new()
+        .route("/", get(|| async { "hello from user space\n" }))
+        .route("/bytes/{length}", get(bytes))
+        .route("/length", put(length).post(length));
+    let listener = stack.bind((stack.addresses()[0], 80)).await?;
+    println!("listening at {}", listener.local_addr()?);
+    axum::serve(Incoming(listener), app).await
+}
+
+/// As many bytes as asked for: 0 to 250, again and again.
+async fn bytes(Path(length): Path<usize>) -> Body {
+    const BLOCK: usize = 251 * 256;
+    let block: Bytes = (0..BLOCK).map(|at| (at % 251) as u8).collect();
+    let pieces = (0..length)
+        .step_by(BLOCK)
+        .map(move |at| block.slice(..BLOCK.min(length - at)));
+    Body::from_stream(stream::iter(pieces.map(Ok::<_, Infallible>)))
+}
+
+/// How many bytes the request's body has.
+async fn length(mut body: Body) -> Result<String, StatusCode> {
+    let mut length = 0;
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| StatusCode::BAD_REQUEST)?;
+        length += frame.data_ref().map_or(0, Bytes::len);
+    }
+    Ok(format!("{length}\n"))
+}
+
+/// What axum accepts connections from.
+struct Incoming(TcpListener);
+
+impl Listener for Incoming {
+    type Io = TcpStream;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (TcpStream, SocketAddr) {
+        loop {
+            match self.0.accept().await {
+                Ok(accepted) => return accepted,
+                Err(error) => {
+                    eprintln!("cannot accept: {error}");
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                }
+            }
+        }
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.0.local_addr()
+    }
+}

@@ -1,0 +1,175 @@
+//! curl on the kernel's TCP, against the example `http_server`.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::process::{Command, Output, Stdio};
+
+use libtest_mimic::{Failed, Trial};
+use tidewire_cli::lab::INTERFACE;
+use tidewire_integration_tests::{Flavor, Net, Program, Setting, TestResult, Version};
+use tokio::task::spawn_blocking;
+
+pub(crate) fn trials() -> Vec<Trial> {
+    // The server is a program of its own: this process' runtime makes no difference.
+    let on = |version| Setting::new(Flavor::CurrentThread, version);
+    Version::EACH
+        .into_iter()
+        .flat_map(|version| {
+            [
+                on(version).trial("curl::downloads_a_gibibyte", downloads_a_gibibyte),
+                on(version).trial("curl::uploads_a_gibibyte", uploads_a_gibibyte),
+                on(version).trial("curl::keeps_a_connection", keeps_a_connection),
+                on(version).trial("curl::a_hundred_at_once", a_hundred_at_once),
+            ]
+        })
+        .collect()
+}
+
+/// The example on the left, and its URL.
+fn serve(net: &Net) -> Result<(Program, String), Failed> {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_http_server"));
+    command.args([INTERFACE, &net.tidewire_address()]);
+    let mut server = Program::start(net.left(), command)?;
+    let line = server.line()?;
+    let address = line.strip_prefix("listening at ").ok_or_else(|| line.clone())?;
+    Ok((server, format!("http://{address}")))
+}
+
+/// A curl that says what went wrong and nothing else, and gives up after two minutes.
+fn curl() -> Command {
+    let mut command = Command::new("curl");
+    command
+        .args(["--silent", "--show-error", "--fail", "--globoff"])
+        .args(["--noproxy", "*", "--max-time", "120"])
+        .stdin(Stdio::null());
+    command
+}
+
+/// Runs a command on the right to its end.
+async fn run(net: &Net, mut command: Command) -> Result<Output, Failed> {
+    let right = net.right().clone();
+    let output = spawn_blocking(move || right.run(move || command.output())).await??;
+    if !output.status.success() {
+        return Err(format!("{}: {}", output.status, text(&output.stderr)).into());
+    }
+    Ok(output)
+}
+
+fn text(output: &[u8]) -> String {
+    String::from_utf8_lossy(output).into_owned()
+}
+
+const GIBIBYTE: u64 = 1 << 30;
+
+/// In chunks (RFC 9112 7.1), each byte looked at.
+async fn downloads_a_gibibyte(net: Net) -> TestResult {
+    let (_server, url) = serve(&net)?;
+    let mut command = curl();
+    command
+        .arg(format!("{url}/bytes/{GIBIBYTE}"))
+        .stdout(Stdio::piped());
+    let right = net.right().clone();
+    let downloading = move || {
+        let mut curl = command.spawn()?;
+        let body = curl.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?;
+        let length = count(body)?;
+        io::Result::Ok((length, curl.wait()?))
+    };
+    let (length, status) = spawn_blocking(move || right.run(downloading)).await??;
+    assert!(status.success(), "{status}");
+    assert_eq!(length, GIBIBYTE);
+    Ok(())
+}
+
+/// The length of a body that has to be 0 to 250, again and again.
+fn count(mut body: impl Read) -> io::Result<u64> {
+    const BLOCK: usize = 251 * 256;
+    let expected: Vec<u8> = (0..BLOCK).map(|at| (at % 251) as u8).collect();
+    let (mut length, mut block) = (0, vec![0; BLOCK]);
+    loop {
+        let from = (length % BLOCK as u64) as usize;
+        let read = body.read(&mut block[from..])?;
+        if read == 0 {
+            return Ok(length);
+        }
+        let here = from..from + read;
+        assert!(
+            block[here.clone()] == expected[here],
+            "after {length} bytes"
+        );
+        length += read as u64;
+    }
+}
+
+async fn uploads_a_gibibyte(net: Net) -> TestResult {
+    let (_server, url) = serve(&net)?;
+    let mut command = curl();
+    command.args(["--upload-file", "-", &format!("{url}/length")]);
+    let zeros = File::open("/dev/zero")?.take(GIBIBYTE);
+    let right = net.right().clone();
+    let uploading = move || {
+        let mut zeros = zeros;
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut curl = command.spawn()?;
+        let mut input = curl.stdin.take().ok_or(io::ErrorKind::BrokenPipe)?;
+        io::copy(&mut zeros, &mut input)?;
+        drop(input);
+        curl.wait_with_output()
+    };
+    let output = spawn_blocking(move || right.run(uploading)).await??;
+    assert_eq!(text(&output.stdout), format!("{GIBIBYTE}\n"));
+    Ok(())
+}
+
+/// Several requests of one curl need one connection.
+async fn keeps_a_connection(net: Net) -> TestResult {
+    let (_server, url) = serve(&net)?;
+    let mut command = curl();
+    command.args([
+        "--write-out",
+        "%{http_code} %{num_connects} %{size_download}\n",
+    ]);
+    command.args([
+        format!("{url}/"),
+        format!("{url}/bytes/100000"),
+        format!("{url}/bytes/0"),
+        format!("{url}/bytes/7777777"),
+    ]);
+    command.args(["--output", "/dev/null"].repeat(4));
+    let output = run(&net, command).await?;
+    assert_eq!(
+        text(&output.stdout),
+        "200 1 22\n200 0 100000\n200 0 0\n200 0 7777777\n"
+    );
+
+    let mut command = curl();
+    command.arg(format!("{url}/"));
+    let output = run(&net, command).await?;
+    assert_eq!(text(&output.stdout), "hello from user space\n");
+    Ok(())
+}
+
+async fn a_hundred_at_once(net: Net) -> TestResult {
+    let (_server, url) = serve(&net)?;
+    let mut command = curl();
+    command.args([
+        "--parallel",
+        "--parallel-immediate",
+        "--parallel-max",
+        "100",
+    ]);
+    command.args(["--write-out", "%{http_code} %{size_download}\n"]);
+    for number in 0..100 {
+        command.args(["--output", "/dev/null"]);
+        command.arg(format!("{url}/bytes/{}", 1_000_000 + number));
+    }
+    let output = run(&net, command).await?;
+    let output = text(&output.stdout);
+    let mut lines: Vec<&str> = output.lines().collect();
+    lines.sort_unstable();
+    let expected: Vec<String> = (0..100)
+        .map(|number| format!("200 {}", 1_000_000 + number))
+        .collect();
+    assert_eq!(lines, expected);
+    Ok(())
+}
