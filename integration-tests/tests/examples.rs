@@ -116,7 +116,9 @@ async fn http_server_and_client(net: Net) -> TestResult {
     command.args([INTERFACE, &net.version().with_prefix(other)]);
     let mut server = Program::start(net.right(), command)?;
     let line = server.line()?;
-    let address = line.strip_prefix("listening at ").ok_or_else(|| line.clone())?;
+    let address = line
+        .strip_prefix("listening at ")
+        .ok_or_else(|| line.clone())?;
 
     let mut command = in_environment(&net, env!("CARGO_BIN_EXE_http_client"));
     command.args([address, "/", "/bytes/1000000", "/missing", "/bytes/0"]);

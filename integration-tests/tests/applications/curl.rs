@@ -31,7 +31,9 @@ fn serve(net: &Net) -> Result<(Program, String), Failed> {
     command.args([INTERFACE, &net.tidewire_address()]);
     let mut server = Program::start(net.left(), command)?;
     let line = server.line()?;
-    let address = line.strip_prefix("listening at ").ok_or_else(|| line.clone())?;
+    let address = line
+        .strip_prefix("listening at ")
+        .ok_or_else(|| line.clone())?;
     Ok((server, format!("http://{address}")))
 }
 

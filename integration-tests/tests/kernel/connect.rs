@@ -211,7 +211,9 @@ async fn no_answer_from_behind_the_gateway(net: Net) -> TestResult {
         .start()
         .await?;
     let error = stack.connect((net.version().far(), 80)).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::TimedOut);
+    // A gateway that forwards says that it has no route; one that does not keeps silent.
+    let kinds = [ErrorKind::TimedOut, ErrorKind::NetworkUnreachable];
+    assert!(kinds.contains(&error.kind()), "{error}");
     Ok(())
 }
 

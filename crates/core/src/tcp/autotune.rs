@@ -11,8 +11,9 @@ use crate::time::{Duration, Instant};
 
 /// A receive buffer's first size: the largest window that needs no scaling, as in Linux.
 const INITIAL_RECV: usize = 64 * 1024;
-/// The least size of a send buffer: enough for several super-frames before the window has opened.
-const LEAST_SEND: usize = 256 * 1024;
+/// The least size of a send buffer: enough for several super-frames before the window has opened, and for a program that
+/// writes its whole request before it reads any of the answer.
+const LEAST_SEND: usize = 1024 * 1024;
 /// Until a round trip is known.
 const DEFAULT_RTT: Duration = Duration::from_millis(100);
 
