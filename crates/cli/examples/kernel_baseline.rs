@@ -45,7 +45,7 @@ fn run() -> Result<bool, Box<dyn Error>> {
     let (client_runtime, server_runtime) = (lab.left().runtime()?, lab.right().runtime()?);
     let side = |runtime: &HostRuntime| Side {
         runtime: runtime.handle().clone(),
-        transport: Kernel,
+        transport: Kernel::default(),
     };
     let (client, server) = (side(&client_runtime), side(&server_runtime));
     let main = Builder::new_current_thread().enable_all().build()?;
@@ -105,8 +105,8 @@ fn run() -> Result<bool, Box<dyn Error>> {
         let latency = round_trips(&client, &server, address, second).await?;
         println!(
             "1-byte round trip: p50 {:?}, p99 {:?}",
-            latency.percentile(50),
-            latency.percentile(99)
+            latency.percentile(50.0),
+            latency.percentile(99.0)
         );
         Ok::<_, std::io::Error>(true)
     };

@@ -140,7 +140,8 @@ pub(crate) fn u16_at(bytes: &[u8], offset: usize) -> Option<u16> {
     ))
 }
 
-fn u32_at(bytes: &[u8], offset: usize) -> Option<u32> {
+/// Reads four bytes in the host's order.
+pub(crate) fn u32_at(bytes: &[u8], offset: usize) -> Option<u32> {
     Some(u32::from_ne_bytes(
         bytes.get(offset..offset.checked_add(4)?)?.try_into().ok()?,
     ))

@@ -83,7 +83,7 @@ impl Kernels {
     fn sides(&self) -> (Side<Kernel>, Side<Kernel>) {
         let side = |runtime: &HostRuntime| Side {
             runtime: runtime.handle().clone(),
-            transport: Kernel,
+            transport: Kernel::default(),
         };
         (side(&self.client), side(&self.server))
     }
@@ -210,7 +210,7 @@ fn rates_and_round_trips() -> Result<(), Failed> {
     }
     let latency = round_trips(&client, &server, "10.77.0.1:7003".parse()?, duration);
     let latency = kernels.main.block_on(latency)?;
-    assert!(latency.count() > 0 && latency.percentile(50) <= latency.percentile(99));
+    assert!(latency.count() > 0 && latency.percentile(50.0) <= latency.percentile(99.0));
     let foreign = round_trips(&client, &server, "10.77.0.9:7001".parse()?, duration);
     let error = kernels
         .main

@@ -1,33 +1,21 @@
 //! `tidewire nc` against the kernel's TCP on the other side of a lab. Runs as root or, in a user namespace, as anybody.
 
+mod common;
+
 use core::time::Duration;
-use std::env;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::process::{Child, Command, ExitCode, Output, Stdio};
+use std::process::{Child, ExitCode};
 
-use libtest_mimic::{Arguments, Failed, Trial};
+use common::{finish, run, succeeded, wait_for};
+use libtest_mimic::{Failed, Trial};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use tidewire_cli::lab::{self, HostHandle, Lab, LabOptions};
+use tidewire_cli::lab::{HostHandle, Lab, LabOptions};
 use tidewire_cli::traffic::Pattern;
 
 fn main() -> ExitCode {
-    let mut arguments = Arguments::from_args();
-    if !arguments.list
-        && let Err(error) = lab::enter()
-    {
-        eprintln!("SKIPPED, all of it: {error}");
-        // Where CI is set a test that cannot run is a failure.
-        return if env::var_os("CI").is_some() {
-            ExitCode::FAILURE
-        } else {
-            ExitCode::SUCCESS
-        };
-    }
-    // A child inherits copies of other children's pipes until it executes its program, which delays their end of file.
-    arguments.test_threads = Some(1);
-    let trials = vec![
+    common::main(vec![
         Trial::test("binary_data_goes_both_ways_after_a_half_close", client),
         Trial::test("a_listener_takes_one_connection", listener),
         Trial::test("a_listener_that_keeps_open_takes_many", keeps_open),
@@ -35,63 +23,13 @@ fn main() -> ExitCode {
         Trial::test("silence_ends_by_the_time_limit", silence),
         Trial::test("the_environment_says_where_the_stack_lives", environment),
         Trial::test("a_stack_that_cannot_start_is_exit_code_3", no_interface),
-    ];
-    libtest_mimic::run(&arguments, trials).exit_code()
+    ])
 }
 
 /// `tidewire nc` on a host, with its streams piped.
 fn nc(host: &HostHandle, arguments: &[&str]) -> Result<Child, Failed> {
     let place = ["nc", "-v", "--iface", "tw0", "--address", "10.77.0.2/24"];
     run(host, &[&place, arguments].concat(), &[])
-}
-
-fn run(host: &HostHandle, arguments: &[&str], variables: &[(&str, &str)]) -> Result<Child, Failed> {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tidewire"));
-    command
-        .args(arguments)
-        .envs(variables.iter().copied())
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    Ok(host.run(move || command.spawn())?)
-}
-
-/// Gives `input` to the child's standard input, from a thread of its own, and waits for the child's end.
-fn finish(mut child: Child, input: Vec<u8>) -> Result<Output, Failed> {
-    let mut stdin = child.stdin.take().ok_or("no pipe")?;
-    let feeder = std::thread::spawn(move || stdin.write_all(&input));
-    let output = child.wait_with_output()?;
-    // A child that ended early has closed the pipe; its exit code tells.
-    drop(feeder.join());
-    Ok(output)
-}
-
-/// Reads the child's standard error up to a line that contains `text`, and leaves the rest in the pipe.
-fn wait_for(child: &mut Child, text: &str) -> Result<(), Failed> {
-    let stderr = child.stderr.as_mut().ok_or("no pipe")?;
-    let (mut line, mut byte) = (Vec::new(), [0]);
-    while stderr.read(&mut byte)? == 1 {
-        line.extend(byte);
-        if byte == *b"\n" {
-            if String::from_utf8_lossy(&line).contains(text) {
-                return Ok(());
-            }
-            line.clear();
-        }
-    }
-    Err(format!("ended without '{text}'").into())
-}
-
-fn succeeded(output: &Output) -> Result<(), Failed> {
-    if output.status.success() {
-        return Ok(());
-    }
-    Err(format!(
-        "{}: {}",
-        output.status,
-        String::from_utf8_lossy(&output.stderr)
-    )
-    .into())
 }
 
 /// Bytes of every value.

@@ -57,8 +57,8 @@ pub use error::StackError;
 pub use stack::Stack;
 
 pub use tidewire_core::{
-    AckSample, Algorithm, ConfigError, CongestionControl, CongestionEvent, ConnError, ConnId,
-    Direction, DropReason, KeepAlive, NewReno, SendLimit, State, Stats, TcpConfig, TcpInfo,
+    AckSample, Algorithm, BufferSize, ConfigError, CongestionControl, CongestionEvent, ConnError,
+    ConnId, Direction, DropReason, KeepAlive, NewReno, SendLimit, State, Stats, TcpConfig, TcpInfo,
     TraceEntry, initial_window, wire,
 };
 

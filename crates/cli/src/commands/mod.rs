@@ -5,6 +5,7 @@ mod failure;
 mod lab;
 mod nc;
 mod output;
+mod perf;
 mod place;
 
 use std::process::ExitCode;
@@ -27,6 +28,8 @@ enum Command {
     Lab(lab::Lab),
     /// Standard input and output over a TCP connection of a stack of its own
     Nc(nc::Nc),
+    /// How fast a connection is: between two hosts, or Tidewire beside the kernel's TCP on this one
+    Perf(perf::Perf),
 }
 
 /// Runs the command line of this process. Call it first in `main`, before any thread starts.
@@ -36,6 +39,7 @@ pub fn main() -> ExitCode {
         Command::Demo(demo) => demo.run(),
         Command::Lab(lab) => lab.run().map_err(Into::into),
         Command::Nc(nc) => nc.run(),
+        Command::Perf(perf) => perf.run(),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -7,13 +7,13 @@ use core::time::Duration;
 use std::io::{self, IsTerminal};
 
 use clap::Args;
-use tidewire::net::{TcpListener, TcpStream, lookup_host};
+use tidewire::net::{TcpListener, TcpStream};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::runtime::Builder;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::failure::Failure;
-use super::place::Place;
+use super::place::{Place, resolve};
 use crate::Interrupt;
 
 /// Connects standard input and output with a TCP peer. The end of the input closes that direction alone; the command is done
@@ -166,14 +166,6 @@ impl Nc {
             eprintln!("tidewire: {what}");
         }
     }
-}
-
-async fn resolve(host: &str, port: u16) -> Result<SocketAddr, Failure> {
-    let found = lookup_host((host, port)).await;
-    let mut found = found.map_err(|error| Failure::failed(host, error))?;
-    found
-        .next()
-        .ok_or_else(|| Failure::Failed(format!("{host}: no address")))
 }
 
 /// What an exchange has moved so far.

@@ -1,8 +1,9 @@
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Write};
 use std::{env, ffi::OsStr};
 
 use clap::{Args, ColorChoice};
 
+use super::failure::Failure;
 use crate::Style;
 use crate::report::ProgressStyle;
 
@@ -10,7 +11,7 @@ use crate::report::ProgressStyle;
 #[derive(Debug, Clone, Args)]
 pub(super) struct Output {
     /// Print one JSON document instead of text
-    #[arg(long)]
+    #[arg(short = 'J', long)]
     pub(super) json: bool,
     /// Colours on the terminal; `auto` heeds `NO_COLOR`
     #[arg(long, value_name = "WHEN", default_value = "auto")]
@@ -35,6 +36,15 @@ impl Output {
             ProgressStyle::Lines
         }
     }
+}
+
+/// Prints at once; a reader that has gone away is a failure, not a panic.
+pub(super) fn print(text: &str) -> Result<(), Failure> {
+    let mut stdout = io::stdout().lock();
+    stdout
+        .write_all(text.as_bytes())
+        .and_then(|()| stdout.flush())
+        .map_err(|error| Failure::failed("cannot print", error))
 }
 
 fn no_color() -> Option<std::ffi::OsString> {

@@ -1,21 +1,27 @@
 use core::net::SocketAddr;
 use std::io;
 
-use socket2::{Domain, Protocol, SockRef, Socket, Type};
+use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
-use crate::traffic::Transport;
+use super::KernelStates;
+use crate::traffic::{Stream, StreamInfo, Transport};
 
 /// The kernel's TCP through `tokio::net`, each socket on CUBIC whatever the host's default is.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Kernel;
+pub struct Kernel {
+    /// Bytes of each socket buffer; the kernel's auto-tuning without.
+    pub buffer: Option<usize>,
+    /// The largest segment; by the route's MTU without.
+    pub mss: Option<u32>,
+}
 
 impl Transport for Kernel {
     type Stream = TcpStream;
     type Listener = TcpListener;
 
     async fn bind(&self, address: SocketAddr) -> io::Result<TcpListener> {
-        listen(address)
+        self.listen(address)
     }
 
     async fn accept(&self, listener: &mut TcpListener) -> io::Result<TcpStream> {
@@ -25,25 +31,59 @@ impl Transport for Kernel {
     }
 
     async fn connect(&self, address: SocketAddr) -> io::Result<TcpStream> {
-        connect(address).await
+        let socket = self.socket(address)?;
+        socket.set_tcp_nodelay(true)?;
+        let socket = TcpSocket::from_std_stream(socket.into());
+        socket.connect(address).await
     }
 }
 
-/// Listens at `address` with `SO_REUSEADDR`; accepted connections inherit CUBIC (RFC 9438). Needs a tokio runtime.
+impl Kernel {
+    /// Listens at `address` with `SO_REUSEADDR`; accepted connections inherit the settings, CUBIC (RFC 9438) among them.
+    fn listen(self, address: SocketAddr) -> io::Result<TcpListener> {
+        let socket = self.socket(address)?;
+        socket.set_reuse_address(true)?;
+        socket.bind(&address.into())?;
+        socket.listen(BACKLOG)?;
+        TcpListener::from_std(socket.into())
+    }
+
+    fn socket(self, address: SocketAddr) -> io::Result<Socket> {
+        let kind = Type::STREAM.nonblocking();
+        let socket = Socket::new(Domain::for_address(address), kind, Some(Protocol::TCP))?;
+        socket.set_tcp_congestion(CUBIC)?;
+        if let Some(buffer) = self.buffer {
+            socket.set_send_buffer_size(buffer)?;
+            socket.set_recv_buffer_size(buffer)?;
+        }
+        if let Some(mss) = self.mss {
+            socket.set_tcp_mss(mss)?;
+        }
+        Ok(socket)
+    }
+}
+
+impl Stream for TcpStream {
+    fn addresses(&self) -> io::Result<(SocketAddr, SocketAddr)> {
+        Ok((self.local_addr()?, self.peer_addr()?))
+    }
+
+    fn set_nodelay(&self, nodelay: bool) -> io::Result<()> {
+        Self::set_nodelay(self, nodelay)
+    }
+
+    fn info(&self) -> io::Result<StreamInfo> {
+        let (local, remote) = self.addresses()?;
+        KernelStates::open()?.info(local, remote)
+    }
+}
+
+/// Listens at `address` on CUBIC with `SO_REUSEADDR`. Needs a tokio runtime.
 ///
 /// # Errors
 /// Those of the socket calls; `ENOENT` where the kernel has no CUBIC.
 pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = Socket::new(
-        Domain::for_address(address),
-        Type::STREAM.nonblocking(),
-        Some(Protocol::TCP),
-    )?;
-    socket.set_reuse_address(true)?;
-    socket.set_tcp_congestion(CUBIC)?;
-    socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    TcpListener::from_std(socket.into())
+    Kernel::default().listen(address)
 }
 
 /// Connects to `address` with CUBIC and `TCP_NODELAY`.
@@ -51,14 +91,7 @@ pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 /// # Errors
 /// As [`listen`], and those of connecting.
 pub async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
-    let socket = if address.is_ipv4() {
-        TcpSocket::new_v4()?
-    } else {
-        TcpSocket::new_v6()?
-    };
-    SockRef::from(&socket).set_tcp_congestion(CUBIC)?;
-    socket.set_nodelay(true)?;
-    socket.connect(address).await
+    Kernel::default().connect(address).await
 }
 
 const CUBIC: &[u8] = b"cubic";
@@ -66,14 +99,21 @@ const BACKLOG: i32 = 1024;
 
 #[cfg(test)]
 mod tests {
+    use socket2::SockRef;
+
     use super::*;
+
+    async fn pair(kernel: Kernel) -> (TcpStream, TcpStream) {
+        let any = "127.0.0.1:0".parse().expect("an address");
+        let mut listener = kernel.bind(any).await.expect("a listener");
+        let address = listener.local_addr().expect("a local address");
+        tokio::try_join!(kernel.connect(address), kernel.accept(&mut listener))
+            .expect("a connection")
+    }
 
     #[tokio::test]
     async fn both_ends_run_cubic() {
-        let mut listener = listen("127.0.0.1:0".parse().expect("an address")).expect("a listener");
-        let address = listener.local_addr().expect("a local address");
-        let (near, far) =
-            tokio::try_join!(connect(address), Kernel.accept(&mut listener)).expect("a connection");
+        let (near, far) = pair(Kernel::default()).await;
         for stream in [&near, &far] {
             let algorithm = SockRef::from(stream)
                 .tcp_congestion()
@@ -81,6 +121,24 @@ mod tests {
             // The kernel pads the name with zeros.
             assert_eq!(algorithm.split(|&byte| byte == 0).next(), Some(CUBIC));
             assert!(stream.nodelay().expect("the option"));
+        }
+    }
+
+    #[tokio::test]
+    async fn the_kernel_tells_what_it_was_told() {
+        let (near, far) = pair(Kernel {
+            buffer: Some(100_000),
+            mss: Some(1000),
+        })
+        .await;
+        for stream in [&near, &far] {
+            let info = stream.info().expect("sock_diag");
+            assert!((500..=1000).contains(&info.snd_mss), "{info:?}");
+            assert!(info.snd_cwnd >= u64::from(info.snd_mss), "{info:?}");
+            assert_eq!(info.retransmits, 0);
+            // The kernel doubles what it is asked for.
+            let buffer = SockRef::from(stream).recv_buffer_size().expect("a size");
+            assert_eq!(buffer, 200_000);
         }
     }
 }

@@ -1,8 +1,11 @@
 use core::net::{IpAddr, SocketAddr};
 use std::io;
 
+use nix::errno::Errno;
+
 use crate::ladder::{State, StateSource};
-use crate::netlink::{self, Netlink, Reply};
+use crate::netlink::{self, Netlink, Reply, find_attribute, u32_at};
+use crate::traffic::StreamInfo;
 
 /// Asks the kernel for the state of one of its connections (`sock_diag`, the source of `ss`).
 ///
@@ -30,11 +33,7 @@ impl KernelStates {
     /// # Errors
     /// When the kernel answers with something else than a state.
     pub fn state(&mut self, local: SocketAddr, remote: SocketAddr) -> io::Result<State> {
-        let request = diag_request(local, remote);
-        match self
-            .netlink
-            .request(SOCK_DIAG_BY_FAMILY, &request, Reply::Message)
-        {
+        match self.ask(local, remote, NOTHING_MORE) {
             Ok(answer) => answer
                 .get(1)
                 .and_then(|&code| state_from_code(code))
@@ -45,6 +44,30 @@ impl KernelStates {
             Err(error) => Err(error),
         }
     }
+
+    /// `TCP_INFO` of the connection from `local` to `remote`.
+    ///
+    /// # Errors
+    /// `ENOENT` without such a connection, `ENODATA` when it is over.
+    pub fn info(&mut self, local: SocketAddr, remote: SocketAddr) -> io::Result<StreamInfo> {
+        let answer = self.ask(local, remote, WITH_TCP_INFO)?;
+        answer
+            .get(DIAG_MESSAGE_LEN..)
+            .and_then(|attributes| find_attribute(attributes, INET_DIAG_INFO))
+            .and_then(stream_info)
+            .ok_or_else(|| Errno::ENODATA.into())
+    }
+
+    fn ask(
+        &mut self,
+        local: SocketAddr,
+        remote: SocketAddr,
+        extensions: u8,
+    ) -> io::Result<Vec<u8>> {
+        let request = diag_request(local, remote, extensions);
+        self.netlink
+            .request(SOCK_DIAG_BY_FAMILY, &request, Reply::Message)
+    }
 }
 
 impl StateSource for KernelStates {
@@ -54,10 +77,10 @@ impl StateSource for KernelStates {
 }
 
 /// `struct inet_diag_req_v2` of `linux/inet_diag.h`.
-fn diag_request(local: SocketAddr, remote: SocketAddr) -> Vec<u8> {
+fn diag_request(local: SocketAddr, remote: SocketAddr, extensions: u8) -> Vec<u8> {
     let mut request = Vec::with_capacity(56);
     let family = if local.is_ipv4() { AF_INET } else { AF_INET6 };
-    request.extend_from_slice(&[family, IPPROTO_TCP, 0, 0]);
+    request.extend_from_slice(&[family, IPPROTO_TCP, extensions, 0]);
     request.extend_from_slice(&ALL_STATES.to_ne_bytes());
     request.extend_from_slice(&local.port().to_be_bytes());
     request.extend_from_slice(&remote.port().to_be_bytes());
@@ -72,6 +95,22 @@ fn diag_request(local: SocketAddr, remote: SocketAddr) -> Vec<u8> {
     request.extend_from_slice(&ANY_INTERFACE.to_ne_bytes());
     request.extend_from_slice(&NO_COOKIE.to_ne_bytes());
     request
+}
+
+/// Reads `struct tcp_info` of `linux/tcp.h`, whose fields stay where they are.
+fn stream_info(info: &[u8]) -> Option<StreamInfo> {
+    let field = |offset| u32_at(info, offset);
+    let snd_mss = field(16)?;
+    Some(StreamInfo {
+        retransmits: field(100)?.into(),
+        // Counted in segments there.
+        snd_cwnd: u64::from(field(80)?) * u64::from(snd_mss),
+        // Since Linux 5.4.
+        snd_wnd: field(228).unwrap_or_default().into(),
+        rtt: field(68)?.into(),
+        rttvar: field(72)?.into(),
+        snd_mss,
+    })
 }
 
 /// The codes of `enum` in `net/tcp_states.h`, which `TCP_INFO` and `/proc/net/tcp` use too.
@@ -94,6 +133,11 @@ fn state_from_code(code: u8) -> Option<State> {
 }
 
 const SOCK_DIAG_BY_FAMILY: u16 = 20;
+const INET_DIAG_INFO: u16 = 2;
+const NOTHING_MORE: u8 = 0;
+const WITH_TCP_INFO: u8 = 1 << (INET_DIAG_INFO - 1);
+/// `struct inet_diag_msg`; attributes follow.
+const DIAG_MESSAGE_LEN: usize = 72;
 const AF_INET: u8 = 2;
 const AF_INET6: u8 = 10;
 const IPPROTO_TCP: u8 = 6;
@@ -146,6 +190,6 @@ mod tests {
     #[test]
     fn a_request_has_the_size_of_the_kernel_struct() {
         let v6 = "[fd77::1]:80".parse().expect("an address");
-        assert_eq!(diag_request(v6, v6).len(), 56);
+        assert_eq!(diag_request(v6, v6, NOTHING_MORE).len(), 56);
     }
 }

@@ -3,8 +3,9 @@ use std::io;
 
 use tidewire::Stack;
 use tidewire::net::{TcpListener, TcpStream};
+use tidewire::time::Duration;
 
-use crate::traffic::Transport;
+use crate::traffic::{Stream, StreamInfo, Transport};
 
 /// A Tidewire stack through `tidewire::net`.
 #[derive(Debug, Clone)]
@@ -28,5 +29,29 @@ impl Transport for Tidewire {
         let stream = self.0.connect(address).await?;
         stream.set_nodelay(true)?;
         Ok(stream)
+    }
+}
+
+impl Stream for TcpStream {
+    fn addresses(&self) -> io::Result<(SocketAddr, SocketAddr)> {
+        Ok((self.local_addr()?, self.peer_addr()?))
+    }
+
+    fn set_nodelay(&self, nodelay: bool) -> io::Result<()> {
+        Self::set_nodelay(self, nodelay)
+    }
+
+    fn info(&self) -> io::Result<StreamInfo> {
+        let info = Self::info(self);
+        Ok(StreamInfo {
+            retransmits: info
+                .bytes_retransmitted
+                .div_ceil(u64::from(info.snd_mss.max(1))),
+            snd_cwnd: info.cwnd,
+            snd_wnd: info.snd_wnd.into(),
+            rtt: info.srtt.map(Duration::as_micros).unwrap_or_default(),
+            rttvar: info.rttvar.as_micros(),
+            snd_mss: info.snd_mss,
+        })
     }
 }

@@ -8,7 +8,7 @@ use serde::Serialize;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use twox_hash::XxHash3_64;
 
-use super::{Flow, Pattern, Side, Transport, session};
+use super::{Flow, Pattern, Side, Transport, await_end, session};
 use crate::report::Progress;
 
 /// What one end saw of a byte stream.
@@ -154,13 +154,7 @@ where
     T: AsyncRead + AsyncWrite + Unpin,
 {
     let sent = send(&mut stream, total, SEED).await?;
-    let unexpected = stream.read(&mut [0]).await?;
-    if unexpected != 0 {
-        return Err(io::Error::new(
-            io::ErrorKind::InvalidData,
-            "the receiver sent data",
-        ));
-    }
+    await_end(&mut stream).await?;
     Ok(sent)
 }
 

@@ -3,46 +3,88 @@ use core::time::Duration;
 use std::io;
 use std::time::Instant;
 
+use hdrhistogram::Histogram;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::{Side, Transport, session};
 
-/// Round-trip times, sorted.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Round-trip times: a histogram that keeps three significant digits of each, however many there are.
+#[derive(Debug, Clone, PartialEq)]
 pub struct Latency {
-    sorted: Vec<Duration>,
+    /// In nanoseconds.
+    histogram: Histogram<u64>,
+}
+
+impl Default for Latency {
+    fn default() -> Self {
+        let mut histogram = Histogram::new(DIGITS).expect("up to five digits are possible");
+        // To whatever sample comes.
+        histogram.auto(true);
+        Self { histogram }
+    }
 }
 
 impl Latency {
-    /// Takes samples in any order.
-    #[must_use]
-    pub fn new(mut samples: Vec<Duration>) -> Self {
-        samples.sort_unstable();
-        Self { sorted: samples }
+    /// Adds a sample.
+    pub fn record(&mut self, sample: Duration) {
+        let nanoseconds = u64::try_from(sample.as_nanos()).unwrap_or(u64::MAX);
+        // It grows as it has to: there is no sample that it could refuse.
+        let _ = self.histogram.record(nanoseconds);
+    }
+
+    /// Adds all samples of another.
+    pub fn merge(&mut self, other: &Self) {
+        let _ = self.histogram.add(&other.histogram);
     }
 
     /// How many samples there are.
     #[must_use]
-    pub fn count(&self) -> usize {
-        self.sorted.len()
+    pub fn count(&self) -> u64 {
+        self.histogram.len()
     }
 
-    /// The smallest sample that at least `percent` percent of all do not exceed (nearest rank); zero without samples.
+    /// What `percent` percent of all samples do not exceed; zero without samples.
     #[must_use]
-    pub fn percentile(&self, percent: u8) -> Duration {
-        let rank = (self.sorted.len() * usize::from(percent.min(100))).div_ceil(100);
-        self.sorted
-            .get(rank.saturating_sub(1))
-            .copied()
-            .unwrap_or_default()
+    pub fn percentile(&self, percent: f64) -> Duration {
+        Duration::from_nanos(self.histogram.value_at_quantile(percent / 100.0))
+    }
+
+    /// The largest sample.
+    #[must_use]
+    pub fn max(&self) -> Duration {
+        Duration::from_nanos(self.histogram.max())
+    }
+
+    /// The mean.
+    #[must_use]
+    pub fn mean(&self) -> Duration {
+        Duration::from_secs_f64(self.histogram.mean() / 1e9)
+    }
+
+    /// How many samples there are up to each power of two of microseconds, from the first such bound that has samples to the
+    /// one that has all.
+    #[must_use]
+    pub fn buckets(&self) -> Vec<(Duration, u64)> {
+        let mut buckets = Vec::new();
+        let (mut bound, mut below) = (Duration::from_micros(1), 0);
+        while below < self.count() {
+            let up_to = u64::try_from(bound.as_nanos()).unwrap_or(u64::MAX);
+            let count = self.histogram.count_between(0, up_to);
+            if count > below {
+                buckets.push((bound, count - below));
+            }
+            below = count;
+            bound *= 2;
+        }
+        buckets
     }
 }
 
-/// Sends back whatever comes, until the peer ends its direction; then ends the other.
+/// Sends back whatever comes, until the peer ends its direction; then ends the other. `echoed` learns of each piece.
 ///
 /// # Errors
 /// Those of the stream.
-pub async fn echo<T>(mut stream: T) -> io::Result<u64>
+pub async fn echo<T>(mut stream: T, mut echoed: impl FnMut(&T, usize)) -> io::Result<u64>
 where
     T: AsyncRead + AsyncWrite + Unpin,
 {
@@ -58,36 +100,44 @@ where
             .write_all(buffer.get(..length).unwrap_or_default())
             .await?;
         bytes += length as u64;
+        echoed(&stream, length);
     }
 }
 
-/// Sends one byte and waits for its echo, over and over for `duration`; then ends the stream in this direction.
+/// Sends `size` bytes (at least one) and waits for their echo, over and over for `duration`; then ends the stream in this
+/// direction. `done` learns of each exchange.
 ///
 /// # Errors
-/// Those of the stream, and [`io::ErrorKind::InvalidData`] when another byte comes back.
-pub async fn ping_pong<T>(mut stream: T, duration: Duration) -> io::Result<Latency>
+/// Those of the stream, and [`io::ErrorKind::InvalidData`] when other bytes come back.
+pub async fn ping_pong<T>(
+    mut stream: T,
+    duration: Duration,
+    size: usize,
+    mut done: impl FnMut(&T, usize),
+) -> io::Result<Latency>
 where
     T: AsyncRead + AsyncWrite + Unpin,
 {
-    let mut samples = Vec::new();
-    let mut byte: u8 = 0;
+    let mut latency = Latency::default();
+    let mut message = vec![0u8; size.max(1)];
+    let mut answer = message.clone();
     let begin = Instant::now();
     while begin.elapsed() < duration {
-        let mut answer = [0];
+        message[0] = message[0].wrapping_add(1);
         let start = Instant::now();
-        stream.write_all(&[byte]).await?;
+        stream.write_all(&message).await?;
         stream.read_exact(&mut answer).await?;
-        samples.push(start.elapsed());
-        if answer != [byte] {
+        latency.record(start.elapsed());
+        if answer != message {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidData,
                 "the echo differs",
             ));
         }
-        byte = byte.wrapping_add(1);
+        done(&stream, message.len());
     }
     stream.shutdown().await?;
-    Ok(Latency::new(samples))
+    Ok(latency)
 }
 
 /// Measures one-byte round trips from `client` to an echo server at `server` for `duration`.
@@ -100,32 +150,58 @@ pub async fn round_trips<C: Transport, S: Transport>(
     address: SocketAddr,
     duration: Duration,
 ) -> io::Result<Latency> {
-    let call = move |stream| ping_pong(stream, duration);
-    let (latency, _) = session::run(client, server, address, call, echo).await?;
+    let call = move |stream| ping_pong(stream, duration, 1, |_, _| {});
+    let serve = |stream| echo(stream, |_, _| {});
+    let (latency, _) = session::run(client, server, address, call, serve).await?;
     Ok(latency)
 }
+
+/// Significant digits that the histogram keeps.
+const DIGITS: u8 = 3;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn latency(microseconds: impl IntoIterator<Item = u64>) -> Latency {
+        let mut latency = Latency::default();
+        for sample in microseconds {
+            latency.record(Duration::from_micros(sample));
+        }
+        latency
+    }
+
     #[test]
-    fn percentiles_are_nearest_rank() {
-        let latency = Latency::new((1..=200).rev().map(Duration::from_micros).collect());
-        assert_eq!(latency.percentile(50), Duration::from_micros(100));
-        assert_eq!(latency.percentile(99), Duration::from_micros(198));
-        assert_eq!(latency.percentile(100), Duration::from_micros(200));
-        assert_eq!(latency.percentile(0), Duration::from_micros(1));
-        assert_eq!(Latency::new(Vec::new()).percentile(50), Duration::ZERO);
+    fn percentiles_are_exact_to_a_thousandth() {
+        let latency = latency((1..=200).rev());
+        for (percent, expected) in [(50.0, 100), (99.0, 198), (100.0, 200), (0.0, 1)] {
+            let (found, expected) = (latency.percentile(percent), Duration::from_micros(expected));
+            assert!(
+                found >= expected && found <= expected.mul_f64(1.001),
+                "{percent}: {found:?}"
+            );
+        }
+        assert_eq!(Latency::default().percentile(50.0), Duration::ZERO);
+    }
+
+    #[test]
+    fn buckets_hold_every_sample_once() {
+        let mut all = latency([1, 3, 3, 900]);
+        all.merge(&latency([70]));
+        let counts: Vec<u64> = all.buckets().iter().map(|&(_, count)| count).collect();
+        assert_eq!((counts, all.count()), (vec![1, 2, 1, 1], 5));
+        assert_eq!(Latency::default().buckets(), []);
     }
 
     #[tokio::test]
     async fn each_ping_comes_back() {
         let (near, far) = tokio::io::duplex(64);
-        let (latency, echoed) =
-            tokio::try_join!(ping_pong(near, Duration::from_millis(20)), echo(far))
-                .expect("an exchange");
-        assert_eq!(latency.count() as u64, echoed);
+        let (latency, echoed) = tokio::try_join!(
+            ping_pong(near, Duration::from_millis(20), 7, |_, _| {}),
+            echo(far, |_, _| {})
+        )
+        .expect("an exchange");
+        assert_eq!(latency.count() * 7, echoed);
         assert!(latency.count() > 0);
     }
 }

@@ -8,13 +8,15 @@ mod latency;
 mod pattern;
 mod rate;
 mod session;
+mod stream;
 
 pub use bulk::{Transfer, Verified, receive, send, verified_transfer};
 pub use conversation::converse;
 pub use latency::{Latency, echo, ping_pong, round_trips};
 pub use pattern::Pattern;
-pub use rate::{Rate, sink, source, throughput};
+pub use rate::{Limit, Rate, await_end, sink, source, throughput};
 pub use session::{Side, Transport};
+pub use stream::{Stream, StreamInfo};
 
 /// Which way the bulk of the bytes goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,14 +3,25 @@ use core::time::Duration;
 use std::io;
 use std::time::Instant;
 
+use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::{Flow, Side, Transport, session};
 
+/// How long a source goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Limit {
+    /// For this time.
+    Time(Duration),
+    /// For so many bytes.
+    Bytes(u64),
+}
+
 /// A measured rate.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Rate {
-    /// Bytes that arrived.
+    /// Bytes that arrived, or that were written.
     pub bytes: u64,
     /// From the first byte to the last.
     pub elapsed: Duration,
@@ -29,33 +40,59 @@ impl Rate {
     }
 }
 
-/// Writes `chunk` bytes at a time for `duration`, then ends the stream in this direction.
+/// Writes `chunk` bytes at a time up to the limit, then ends the stream in this direction. `wrote` learns of each write.
 ///
 /// # Errors
 /// Those of the stream.
-pub async fn source<W>(mut writer: W, duration: Duration, chunk: usize) -> io::Result<()>
+pub async fn source<W>(
+    mut writer: W,
+    limit: Limit,
+    chunk: usize,
+    mut wrote: impl FnMut(&W, usize),
+) -> io::Result<Rate>
 where
     W: AsyncWrite + Unpin,
 {
     let block = vec![0x5a; chunk.max(1)];
-    let deadline = Instant::now() + duration;
-    while Instant::now() < deadline {
-        writer.write_all(&block).await?;
+    let start = Instant::now();
+    let mut bytes = 0;
+    loop {
+        let wanted = match limit {
+            Limit::Time(duration) if start.elapsed() < duration => block.len(),
+            Limit::Time(_) => 0,
+            Limit::Bytes(total) => usize::try_from(total - bytes)
+                .unwrap_or(usize::MAX)
+                .min(block.len()),
+        };
+        if wanted == 0 {
+            break;
+        }
+        writer
+            .write_all(block.get(..wanted).unwrap_or_default())
+            .await?;
+        bytes += wanted as u64;
+        wrote(&writer, wanted);
     }
-    writer.shutdown().await
+    let elapsed = start.elapsed();
+    writer.shutdown().await?;
+    Ok(Rate { bytes, elapsed })
 }
 
-/// Reads to the end of the stream into a buffer of `chunk` bytes and counts.
+/// Reads to the end of the stream into a buffer of `chunk` bytes and counts. `got` learns of each read.
 ///
 /// # Errors
 /// Those of the stream.
-pub async fn sink<R>(mut reader: R, chunk: usize) -> io::Result<Rate>
+pub async fn sink<R>(
+    mut reader: R,
+    chunk: usize,
+    mut got: impl FnMut(&R, usize),
+) -> io::Result<Rate>
 where
     R: AsyncRead + Unpin,
 {
     let mut buffer = vec![0; chunk.max(1)];
-    let mut bytes = reader.read(&mut buffer).await? as u64;
-    let start = Instant::now();
+    let mut bytes = 0;
+    let mut start = None;
     let mut elapsed = Duration::ZERO;
     loop {
         let length = reader.read(&mut buffer).await?;
@@ -63,7 +100,8 @@ where
             return Ok(Rate { bytes, elapsed });
         }
         bytes += length as u64;
-        elapsed = start.elapsed();
+        elapsed = start.get_or_insert_with(Instant::now).elapsed();
+        got(&reader, length);
     }
 }
 
@@ -79,22 +117,23 @@ pub async fn throughput<C: Transport, S: Transport>(
     duration: Duration,
     chunk: usize,
 ) -> io::Result<Rate> {
+    let limit = Limit::Time(duration);
     match flow {
         Flow::ClientToServer => {
-            let call = move |stream| source_and_wait(stream, duration, chunk);
+            let call = move |stream| source_and_wait(stream, limit, chunk);
             let (_, rate) = session::run(client, server, address, call, move |stream| {
-                sink(stream, chunk)
+                sink(stream, chunk, |_, _| {})
             })
             .await?;
             Ok(rate)
         }
         Flow::ServerToClient => {
-            let serve = move |stream| source_and_wait(stream, duration, chunk);
+            let serve = move |stream| source_and_wait(stream, limit, chunk);
             let (rate, _) = session::run(
                 client,
                 server,
                 address,
-                move |stream| sink(stream, chunk),
+                move |stream| sink(stream, chunk, |_, _| {}),
                 serve,
             )
             .await?;
@@ -104,12 +143,30 @@ pub async fn throughput<C: Transport, S: Transport>(
 }
 
 /// Keeps the connection until the receiver has read all of it.
-async fn source_and_wait<T>(mut stream: T, duration: Duration, chunk: usize) -> io::Result<()>
+async fn source_and_wait<T>(mut stream: T, limit: Limit, chunk: usize) -> io::Result<Rate>
 where
     T: AsyncRead + AsyncWrite + Unpin,
 {
-    source(&mut stream, duration, chunk).await?;
-    stream.read(&mut [0]).await.map(drop)
+    let rate = source(&mut stream, limit, chunk, |_, _| {}).await?;
+    await_end(&mut stream).await?;
+    Ok(rate)
+}
+
+/// Waits for the peer to end its direction, which a receiver does when it has read all.
+///
+/// # Errors
+/// Those of the stream, and [`io::ErrorKind::InvalidData`] when the peer sends data.
+pub async fn await_end<R>(mut reader: R) -> io::Result<()>
+where
+    R: AsyncRead + Unpin,
+{
+    if reader.read(&mut [0]).await? == 0 {
+        return Ok(());
+    }
+    Err(io::Error::new(
+        io::ErrorKind::InvalidData,
+        "the receiver sent data",
+    ))
 }
 
 #[cfg(test)]
@@ -119,11 +176,26 @@ mod tests {
     #[tokio::test]
     async fn a_sink_counts_what_a_source_wrote() {
         let (near, far) = tokio::io::duplex(4096);
-        let duration = Duration::from_millis(20);
-        let ((), rate) =
-            tokio::try_join!(source(near, duration, 1000), sink(far, 4096)).expect("a transfer");
-        assert!(rate.bytes > 0 && rate.bytes.is_multiple_of(1000));
-        assert!(rate.bits_per_second() > 0.0);
+        let limit = Limit::Time(Duration::from_millis(20));
+        let (mut written, mut read) = (0, 0);
+        let (sent, received) = tokio::try_join!(
+            source(near, limit, 1000, |_, length| written += length as u64),
+            sink(far, 4096, |_, length| read += length as u64)
+        )
+        .expect("a transfer");
+        assert!(received.bytes > 0 && received.bytes.is_multiple_of(1000));
+        assert!(received.bits_per_second() > 0.0);
+        assert_eq!([sent.bytes, written, read], [received.bytes; 3]);
+    }
+
+    #[tokio::test]
+    async fn a_source_of_bytes_ends_exactly_there() {
+        for total in [0, 1, 1000, 2001] {
+            let mut bytes = Vec::new();
+            let sent = source(&mut bytes, Limit::Bytes(total), 1000, |_, _| {}).await;
+            assert_eq!(sent.expect("a vector takes all").bytes, total);
+            assert_eq!(bytes.len() as u64, total);
+        }
     }
 
     #[test]

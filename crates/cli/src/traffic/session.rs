@@ -2,15 +2,16 @@ use core::future::Future;
 use core::net::SocketAddr;
 use std::io;
 
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+use super::Stream;
+
 /// A TCP implementation.
 pub trait Transport: Clone + Send + Sync + 'static {
     /// A connection.
-    type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
+    type Stream: Stream;
     /// A listening socket.
     type Listener: Send + 'static;
 

@@ -64,17 +64,17 @@ impl Arena {
         Ok(Self {
             tidewire: Pair {
                 client: start(&left, stack("tw0", "10.77.0.2/24"))?,
-                server: side(&right, Kernel),
+                server: side(&right, Kernel::default()),
                 address: "10.77.0.1:7000".parse().map_err(io::Error::other)?,
             },
             asleep: Pair {
                 client: start(&left, stack("tw1", "10.78.0.2/24").spin(Duration::ZERO))?,
-                server: side(&right, Kernel),
+                server: side(&right, Kernel::default()),
                 address: "10.78.0.1:7000".parse().map_err(io::Error::other)?,
             },
             kernel: Pair {
-                client: side(&left, Kernel),
-                server: side(&right, Kernel),
+                client: side(&left, Kernel::default()),
+                server: side(&right, Kernel::default()),
                 address: "10.79.0.1:7000".parse().map_err(io::Error::other)?,
             },
             twins: Pair {

@@ -37,7 +37,7 @@ pub(super) fn record(
     let right = arena.lab.right().run(KernelStates::open)?;
 
     let client = side(&arena.left, Tidewire(stack));
-    let server = side(&arena.right, Kernel);
+    let server = side(&arena.right, Kernel::default());
     let address = SocketAddr::from(([10, 76, 0, 1], PORT));
     let ladder = wire.run(left, right, || {
         main.block_on(async {

@@ -112,7 +112,7 @@ async fn measure(
                 Contender::Kernel => arena.kernel.round_trips(time).await?,
                 Contender::Twins => arena.twins.round_trips(time).await?,
             };
-            Ok(latency.percentile(50).as_secs_f64())
+            Ok(latency.percentile(50.0).as_secs_f64())
         }
     }
 }

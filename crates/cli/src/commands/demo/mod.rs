@@ -16,7 +16,7 @@ use clap::Args;
 use tokio::runtime::{Builder, Runtime};
 
 use super::failure::Failure;
-use super::output::Output;
+use super::output::{Output, print};
 use crate::report::{Environment, Progress, ProgressStyle};
 use crate::traffic::Flow;
 use crate::{Interrupt, lab};
@@ -65,7 +65,7 @@ impl Demo {
         })?;
         folder.keep();
         if self.output.json {
-            narrative::print(&document.to_json()?)?;
+            print(&document.to_json()?)?;
         }
         Ok(())
     }

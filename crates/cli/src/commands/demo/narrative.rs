@@ -1,5 +1,3 @@
-use std::io::{self, Write};
-
 use indicatif::HumanBytes;
 
 use super::arena::Processors;
@@ -7,6 +5,7 @@ use super::document::{Document, Settings, Transfer};
 use super::ladder::WIRE_DELAY;
 use crate::Style;
 use crate::commands::failure::Failure;
+use crate::commands::output::print;
 use crate::ladder::{Ladder, to_text};
 use crate::report::{Comparison, Environment, to_table};
 use crate::style::{BOLD, CYAN, DIM, GREEN};
@@ -163,13 +162,4 @@ impl Narrative {
     fn say(&self, text: &str) -> Result<(), Failure> {
         if self.silent { Ok(()) } else { print(text) }
     }
-}
-
-/// Prints at once; a reader that has gone away is a failure, not a panic.
-pub(super) fn print(text: &str) -> Result<(), Failure> {
-    let mut stdout = io::stdout().lock();
-    stdout
-        .write_all(text.as_bytes())
-        .and_then(|()| stdout.flush())
-        .map_err(|error| Failure::failed("cannot print", error))
 }

@@ -1,0 +1,202 @@
+//! `tidewire perf`: how fast a connection is, after iperf3 and netperf.
+
+mod client;
+mod document;
+mod exchange;
+mod options;
+mod parts;
+mod plan;
+mod protocol;
+mod server;
+mod text;
+
+use core::net::SocketAddr;
+use std::io;
+use std::time::Duration;
+
+use clap::{ArgGroup, Args};
+use tokio::runtime::{Builder, Runtime};
+
+use self::client::Record;
+use self::document::Document;
+use self::options::{End, TestOptions};
+use self::server::Server;
+use super::failure::Failure;
+use super::output::{Output, print};
+use super::place::resolve;
+use crate::stack::Tidewire;
+use crate::traffic::Transport;
+use crate::{Interrupt, Style};
+
+/// Measures a connection between two ends, each on Tidewire or on the kernel's TCP: throughput one way or both, round trips, or
+/// connections per second. Options are named after iperf3's where it has them.
+#[derive(Debug, Args)]
+#[command(group(ArgGroup::new("role").required(true).args(["server", "client"])))]
+pub(super) struct Perf {
+    /// Be the server
+    #[arg(short, long)]
+    server: bool,
+    /// Be the client of a server
+    #[arg(short, long, value_name = "HOST")]
+    client: Option<String>,
+    /// The server's port
+    #[arg(short, long, default_value_t = 5201)]
+    port: u16,
+    /// As the server: listen at this address alone
+    #[arg(short = 'B', long, value_name = "ADDR", conflicts_with = "client")]
+    bind: Option<core::net::IpAddr>,
+    /// As the server: end after one test
+    #[arg(short = '1', long, conflicts_with = "client")]
+    one_off: bool,
+    #[command(flatten)]
+    end: End,
+    #[command(flatten)]
+    test: TestOptions,
+    #[command(flatten)]
+    output: Output,
+}
+
+impl Perf {
+    pub(super) fn run(self) -> Result<(), Failure> {
+        let interrupt = Interrupt::install()?;
+        let runtime = self.end.runtime()?;
+        let outcome = runtime.block_on(self.until(&interrupt));
+        runtime.shutdown_background();
+        outcome
+    }
+
+    async fn until(&self, interrupt: &Interrupt) -> Result<(), Failure> {
+        if self.end.is_kernel() {
+            return self.play(self.end.kernel(), "kernel", interrupt).await;
+        }
+        let stack = self.end.stack()?.start().await?;
+        let outcome = self
+            .play(Tidewire(stack.clone()), "tidewire", interrupt)
+            .await;
+        // What the connections left is still on its way.
+        let drained = stack.shutdown(DRAIN_TIME).await;
+        outcome?;
+        drained.map_err(|error| Failure::failed("the peer did not take all of it", error))
+    }
+
+    async fn play<T: Transport>(
+        &self,
+        transport: T,
+        name: &'static str,
+        interrupt: &Interrupt,
+    ) -> Result<(), Failure> {
+        match &self.client {
+            Some(host) => self.measure(&transport, name, host, interrupt).await,
+            None => tokio::select! {
+                outcome = self.serve(transport) => outcome,
+                () = interrupt.raised() => Err(Failure::Interrupted),
+            },
+        }
+    }
+
+    async fn serve<T: Transport>(&self, transport: T) -> Result<(), Failure> {
+        let any = if self.end.is_ipv6_only() {
+            core::net::Ipv6Addr::UNSPECIFIED.into()
+        } else {
+            core::net::Ipv4Addr::UNSPECIFIED.into()
+        };
+        let address = SocketAddr::new(self.bind.unwrap_or(any), self.port);
+        let server = Server::bind(transport, address).await;
+        let mut server = server
+            .map_err(|error| Failure::failed(format!("cannot listen on {address}"), error))?;
+        eprintln!("tidewire: listening on {address}");
+        loop {
+            let (peer, outcome) = server.next().await?;
+            match outcome {
+                Ok(served) => {
+                    print(&format!("{peer}: {}\n", text::served(&served)))?;
+                    if self.one_off {
+                        return Ok(());
+                    }
+                }
+                // One client's failure is not the next one's.
+                Err(error) => eprintln!("tidewire: {peer}: {error}"),
+            }
+        }
+    }
+
+    async fn measure<T: Transport>(
+        &self,
+        transport: &T,
+        name: &'static str,
+        host: &str,
+        interrupt: &Interrupt,
+    ) -> Result<(), Failure> {
+        let plan = self.test.plan()?;
+        let server = resolve(host, self.port).await?;
+        let mut record = Record::default();
+        let mut voice = Voice {
+            style: self.output.style(),
+            is_silent: self.output.json,
+            told: None,
+        };
+        let outcome = tokio::select! {
+            outcome = client::run(
+                transport,
+                server,
+                &plan,
+                self.test.interval(),
+                &mut record,
+                |record| voice.tell(record),
+            ) => outcome.map_err(Failure::from),
+            () = interrupt.raised() => Err(Failure::Interrupted),
+        };
+        if self.output.json {
+            let error = outcome.as_ref().err().map(ToString::to_string);
+            let document = Document::new(name, (host, self.port), &plan, &record, error);
+            let json = serde_json::to_string_pretty(&document).map_err(io::Error::from)?;
+            print(&(json + "\n"))?;
+        } else if outcome.is_ok() {
+            print(&text::sums(&plan, &record, self.output.style()))?;
+        }
+        outcome
+    }
+}
+
+/// Tells on standard output what happens.
+struct Voice {
+    style: Style,
+    is_silent: bool,
+    /// How many intervals were told; `None` before the heading.
+    told: Option<usize>,
+}
+
+impl Voice {
+    fn tell(&mut self, record: &Record) {
+        if self.is_silent {
+            return;
+        }
+        let mut text = String::new();
+        let told = self.told.unwrap_or_else(|| {
+            for (index, (local, remote)) in record.connected.iter().enumerate() {
+                text.push_str(&format!("stream {index}: {local} to {remote}\n"));
+            }
+            text.push_str(&text::heading(self.style));
+            0
+        });
+        for interval in record.intervals.iter().skip(told) {
+            text.push_str(&text::interval(interval));
+        }
+        self.told = Some(record.intervals.len());
+        // A reader that has gone away is noticed at the end.
+        drop(print(&text));
+    }
+}
+
+/// A runtime of one thread, or of one for each processor.
+fn runtime(is_multi_thread: bool) -> io::Result<Runtime> {
+    let mut builder = if is_multi_thread {
+        Builder::new_multi_thread()
+    } else {
+        Builder::new_current_thread()
+    };
+    builder.enable_all().build()
+}
+
+/// How long what was sent may take to arrive after the test has ended.
+const DRAIN_TIME: Duration = Duration::from_secs(5);
