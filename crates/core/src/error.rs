@@ -68,7 +68,7 @@ pub enum ConnectError {
     AddrNotAvailable,
     /// No on-link prefix and no gateway leads to the destination: `ENETUNREACH`.
     NoRoute,
-    /// The destination cannot be a TCP peer (unspecified, multicast, broadcast, port 0): `EINVAL`.
+    /// The destination cannot be a TCP peer (unspecified, multicast, broadcast, port 0): `ENETUNREACH`, and for port 0 `ECONNREFUSED`.
     InvalidDestination,
     /// The stack's limit of connections is reached: `ENOBUFS`.
     TooManyConnections,

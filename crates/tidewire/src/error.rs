@@ -276,7 +276,7 @@ impl ToOsError for ConnectError {
         match self {
             Self::PortsExhausted | Self::AddrNotAvailable => libc::EADDRNOTAVAIL,
             Self::AddrInUse => libc::EADDRINUSE,
-            Self::NoRoute => libc::ENETUNREACH,
+            Self::NoRoute | Self::InvalidDestination => libc::ENETUNREACH,
             Self::TooManyConnections | Self::NoMemory => libc::ENOBUFS,
             _ => libc::EINVAL,
         }

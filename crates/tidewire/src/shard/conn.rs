@@ -38,6 +38,10 @@ impl Connection {
         remote: SocketAddr,
         options: ConnectOptions,
     ) -> io::Result<Self> {
+        if remote.port() == 0 {
+            // The kernel asks the peer, where nobody can listen at it.
+            return Err(os_error(libc::ECONNREFUSED));
+        }
         let conn = shard.with(|state, now| -> io::Result<Self> {
             state.check()?;
             let id = state

@@ -1,0 +1,9 @@
+//! The suite over Tidewire's.
+
+use tidewire::net;
+
+const OVER: crate::Implementation = crate::Implementation::Tidewire;
+
+#[allow(clippy::duplicate_mod, reason = "the same cases, with another import")]
+#[path = "cases/mod.rs"]
+pub(crate) mod cases;
