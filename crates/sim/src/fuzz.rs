@@ -1,4 +1,4 @@
-//! Hostile frames for one stack: what libFuzzer targets and the seeded test in `tests/fuzz.rs` have in common.
+//! Hostile frames for one stack: what the seeded test in `tests/fuzz.rs` runs, and a fuzzer's target can.
 //!
 //! An input is read as a list of steps: frames to inject, times to let pass, calls to make. The stack under attack has
 //! listeners, and connections of both IP versions with an honest stack; the frames of some, the victims, are what the

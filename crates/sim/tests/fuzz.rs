@@ -1,4 +1,4 @@
-//! Hostile frames from seeds, without a fuzzer: the bodies are those of the libFuzzer targets.
+//! Hostile frames from seeds, without a fuzzer; its target would run the same body.
 //!
 //! More frames, as before a release:
 //!

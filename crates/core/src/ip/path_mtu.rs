@@ -46,6 +46,11 @@ impl PathMtuCache {
         self.version
     }
 
+    /// The link's own MTU changed, which bounds every path.
+    pub(crate) fn on_link_mtu(&mut self) {
+        self.version = self.version.wrapping_add(1);
+    }
+
     /// The report about `destination`, while it is believed.
     pub(crate) fn get(&self, now: Instant, destination: IpAddr) -> Option<PathMtu> {
         let path = self.entries.get(&destination)?;

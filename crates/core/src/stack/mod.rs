@@ -272,7 +272,8 @@ impl Stack {
 
     // ---- Inputs ----
 
-    /// The link changed: MTU, offloads, up or down. Connections keep the MSS that they negotiated.
+    /// The link changed: MTU, offloads, up or down. Connections keep the MSS that they negotiated, and cut smaller
+    /// segments where the MTU is now below it: what is in flight in larger ones is sent again.
     ///
     /// A link that came up is the one input that looks at every connection, idle ones included.
     ///
@@ -282,6 +283,9 @@ impl Stack {
         link.validate(self.speaks_ipv6())?;
         self.advance(now);
         let came_up = link.up && !self.link.up;
+        if link.ip_mtu != self.link.ip_mtu {
+            self.paths.on_link_mtu();
+        }
         self.link = link;
         if came_up {
             let waiting: Vec<ConnId> = self.conns.iter().map(|(key, _)| ConnId(key)).collect();

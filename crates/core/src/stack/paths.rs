@@ -61,6 +61,6 @@ impl Stack {
             return;
         }
         let path = self.paths.get(now, conn.tuple.remote);
-        conn.set_path(version, path);
+        conn.set_path(version, path, self.link.ip_mtu);
     }
 }

@@ -18,7 +18,8 @@ pub(crate) struct Path {
     version: u32,
     /// Until when the MTU was reported for; `None` where nothing was reported.
     until: Option<Instant>,
-    /// Largest payload with options that reaches the peer; `u32::MAX` where nothing was reported.
+    /// Largest payload with options that reaches the peer; `u32::MAX` where nothing was reported and the link
+    /// is as it was.
     pub(crate) mss: u32,
 }
 
@@ -65,17 +66,18 @@ impl Connection {
         self.app.soft_error.unwrap_or(ConnError::TimedOut)
     }
 
-    /// Takes over what the cache says of the path. Where that takes less than before, what is in flight in larger
+    /// Takes over what the cache says of the path, of which the link is the first part. Where that takes less than before, what is in flight in larger
     /// segments is sent again, cut anew. That is no sign of congestion (RFC 8201 5.4): the window is not told.
     ///
     /// Once for each change: the router answers every segment that was too large, and most of its reports come when the
     /// data has left again.
-    pub(crate) fn set_path(&mut self, version: u32, path: Option<PathMtu>) {
+    pub(crate) fn set_path(&mut self, version: u32, path: Option<PathMtu>, link_mtu: u32) {
         let before = self.eff_snd_mss();
         self.path.version = version;
         self.path.until = path.map(|path| path.until);
         let headers = ip_header_len(self.tuple.remote) as u32 + TCP_HEADER;
-        self.path.mss = path.map_or(u32::MAX, |path| path.mtu.saturating_sub(headers));
+        let mtu = path.map_or(link_mtu, |path| path.mtu.min(link_mtu));
+        self.path.mss = mtu.saturating_sub(headers);
         let mss = self.eff_snd_mss();
         if mss != before {
             self.congestion.set_mss(mss);

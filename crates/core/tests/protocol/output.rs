@@ -59,7 +59,25 @@ fn sack_blocks_come_off_the_payload_too() {
 }
 
 #[test]
-fn a_link_that_shrinks_keeps_the_negotiated_mss() {
+fn a_link_that_shrinks_cuts_smaller_segments_and_a_link_that_grows_back_the_negotiated_ones() {
+    let mut t = Tester::established(PLAIN);
+    let mut link = t.stack.link();
+    t.write(2_920);
+    assert_eq!(t.drain(), [(1, 1_460), (1_461, 1_460)]);
+    link.ip_mtu = 1_000;
+    let now = t.now;
+    t.stack.set_link(now, link).unwrap();
+    t.write(960);
+    assert!(t.drain().iter().all(|&(_, len)| len <= 960));
+    t.peer(seg(ACK).ack(3_881));
+    link.ip_mtu = 1_500;
+    t.stack.set_link(now, link).unwrap();
+    t.write(1_460);
+    assert_eq!(t.drain(), [(3_881, 1_460)]);
+}
+
+#[test]
+fn a_link_that_grows_keeps_the_negotiated_mss() {
     let mut t = Tester::established(PLAIN);
     let mut link = t.stack.link();
     link.ip_mtu = 9_000;
