@@ -27,6 +27,9 @@ fn main() -> ExitCode {
         ),
         Trial::test("a_second_client_is_refused_while_a_test_goes_on", busy),
         Trial::test("an_interrupted_test_says_what_it_has", interrupted),
+        Trial::test("the_kernel_beside_tidewire_over_either_ip_version", versus),
+        Trial::test("a_missed_ratio_has_an_exit_code_of_its_own", missed_ratio),
+        Trial::test("idle_connections_have_a_price", idle),
         Trial::test(
             "what_it_cannot_do_has_an_exit_code_and_a_reason",
             wrong_usage,
@@ -295,6 +298,65 @@ fn interrupted() -> Result<(), Failed> {
     succeeded(&finish(kernel_server, Vec::new())?)
 }
 
+/// Little enough for a test, and too little for figures.
+const BRIEFLY: [&str; 6] = ["perf", "--vs-kernel", "--rounds", "1", "--seconds", "0.02"];
+
+fn versus() -> Result<(), Failed> {
+    let lab = Lab::new(&LabOptions::default())?;
+    for (what, ipv6, mtu, offloads) in [
+        (&[][..], false, 1500, true),
+        (&["-6", "--mtu", "9000", "--no-offload"], true, 9000, false),
+    ] {
+        let arguments = [&BRIEFLY[..], &["--json"], what].concat();
+        let output = finish(run(lab.left(), &arguments, &[])?, Vec::new())?;
+        succeeded(&output)?;
+        let document: Value = serde_json::from_slice(&output.stdout)?;
+        let settings = &document["settings"];
+        assert_eq!(settings["ipv6"], ipv6);
+        assert_eq!(settings["mtu"], mtu);
+        assert_eq!(settings["offloads"], offloads);
+        let comparisons = list(&document["comparisons"]);
+        assert_eq!(comparisons.len(), 6);
+        for comparison in comparisons {
+            for series in ["tidewire", "kernel"] {
+                assert_eq!(comparison[series]["count"], 1, "{comparison}");
+                assert!(comparison[series]["median"].as_f64() > Some(0.0));
+            }
+            assert!(comparison["ratio"].as_f64() > Some(0.0), "{comparison}");
+        }
+    }
+    Ok(())
+}
+
+fn missed_ratio() -> Result<(), Failed> {
+    let lab = Lab::new(&LabOptions::default())?;
+    let arguments = [&BRIEFLY[..], &["--json", "--min-ratio", "1e9"]].concat();
+    let output = finish(run(lab.left(), &arguments, &[])?, Vec::new())?;
+    assert_eq!(output.status.code(), Some(4));
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(told.contains("below 1000000000x of the kernel"), "{told}");
+    // The figures are there all the same.
+    let document: Value = serde_json::from_slice(&output.stdout)?;
+    assert_eq!(list(&document["comparisons"]).len(), 6);
+    Ok(())
+}
+
+fn idle() -> Result<(), Failed> {
+    let lab = Lab::new(&LabOptions::default())?;
+    let arguments = ["perf", "--idle", "500", "--json"];
+    let output = finish(run(lab.left(), &arguments, &[])?, Vec::new())?;
+    succeeded(&output)?;
+    let document: Value = serde_json::from_slice(&output.stdout)?;
+    assert_eq!(document["connections"], 500);
+    let bytes = number(&document["resident_bytes"]);
+    assert!(bytes > 500 * 500, "{document}");
+    assert_eq!(
+        document["bytes_per_end"].as_f64(),
+        Some(bytes as f64 / 1000.0)
+    );
+    Ok(())
+}
+
 fn wrong_usage() -> Result<(), Failed> {
     let lab = Lab::new(&LabOptions::default())?;
     for (arguments, code, text) in [
@@ -322,6 +384,16 @@ fn wrong_usage() -> Result<(), Failed> {
             2,
             "streams",
         ),
+        (&["perf", "--vs-kernel", "-R"], 2, "cannot be used with"),
+        (&["perf", "--vs-kernel", "-s"], 2, "cannot be used with"),
+        (&["perf", "-k", "-s", "--quick"], 2, "cannot be used with"),
+        (&["perf", "--vs-kernel", "--seconds", "0"], 2, "--seconds"),
+        (
+            &["perf", "--vs-kernel", "--min-ratio", "NaN"],
+            2,
+            "--min-ratio",
+        ),
+        (&["perf", "--idle", "0"], 2, "--idle"),
     ] {
         let output = finish(run(lab.right(), arguments, &[])?, Vec::new())?;
         let told = String::from_utf8_lossy(&output.stderr).into_owned();

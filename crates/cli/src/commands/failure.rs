@@ -15,6 +15,8 @@ pub(super) enum Failure {
     Usage(String),
     /// This machine or this user may not do it; the text says what would help.
     Environment(String),
+    /// It was measured, and is below what was asked for.
+    Missed(String),
     /// SIGINT or SIGTERM came.
     Interrupted,
 }
@@ -38,6 +40,7 @@ impl Failure {
             Self::Failed(_) => 1,
             Self::Usage(_) => 2,
             Self::Environment(_) => 3,
+            Self::Missed(_) => 4,
             Self::Interrupted => 130,
         })
     }
@@ -46,7 +49,10 @@ impl Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Failed(text) | Self::Usage(text) | Self::Environment(text) => f.write_str(text),
+            Self::Failed(text)
+            | Self::Usage(text)
+            | Self::Environment(text)
+            | Self::Missed(text) => f.write_str(text),
             Self::Interrupted => f.write_str("interrupted"),
         }
     }

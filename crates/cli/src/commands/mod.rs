@@ -1,7 +1,9 @@
-//! The command tree and its exit codes: 0 ok, 1 failure at run time, 2 wrong usage, 3 the environment, 130 interrupted.
+//! The command tree and its exit codes: 0 ok, 1 failure at run time, 2 wrong usage, 3 the environment, 4 measured and
+//! found too slow, 130 interrupted.
 
 mod demo;
 mod failure;
+mod hosts;
 mod lab;
 mod nc;
 mod output;

@@ -65,6 +65,8 @@ pub enum Unit {
     BitsPerSecond,
     /// Printed as microseconds.
     Seconds,
+    /// Printed as thousands per second.
+    PerSecond,
 }
 
 impl Unit {
@@ -74,6 +76,7 @@ impl Unit {
         match self {
             Self::BitsPerSecond => "Gbit/s",
             Self::Seconds => "µs",
+            Self::PerSecond => "thousands/s",
         }
     }
 
@@ -83,6 +86,7 @@ impl Unit {
         match self {
             Self::BitsPerSecond => value / 1e9,
             Self::Seconds => value * 1e6,
+            Self::PerSecond => value / 1e3,
         }
     }
 }

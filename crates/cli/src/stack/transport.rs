@@ -44,9 +44,7 @@ impl Stream for TcpStream {
     fn info(&self) -> io::Result<StreamInfo> {
         let info = Self::info(self);
         Ok(StreamInfo {
-            retransmits: info
-                .bytes_retransmitted
-                .div_ceil(u64::from(info.snd_mss.max(1))),
+            retransmits: info.segs_retransmitted,
             snd_cwnd: info.cwnd,
             snd_wnd: info.snd_wnd.into(),
             rtt: info.srtt.map(Duration::as_micros).unwrap_or_default(),

@@ -28,7 +28,7 @@ pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static {
 /// The account that a TCP implementation gives of one of its connections, named as iperf3 names it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StreamInfo {
-    /// Segments sent again. Tidewire counts bytes; they are given as full segments.
+    /// Segments sent again.
     pub retransmits: u64,
     /// Congestion window in bytes.
     pub snd_cwnd: u64,

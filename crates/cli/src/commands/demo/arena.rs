@@ -1,18 +1,14 @@
-use core::future::Future;
 use core::net::SocketAddr;
 use core::time::Duration;
-use std::{fs, io};
+use std::io;
 
-use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
-use nix::unistd::Pid;
-use serde::Serialize;
-use tidewire::{Algorithm, Stack, StackBuilder, TcpConfig};
-use tokio::time::timeout;
+use tidewire::{Stack, StackBuilder};
 
 use super::document::Settings;
 use crate::commands::failure::Failure;
+use crate::commands::hosts::{Carrier, cubic, pin_both, side, start_stack, within};
 use crate::kernel::Kernel;
-use crate::lab::{HostRuntime, Lab, LabOptions, LinkEnd, LinkOptions};
+use crate::lab::{HostRuntime, Lab, LabOptions};
 use crate::report::Progress;
 use crate::stack::Tidewire;
 use crate::traffic::{
@@ -36,29 +32,26 @@ pub(super) struct Arena {
 impl Arena {
     pub(super) fn new(settings: &Settings) -> Result<Self, Failure> {
         let lab = Lab::new(&LabOptions {
-            link: link("tw0", None, Some("10.77.0.1/24")),
+            link: CARRIER.link("tw0", None, Some("10.77.0.1/24")),
         })?;
-        lab.add_link(&link("tw1", None, Some("10.78.0.1/24")))?;
-        lab.add_link(&link("k0", Some("10.79.0.2/24"), Some("10.79.0.1/24")))?;
-        lab.add_link(&link("tt0", None, None))?;
-        let (left, right) = (lab.left().runtime()?, lab.right().runtime()?);
-        if let Some(processors) = settings.processors {
-            pin(&left, processors.left)?;
-            pin(&right, processors.right)?;
+        for (name, left, right) in [
+            ("tw1", None, Some("10.78.0.1/24")),
+            ("k0", Some("10.79.0.2/24"), Some("10.79.0.1/24")),
+            ("tt0", None, None),
+        ] {
+            lab.add_link(&CARRIER.link(name, left, right))?;
         }
+        let (left, right) = (lab.left().runtime()?, lab.right().runtime()?);
+        pin_both(&left, &right, settings.processors)?;
 
         let start = |runtime: &HostRuntime, builder: StackBuilder| {
             let stack = start_stack(runtime, builder)?;
             Ok::<_, Failure>(side(runtime, Tidewire(stack)))
         };
         let stack = |interface: &str, address: &str| {
-            let tcp = TcpConfig {
-                congestion: Algorithm::Cubic,
-                ..TcpConfig::default()
-            };
             Stack::on(interface)
                 .address(address)
-                .tcp(tcp)
+                .tcp(cubic())
                 .spin(settings.spin)
         };
         Ok(Self {
@@ -86,72 +79,6 @@ impl Arena {
             left,
             lab,
         })
-    }
-}
-
-/// A processor for each side. Without that the scheduler puts both on one at times, and the figures jump.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub(super) struct Processors {
-    pub(super) left: usize,
-    pub(super) right: usize,
-}
-
-impl Processors {
-    /// Two of those that this process may use, on different cores where there are such; none if there is only one.
-    pub(super) fn choose() -> Option<Self> {
-        let allowed = sched_getaffinity(Pid::from_raw(0)).ok()?;
-        let is_allowed = |&cpu: &usize| allowed.is_set(cpu).unwrap_or(false);
-        let mut cpus = (0..CpuSet::count()).filter(is_allowed);
-        let left = cpus.next()?;
-        let rest: Vec<usize> = cpus.collect();
-        let core = core_of(left);
-        let apart = rest.iter().find(|&&cpu| core_of(cpu) != core);
-        let right = *apart.or_else(|| rest.first())?;
-        Some(Self { left, right })
-    }
-}
-
-/// The processors that share a core with this one, as the kernel lists them.
-fn core_of(cpu: usize) -> Option<String> {
-    fs::read_to_string(format!(
-        "/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list"
-    ))
-    .ok()
-}
-
-/// Keeps a host's runtime, which has one thread, on one processor.
-fn pin(runtime: &HostRuntime, cpu: usize) -> Result<(), Failure> {
-    let pinned = runtime.block_on(async move {
-        let mut set = CpuSet::new();
-        set.set(cpu)?;
-        sched_setaffinity(Pid::from_raw(0), &set)
-    })?;
-    pinned.map_err(|errno| Failure::failed(format!("cannot use processor {cpu}"), errno))
-}
-
-/// Starts a stack inside a host. Its only neighbour has another address, so that nobody is asked about it.
-pub(super) fn start_stack(runtime: &HostRuntime, builder: StackBuilder) -> Result<Stack, Failure> {
-    Ok(runtime.block_on(builder.probe(Duration::ZERO).start())??)
-}
-
-pub(super) fn side<T>(runtime: &HostRuntime, transport: T) -> Side<T> {
-    Side {
-        runtime: runtime.handle().clone(),
-        transport,
-    }
-}
-
-/// A link with a kernel address at either end, or none where a stack brings its own.
-pub(super) fn link(name: &str, left: Option<&str>, right: Option<&str>) -> LinkOptions {
-    let end = |address: Option<&str>| LinkEnd {
-        addresses: address.map(str::to_owned).into_iter().collect(),
-        offloads: true,
-    };
-    LinkOptions {
-        name: name.into(),
-        mtu: 1500,
-        left: end(left),
-        right: end(right),
     }
 }
 
@@ -199,14 +126,11 @@ impl<C: Transport, S: Transport> Pair<C, S> {
     }
 }
 
-/// A connection that hangs is a failure, not a demonstration without end.
-async fn within<T>(limit: Duration, work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
-    timeout(limit, work).await.unwrap_or_else(|_| {
-        let text = format!("not done within {} seconds", limit.as_secs());
-        Err(io::Error::new(io::ErrorKind::TimedOut, text))
-    })
-}
-
+/// What the links of a demo are.
+pub(super) const CARRIER: Carrier = Carrier {
+    mtu: 1500,
+    offloads: true,
+};
 /// Bytes per write and per read.
 pub(super) const CHUNK: usize = 64 * 1024;
 /// A gigabyte takes a second or less on anything but an emulated machine.

@@ -3,9 +3,9 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::arena::{CHUNK, Processors};
-use super::spin;
+use super::arena::{CARRIER, CHUNK};
 use crate::commands::failure::Failure;
+use crate::commands::hosts::{Processors, spin};
 use crate::lab::Privilege;
 use crate::ladder::Ladder;
 use crate::report::{Comparison, Environment};
@@ -65,7 +65,7 @@ impl Settings {
         Self {
             quick,
             rootless: privilege == Privilege::UserNamespace,
-            mtu: 1500,
+            mtu: CARRIER.mtu,
             transfer_bytes: if quick { 64 << 20 } else { 1 << 30 },
             rounds: if quick { 2 } else { 5 },
             throughput_time: milliseconds(if quick { 100 } else { 600 }),

@@ -5,9 +5,10 @@ use std::io;
 use tidewire::Stack;
 use tokio::runtime::Runtime;
 
-use super::arena::{Arena, link, side, start_stack};
+use super::arena::{Arena, CARRIER};
 use crate::Interrupt;
 use crate::commands::failure::Failure;
+use crate::commands::hosts::{side, start_stack};
 use crate::kernel::{Kernel, KernelStates};
 use crate::ladder::{Direction, Flags, Ladder, Recording, State};
 use crate::stack::{StackStates, Tidewire};
@@ -20,7 +21,7 @@ pub(super) fn record(
     interrupt: &Interrupt,
 ) -> Result<Ladder, Failure> {
     let recording = Recording {
-        link: link("slow0", None, Some("10.76.0.1/24")),
+        link: CARRIER.link("slow0", None, Some("10.76.0.1/24")),
         delay: WIRE_DELAY,
         port: PORT,
         title: "A TCP connection, Tidewire to Linux".into(),

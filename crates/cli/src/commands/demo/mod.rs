@@ -7,9 +7,7 @@ mod ladder;
 mod measure;
 mod narrative;
 
-use core::time::Duration;
 use std::path::PathBuf;
-use std::thread;
 use std::time::Instant;
 
 use clap::Args;
@@ -158,14 +156,5 @@ impl Show<'_> {
                 () = self.interrupt.raised() => Err(Failure::Interrupted),
             }
         })
-    }
-}
-
-/// How long a driver looks for frames before it sleeps: the default of a stack on a machine like this one.
-fn spin() -> Duration {
-    if thread::available_parallelism().map_or(1, usize::from) > 1 {
-        Duration::from_micros(50)
-    } else {
-        Duration::ZERO
     }
 }

@@ -1,10 +1,10 @@
 use indicatif::HumanBytes;
 
-use super::arena::Processors;
 use super::document::{Document, Settings, Transfer};
 use super::ladder::WIRE_DELAY;
 use crate::Style;
 use crate::commands::failure::Failure;
+use crate::commands::hosts::Processors;
 use crate::commands::output::print;
 use crate::ladder::{Ladder, to_text};
 use crate::report::{Comparison, Environment, to_table};

@@ -3,12 +3,14 @@
 mod client;
 mod document;
 mod exchange;
+mod idle;
 mod options;
 mod parts;
 mod plan;
 mod protocol;
 mod server;
 mod text;
+mod versus;
 
 use core::net::SocketAddr;
 use std::io;
@@ -21,6 +23,7 @@ use self::client::Record;
 use self::document::Document;
 use self::options::{End, TestOptions};
 use self::server::Server;
+use self::versus::VersusOptions;
 use super::failure::Failure;
 use super::output::{Output, print};
 use super::place::resolve;
@@ -29,9 +32,10 @@ use crate::traffic::Transport;
 use crate::{Interrupt, Style};
 
 /// Measures a connection between two ends, each on Tidewire or on the kernel's TCP: throughput one way or both, round trips, or
-/// connections per second. Options are named after iperf3's where it has them.
+/// connections per second. Options are named after iperf3's where it has them. With --vs-kernel it makes two hosts on this
+/// machine and measures both implementations there, in turns.
 #[derive(Debug, Args)]
-#[command(group(ArgGroup::new("role").required(true).args(["server", "client"])))]
+#[command(group(ArgGroup::new("role").required(true).args(["server", "client", "vs_kernel", "idle"])))]
 pub(super) struct Perf {
     /// Be the server
     #[arg(short, long)]
@@ -39,6 +43,19 @@ pub(super) struct Perf {
     /// Be the client of a server
     #[arg(short, long, value_name = "HOST")]
     client: Option<String>,
+    /// Compare Tidewire with the kernel's TCP on this machine
+    #[arg(long, conflicts_with_all = ONE_TEST)]
+    vs_kernel: bool,
+    /// Find what so many idle connections of Tidewire cost, at each end [default: 10000]
+    #[arg(
+        long,
+        value_name = "N",
+        num_args = 0..=1,
+        default_missing_value = "10000",
+        value_parser = clap::value_parser!(u32).range(1..=i64::from(idle::MOST)),
+        conflicts_with_all = ONE_TEST,
+    )]
+    idle: Option<u32>,
     /// The server's port
     #[arg(short, long, default_value_t = 5201)]
     port: u16,
@@ -53,11 +70,19 @@ pub(super) struct Perf {
     #[command(flatten)]
     test: TestOptions,
     #[command(flatten)]
+    versus: VersusOptions,
+    #[command(flatten)]
     output: Output,
 }
 
 impl Perf {
     pub(super) fn run(self) -> Result<(), Failure> {
+        if self.vs_kernel {
+            return self.versus.run(&self.output);
+        }
+        if let Some(connections) = self.idle {
+            return idle::run(connections, &self.output);
+        }
         let interrupt = Interrupt::install()?;
         let runtime = self.end.runtime()?;
         let outcome = runtime.block_on(self.until(&interrupt));
@@ -198,5 +223,22 @@ fn runtime(is_multi_thread: bool) -> io::Result<Runtime> {
     builder.enable_all().build()
 }
 
+/// The options of a single test between two programs.
+const ONE_TEST: [&str; 14] = [
+    "port",
+    "bind",
+    "one_off",
+    "kernel",
+    "window",
+    "set_mss",
+    "multi_thread",
+    "time",
+    "bytes",
+    "parallel",
+    "mode",
+    "length",
+    "no_delay",
+    "interval",
+];
 /// How long what was sent may take to arrive after the test has ended.
 const DRAIN_TIME: Duration = Duration::from_secs(5);
