@@ -224,7 +224,8 @@ impl Stack {
         }
     }
 
-    /// A neighbour did not answer. Attempts to connect through it fail; connections go on trying (RFC 5461).
+    /// A neighbour did not answer. Attempts to connect through it fail; connections go on trying (RFC 5461), and say
+    /// so if they time out, as in Linux.
     pub(super) fn fail_waiters(&mut self, waiters: Waiters) {
         for _ in &waiters.packets {
             self.drop_frame(DropReason::NeighborUnresolved);
@@ -234,8 +235,9 @@ impl Stack {
                 continue;
             };
             conn.in_neighbor_queue = false;
-            if conn.is_connecting() {
-                conn.fail(ConnError::HostUnreachable);
+            let is_attempt = conn.is_connecting();
+            conn.on_unreachable(ConnError::HostUnreachable);
+            if is_attempt {
                 self.stats.failed_attempts += 1;
             } else {
                 self.lose_next_segment(self.now, id);

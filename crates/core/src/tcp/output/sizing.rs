@@ -101,7 +101,7 @@ impl Connection {
             self.snd.cwnd_limited_until = self.snd.nxt + usable;
         }
         let len = unsent.min(usable).min(room);
-        let blocked_by = if window_room < cwnd_room {
+        let blocked_by = if window_room < cwnd_room || self.snd.wnd == 0 {
             SendLimit::ReceiveWindow
         } else {
             SendLimit::Congestion
