@@ -133,6 +133,8 @@ pub enum SendLimit {
     Application,
     /// The congestion window.
     Congestion,
+    /// The congestion controller's pace.
+    Pacing,
     /// The peer's window.
     ReceiveWindow,
     /// A small segment is held back to grow (Nagle, sender SWS avoidance, corking).
@@ -199,7 +201,7 @@ impl Connection {
             reordered: self.recovery.reordered(),
             bytes_delivered: self.snd.delivery.delivered,
             delivery_rate: self.snd.delivery.rate,
-            pacing_rate: self.congestion.pacing_rate(),
+            pacing_rate: self.pacing_rate(),
             segs_out: self.counters.segs_out,
             segs_in: self.counters.segs_in,
             timeouts: u64::from(self.counters.timeouts),

@@ -100,6 +100,8 @@ pub(crate) struct SendSide {
     /// Probes sent since the window closed, as the exponent of their back-off.
     pub(crate) persist_backoff: u8,
     pub(crate) last_sent: Instant,
+    /// When the congestion controller's pace lets the next segment leave.
+    pub(crate) pace_at: Instant,
     /// When SND.UNA moved last, or something began to wait for that: what the user timeout counts from.
     pub(crate) progress_at: Instant,
     /// Keep-alive probes since the peer was heard of, and whether one is to leave now.
@@ -129,6 +131,7 @@ impl SendSide {
             probe: false,
             persist_backoff: 0,
             last_sent: now,
+            pace_at: now,
             progress_at: now,
             keep_alive_probes: 0,
             keep_alive_due: false,

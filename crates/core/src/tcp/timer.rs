@@ -28,6 +28,7 @@ pub(crate) enum LifetimeKind {
 pub(crate) enum Fired {
     Retransmit(RetransmitKind),
     DelayedAck,
+    Pacing,
     KeepAlive,
     Lifetime(LifetimeKind),
 }
@@ -37,6 +38,7 @@ pub(crate) enum Fired {
 pub(crate) struct TimerTable {
     retransmit: Option<(Instant, RetransmitKind)>,
     delayed_ack: Option<Instant>,
+    pacing: Option<Instant>,
     keep_alive: Option<Instant>,
     lifetime: Option<(Instant, LifetimeKind)>,
 }
@@ -47,12 +49,14 @@ impl TimerTable {
         let Self {
             retransmit,
             delayed_ack,
+            pacing,
             keep_alive,
             lifetime,
         } = *self;
         [
             retransmit.map(|(at, _)| at),
             delayed_ack,
+            pacing,
             keep_alive,
             lifetime.map(|(at, _)| at),
         ]
@@ -68,6 +72,9 @@ impl TimerTable {
         }
         if self.delayed_ack.take_if(|at| *at <= now).is_some() {
             return Some(Fired::DelayedAck);
+        }
+        if self.pacing.take_if(|at| *at <= now).is_some() {
+            return Some(Fired::Pacing);
         }
         if self.keep_alive.take_if(|at| *at <= now).is_some() {
             return Some(Fired::KeepAlive);
@@ -100,6 +107,16 @@ impl TimerTable {
 
     pub(crate) fn disarm_delayed_ack(&mut self) {
         self.delayed_ack = None;
+    }
+
+    /// Arms the timer of the congestion controller's pace.
+    pub(crate) fn arm_pacing(&mut self, at: Instant) {
+        self.pacing = Some(at);
+    }
+
+    /// Whether the next segment waits for its time.
+    pub(crate) fn is_pacing(&self) -> bool {
+        self.pacing.is_some()
     }
 
     /// Arms keep-alive for `at`, or not at all.

@@ -1,6 +1,8 @@
 //! The congestion window: RFC 6928, RFC 5681, RFC 7661.
 
-use tidewire_core::{AckSample, Algorithm, CongestionControl, CongestionEvent};
+use tidewire_core::{
+    AckSample, Algorithm, CongestionControl, CongestionEvent, Duration, SendLimit,
+};
 
 use crate::common::*;
 
@@ -232,4 +234,92 @@ fn each_of_the_controllers_of_the_stack_is_chosen_by_name() {
         let mut t = Tester::established_with(PLAIN, |config| config.tcp.congestion = algorithm);
         assert_eq!(t.conn().info().congestion, name);
     }
+}
+
+/// A window that never fills, and a segment each millisecond, or as the rate says.
+#[derive(Debug)]
+struct Paced(Option<u64>);
+
+impl CongestionControl for Paced {
+    fn name(&self) -> &'static str {
+        "paced"
+    }
+    fn on_ack(&mut self, _: &AckSample) {}
+    fn on_congestion(&mut self, _: &CongestionEvent) {}
+    fn on_rto(&mut self, _: &CongestionEvent) {}
+    fn set_mss(&mut self, _: u32) {}
+    fn cwnd(&self) -> u64 {
+        u64::MAX
+    }
+    fn ssthresh(&self) -> u64 {
+        u64::MAX
+    }
+    fn pacing_rate(&self) -> Option<u64> {
+        self.0
+    }
+    fn send_quantum(&self) -> u32 {
+        MSS as u32
+    }
+}
+
+/// Lets time pass without looking at the timers before its end.
+fn late(t: &mut Tester, by: Duration) {
+    t.now += by;
+    t.stack.handle_timeout(t.now);
+    t.pump();
+}
+
+#[test]
+fn a_controllers_pace_is_kept() {
+    let mut t = Tester::established(PLAIN);
+    t.flow.window = u16::MAX;
+    t.peer(seg(ACK).ack(1));
+    t.conn()
+        .set_congestion(Algorithm::Custom(|_| Box::new(Paced(Some(1_000 * MSS)))));
+    t.advance(ms(10));
+    t.write(40 * MSS as usize);
+    // Two milliseconds' worth beforehand, and the one that is on time.
+    assert_eq!(t.drain().len(), 3);
+    let info = t.conn().info();
+    assert_eq!(info.limited_by, SendLimit::Pacing);
+    assert_eq!(info.pacing_rate, Some(1_000 * MSS));
+    for _ in 0..20 {
+        t.advance(ms(1));
+        assert_eq!(t.drain().len(), 1);
+    }
+    // A timer that is late by a millisecond loses nothing of the rate.
+    late(&mut t, ms(2));
+    assert_eq!(t.drain().len(), 2);
+    // One that is very late does not burst.
+    late(&mut t, ms(10));
+    assert_eq!(t.drain().len(), 3);
+    t.advance(ms(12));
+    assert_eq!(t.drain().len(), 12);
+    assert_eq!(t.conn().info().limited_by, SendLimit::Application);
+}
+
+#[test]
+fn a_lost_segment_keeps_the_pace_too() {
+    let mut t = Tester::established(PLAIN);
+    t.conn()
+        .set_congestion(Algorithm::Custom(|_| Box::new(Paced(Some(1_000 * MSS)))));
+    t.advance(ms(10));
+    t.write(20 * MSS as usize);
+    t.advance(ms(17));
+    assert_eq!(t.drain().len(), 20);
+    // All of it is lost, and sent again by the timer.
+    t.wait_sent(secs(3)).unwrap();
+    assert_eq!(t.drain().len(), 3);
+    t.advance(ms(5));
+    assert_eq!(t.drain().len(), 5);
+}
+
+#[test]
+fn a_pace_of_nothing_is_none() {
+    let mut t = Tester::established(PLAIN);
+    t.conn()
+        .set_congestion(Algorithm::Custom(|_| Box::new(Paced(Some(0)))));
+    t.write(20 * MSS as usize);
+    assert_eq!(t.drain().len(), 20);
+    assert_eq!(t.conn().info().pacing_rate, None);
 }

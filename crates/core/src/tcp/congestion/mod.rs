@@ -111,7 +111,8 @@ pub trait CongestionControl: Send + Sync + fmt::Debug {
     /// The slow start threshold, `u64::MAX` where there is none yet.
     fn ssthresh(&self) -> u64;
 
-    /// Bytes per second at which to pace, or `None` to send as soon as the window allows.
+    /// Bytes per second of payload at which to pace, or `None` to send as soon as the window allows, as zero does too.
+    /// A sender whose timer was late catches up with at most two milliseconds' worth, and begins with as much.
     fn pacing_rate(&self) -> Option<u64> {
         None
     }

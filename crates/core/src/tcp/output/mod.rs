@@ -5,6 +5,7 @@
 //! before the plan is returned, so that one plan is one segment on the wire.
 
 mod keep_alive;
+mod pacing;
 mod sizing;
 mod timeout;
 mod window;
@@ -54,7 +55,7 @@ impl Connection {
             State::TimeWait => return self.ack.is_due().then(|| self.pure_ack(now)),
             _ => {}
         }
-        if let Some(range) = self.retransmission(room) {
+        if let Some(range) = self.retransmission(now, room) {
             return Some(self.data_segment(now, range, true));
         }
         if let Some(range) = self.new_data(now, room) {
@@ -144,6 +145,7 @@ impl Connection {
             self.account_new_data(now, &new, fin, range.end - range.start, u64::from(mss));
         }
         self.count_sent(payload.end - payload.start, retransmission);
+        self.note_pace(now, payload.end - payload.start);
         self.snd.last_sent = now;
         if let Some(at) = self.rcv.data_at
             && now.duration_since(at) < self.config.delayed_ack

@@ -14,7 +14,7 @@ const CORK: u64 = 64 * 1024;
 
 impl Connection {
     /// The next lost range to send again: whole segments, as far as congestion control allows.
-    pub(super) fn retransmission(&mut self, room: usize) -> Option<Range<u64>> {
+    pub(super) fn retransmission(&mut self, now: Instant, room: usize) -> Option<Range<u64>> {
         let lost = self.recovery.next_lost()?;
         let mss = u64::from(self.segment_size(&self.options(self.snd.last_sent)));
         let in_flight = self.in_flight();
@@ -33,6 +33,9 @@ impl Connection {
         if allowed < mss {
             self.snd.limit = SendLimit::Congestion;
             self.snd.cwnd_limited_until = self.snd.nxt;
+            return None;
+        }
+        if self.is_paced(now) {
             return None;
         }
         let room = (room as u64).max(mss);
@@ -73,6 +76,9 @@ impl Connection {
             return Some(self.snd.nxt..self.snd.nxt + len);
         }
         self.restart_after_idle(now);
+        if self.snd.nxt < self.snd.buffer.end() && self.is_paced(now) {
+            return None;
+        }
         let len = self.sendable(unsent, room)?;
         let end = self.cut_to_slices(self.snd.nxt..self.snd.nxt + len);
         Some(self.snd.nxt..end)
@@ -183,7 +189,7 @@ impl Connection {
         let waiting = self.snd.end() > self.snd.nxt
             || self.snd.wnd == 0 && self.recovery.next_lost().is_some();
         let idle = self.snd.flight_size() == 0 || self.snd.wnd == 0;
-        if waiting && idle && self.timers.retransmit().is_none() {
+        if waiting && idle && self.timers.retransmit().is_none() && !self.timers.is_pacing() {
             // SHLD-29: the first probe after one RTO.
             self.snd.progress_at = now;
             let at = self.within_user_timeout(now + self.persist_interval());

@@ -28,6 +28,8 @@ impl Connection {
         while let Some(fired) = self.timers.take_due(now) {
             match fired {
                 Fired::DelayedAck => self.ack.on_delay_over(),
+                // What waited for its time is planned next, as whatever is due.
+                Fired::Pacing => {}
                 Fired::KeepAlive => {
                     if self.on_keep_alive(now) == TimerOutcome::Reset {
                         return TimerOutcome::Reset;
