@@ -16,7 +16,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tidewire_integration_tests::{Net, Opener, TestResult};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-crate::trials!(answers_pings, captures_readably);
+crate::trials!(answers_pings, captures_readably, looks_for_frames_once);
 
 async fn answers_pings(net: Net) -> TestResult {
     let _stack = net.stack().await?;
@@ -30,6 +30,23 @@ async fn answers_pings(net: Net) -> TestResult {
         });
         echoed.await??;
     }
+    Ok(())
+}
+
+/// Asking the kernel for a frame costs a system call. Without spinning there is one call in vain for each time that
+/// frames have arrived, which is how a queue is found empty, and none for every task that looks.
+async fn looks_for_frames_once(net: Net) -> TestResult {
+    const ROUNDS: u64 = 500;
+    let address = net.kernel_echo().await?;
+    let stack = net.builder().spin(Duration::ZERO).start().await?;
+    let mut stream = stack.connect(address).await?;
+    for _ in 0..ROUNDS {
+        stream.write_all(b"?").await?;
+        stream.read_exact(&mut [0]).await?;
+    }
+    let (arrived, in_vain) = (stack.stats().frames_in, stack.link_stats().rx_empty);
+    assert!(arrived >= ROUNDS);
+    assert!(in_vain <= arrived + 1, "{in_vain} for {arrived} frames");
     Ok(())
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tidewire_core::{FrameBuffer, Instant, LinkCaps, RxMeta};
 
-use super::{Device, Frame, LinkStats, OwnedFrame, Sink};
+use super::{Device, Frame, LinkStats, Look, OwnedFrame, Sink};
 use crate::shard::Wakes;
 
 /// What an impaired link does to the frames of one stack. The default does nothing.
@@ -65,14 +65,14 @@ impl Impaired {
     }
 
     /// Takes everything that has arrived to the delay line.
-    fn pull(&mut self, now: Instant) {
+    fn pull(&mut self, now: Instant, look: Look) {
         let Self {
             inner,
             arriving,
             impaired,
             ..
         } = self;
-        while inner.receive(now, &mut |frame, meta| {
+        while inner.receive(now, look, &mut |frame, meta| {
             let bytes = frame.bytes();
             let len = bytes.len();
             let keep = || (Bytes::copy_from_slice(bytes), meta);
@@ -86,8 +86,8 @@ impl Device for Impaired {
         self.inner.link()
     }
 
-    fn receive(&mut self, now: Instant, sink: &mut Sink<'_>) -> bool {
-        self.pull(now);
+    fn receive(&mut self, now: Instant, look: Look, sink: &mut Sink<'_>) -> bool {
+        self.pull(now, look);
         let Some((mut frame, meta)) = self.arriving.pop_due(now) else {
             return false;
         };
@@ -121,7 +121,7 @@ impl Device for Impaired {
                 return Poll::Ready(Ok(()));
             }
             match self.inner.poll_receive(now, cx) {
-                Poll::Ready(Ok(())) => self.pull(now),
+                Poll::Ready(Ok(())) => self.pull(now, Look::Lazily),
                 other => return other,
             }
         }

@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Waker};
 use bytes::Bytes;
 use tidewire_core::{Instant, LinkCaps, RxChecksum, RxMeta, TxOffload};
 
-use super::{Device, Frame, LinkStats, OwnedFrame, Sink};
+use super::{Device, Frame, LinkStats, Look, OwnedFrame, Sink};
 use crate::shard::Wakes;
 
 /// One end of a link in memory, to start a [`Stack`](crate::Stack) on.
@@ -142,7 +142,7 @@ impl Device for MemoryDevice {
         self.link
     }
 
-    fn receive(&mut self, _now: Instant, sink: &mut Sink<'_>) -> bool {
+    fn receive(&mut self, _now: Instant, _look: Look, sink: &mut Sink<'_>) -> bool {
         let mut queue = self.end.from_peer.lock();
         let Some((mut frame, meta)) = queue.frames.pop_front() else {
             return false;

@@ -32,13 +32,23 @@ use crate::shard::Wakes;
 /// Where received frames go.
 pub(crate) type Sink<'a> = dyn FnMut(&mut dyn FrameBuffer, RxMeta) + 'a;
 
+/// Where to look for a frame.
+#[derive(Copy, Clone, Debug, Eq, PartialEq)]
+pub(crate) enum Look {
+    /// Ask the layer below, which may take a system call.
+    Eagerly,
+    /// Believe what the runtime said last, once nothing was found: it tells when that changes, a
+    /// little later.
+    Lazily,
+}
+
 /// Something that sends and receives Ethernet frames without blocking.
 pub(crate) trait Device: fmt::Debug + Send {
     /// What the link can do now; it may change with every call of [`send`](Self::send).
     fn link(&self) -> LinkCaps;
 
     /// Shows the next frame to `sink`, or returns `false` where none is waiting.
-    fn receive(&mut self, now: Instant, sink: &mut Sink<'_>) -> bool;
+    fn receive(&mut self, now: Instant, look: Look, sink: &mut Sink<'_>) -> bool;
 
     /// Sends what was kept back; `true` when nothing is left of it and [`send`](Self::send) may be
     /// called.
@@ -88,6 +98,8 @@ pub(crate) trait Device: fmt::Debug + Send {
 pub struct LinkStats {
     /// Received frames that were longer than the buffer, and dropped.
     pub rx_truncated: u64,
+    /// Times that the kernel was asked for a frame and had none.
+    pub rx_empty: u64,
     /// Received frames that the kernel dropped because the socket's buffer was full.
     pub rx_overflows: u64,
     /// Failed receive calls, a link that is down included.

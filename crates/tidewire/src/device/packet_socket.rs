@@ -10,11 +10,12 @@ use tidewire_core::wire::{GsoType, MacAddr, VnetFlags, VnetHeader};
 use tidewire_core::{
     Duration, Instant, LinkCaps, RxChecksum, RxMeta, Transmit, TxOffload, segment,
 };
+use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 use super::interface::Interface;
 use super::pool::{Pool, RxBuffer};
-use super::{Device, Frame, LinkStats, OwnedFrame, Sink, filter, sys};
+use super::{Device, Frame, LinkStats, Look, OwnedFrame, Sink, filter, sys};
 use crate::error::StackError;
 
 /// How a packet socket is to be opened.
@@ -33,12 +34,12 @@ pub(crate) struct PacketOptions {
 /// A packet socket on one interface.
 #[derive(Debug)]
 pub(crate) struct PacketSocket {
+    /// Watched for frames that arrive.
     fd: AsyncFd<Socket>,
     interface: Interface,
     link: LinkCaps,
     rx: Receiver,
     tx: Sender,
-    errors: u64,
 }
 
 impl PacketSocket {
@@ -64,7 +65,7 @@ impl PacketSocket {
         };
         let plain = LinkCaps::ethernet(options.mac, mtu);
         let offload = options.offload && opened.vnet;
-        let fd = sys::watch(opened.socket).map_err(failed)?;
+        let fd = sys::watch(opened.socket, Interest::READABLE).map_err(failed)?;
         Ok(Self {
             fd,
             interface,
@@ -75,19 +76,21 @@ impl PacketSocket {
                 buffer: None,
                 waiting: None,
                 ip_mtu: mtu,
+                empty: 0,
+                errors: 0,
                 truncated: 0,
                 overflows: 0,
             },
             tx: Sender {
                 vnet: opened.vnet,
                 kept: VecDeque::new(),
+                room: None,
                 refused: 0,
                 retry_at: None,
                 blocked: 0,
                 lost: 0,
                 resegmented: 0,
             },
-            errors: 0,
         })
     }
 
@@ -149,6 +152,9 @@ impl PacketSocket {
             Ok(()) => self.tx.refused = 0,
             Err(error) => self.handle_send_error(now, &error, frame),
         }
+        if self.tx.kept.is_empty() {
+            self.tx.room = None;
+        }
     }
 
     fn may_send(&self, now: Instant) -> bool {
@@ -161,17 +167,21 @@ impl Device for PacketSocket {
         self.link
     }
 
-    fn receive(&mut self, _now: Instant, sink: &mut Sink<'_>) -> bool {
-        let meta = match self.rx.waiting.take() {
-            Some(meta) => meta,
-            None => match self.rx.fetch(self.fd.get_ref()) {
-                Ok(Some(meta)) => meta,
-                Ok(None) => return true,
-                Err(error) => {
-                    self.errors += u64::from(error.kind() != io::ErrorKind::WouldBlock);
-                    return false;
-                }
-            },
+    fn receive(&mut self, _now: Instant, look: Look, sink: &mut Sink<'_>) -> bool {
+        let fetched = match (self.rx.waiting.take(), look) {
+            (Some(meta), _) => Ok(Some(meta)),
+            (None, Look::Eagerly) => self.rx.fetch(self.fd.get_ref()),
+            // An empty queue clears the runtime's readiness, and nothing else does: every frame that
+            // comes later sets it again, whoever takes that frame.
+            (None, Look::Lazily) => {
+                let Self { fd, rx, .. } = self;
+                fd.try_io(Interest::READABLE, |socket| rx.fetch(socket))
+            }
+        };
+        let meta = match fetched {
+            Ok(Some(meta)) => meta,
+            Ok(None) => return true,
+            Err(_) => return false,
         };
         if let Some(buffer) = &mut self.rx.buffer {
             sink(buffer, meta);
@@ -222,7 +232,6 @@ impl Device for PacketSocket {
                 Ok(None) => {}
                 // An interface that went down says so once, frames may still be behind that.
                 Err(error) if error.kind() != io::ErrorKind::WouldBlock && failures < 8 => {
-                    self.errors += 1;
                     failures += 1;
                 }
                 Err(_) => guard.clear_ready(),
@@ -235,7 +244,13 @@ impl Device for PacketSocket {
             if !self.may_send(now) {
                 return Poll::Pending; // `deadline` tells when
             }
-            let mut guard = ready!(self.fd.poll_write_ready(cx))?;
+            self.tx.watch_room(self.fd.get_ref());
+            let Some(room) = &self.tx.room else {
+                // The process has no descriptor left for that.
+                self.tx.retry_at = Some(now + RETRY_DELAY);
+                return Poll::Pending;
+            };
+            let mut guard = ready!(room.poll_write_ready(cx))?;
             match self.tx.transmit(self.fd.get_ref(), frame.as_frame()) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => guard.clear_ready(),
                 result => self.finish_kept(now, result, frame.as_frame()),
@@ -255,7 +270,8 @@ impl Device for PacketSocket {
         LinkStats {
             rx_truncated: self.rx.truncated,
             rx_overflows: self.rx.overflows,
-            rx_errors: self.errors,
+            rx_empty: self.rx.empty,
+            rx_errors: self.rx.errors,
             tx_blocked: self.tx.blocked,
             tx_lost: self.tx.lost,
             tx_resegmented: self.tx.resegmented,
@@ -274,6 +290,8 @@ struct Receiver {
     /// A frame that was received to see whether there is one.
     waiting: Option<RxMeta>,
     ip_mtu: u32,
+    empty: u64,
+    errors: u64,
     truncated: u64,
     overflows: u64,
 }
@@ -284,7 +302,11 @@ impl Receiver {
         let buffer = self.buffer.get_or_insert_with(|| self.pool.take());
         let mut vnet = [0; VnetHeader::LEN];
         let prefix = if self.vnet { &mut vnet[..] } else { &mut [] };
-        let received = sys::receive(socket.as_fd(), prefix, buffer.space())?;
+        let received = sys::receive(socket.as_fd(), prefix, buffer.space());
+        let received = received.inspect_err(|error| match error.kind() {
+            io::ErrorKind::WouldBlock => self.empty += 1,
+            _ => self.errors += 1,
+        })?;
         if received.len > buffer.space().len() {
             self.truncated += 1;
             self.pool.grow_to(received.len);
@@ -344,6 +366,9 @@ struct Sender {
     kept: VecDeque<OwnedFrame>,
     /// How often the first of them was refused for want of buffers.
     refused: u32,
+    /// The socket once more, watched for room while there is none. Watched all the time it would
+    /// wake the runtime once for every frame that leaves.
+    room: Option<AsyncFd<Socket>>,
     /// When to try it again, where no event will tell.
     retry_at: Option<Instant>,
     blocked: u64,
@@ -352,6 +377,16 @@ struct Sender {
 }
 
 impl Sender {
+    /// Watches for room from now on.
+    fn watch_room(&mut self, socket: &Socket) {
+        if self.room.is_none() {
+            let watched = socket
+                .try_clone()
+                .and_then(|socket| sys::watch(socket, Interest::WRITABLE));
+            self.room = watched.ok();
+        }
+    }
+
     fn transmit(&self, socket: &Socket, frame: Frame<'_>) -> io::Result<()> {
         let vnet = vnet_header(frame.offload).encode();
         let mut pieces = [IoSlice::new(&[]); 2 + Transmit::MAX_SLICES];

@@ -44,11 +44,10 @@ pub(super) fn set_option(
 }
 
 /// Lets the current tokio runtime, whose I/O driver has to be enabled, watch the socket.
-pub(super) fn watch(socket: Socket) -> io::Result<AsyncFd<Socket>> {
+pub(super) fn watch(socket: Socket, interest: Interest) -> io::Result<AsyncFd<Socket>> {
     // SAFETY: a `Socket` owns one open descriptor and closes it when it is dropped, which the
     // `AsyncFd` does after its registration; nothing else gets hold of it mutably.
-    let registered =
-        unsafe { AsyncFd::register_with_interest(socket, Interest::READABLE | Interest::WRITABLE) };
+    let registered = unsafe { AsyncFd::register_with_interest(socket, interest) };
     registered.map_err(io::Error::from)
 }
 

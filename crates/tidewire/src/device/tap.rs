@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use tidewire_core::{Instant, LinkCaps};
 
 use super::pcapng::{FrameDirection, PcapngWriter};
-use super::{Device, Frame, LinkStats, Sink};
+use super::{Device, Frame, LinkStats, Look, Sink};
 use crate::shard::{Clock, Wakes};
 
 /// A device and the file that its frames are written to. Super-frames are recorded whole, and
@@ -54,9 +54,9 @@ impl Device for Tap {
         self.inner.link()
     }
 
-    fn receive(&mut self, now: Instant, sink: &mut Sink<'_>) -> bool {
+    fn receive(&mut self, now: Instant, look: Look, sink: &mut Sink<'_>) -> bool {
         let file = &mut self.file;
-        self.inner.receive(now, &mut |frame, meta| {
+        self.inner.receive(now, look, &mut |frame, meta| {
             record(
                 file,
                 now,

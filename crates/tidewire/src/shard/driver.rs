@@ -72,7 +72,7 @@ impl Future for Driver {
             Turn::Sleep(deadline) => {
                 // Whatever happens from here on wakes the task: its waker is with the state since
                 // the turn, with the timer, and with the device once `poll_device` is pending. The
-                // device looks for a frame itself after it has asked to be told of one.
+                // device looks for a frame itself, or for word of one, after it has asked to be told.
                 if this.poll_deadline(deadline, cx).is_pending() {
                     match this.shard.inspect(|state| state.poll_device(cx)) {
                         Poll::Pending => return Poll::Pending,

@@ -8,7 +8,7 @@ use tidewire_core::{Duration, Event, Instant, Stack, State as TcpState};
 use super::clock::Clock;
 use super::wakers::Wakers;
 use super::wakes::Wakes;
-use crate::device::{Device, Frame, LinkStats};
+use crate::device::{Device, Frame, LinkStats, Look};
 
 /// Why a stack has stopped.
 #[derive(Copy, Clone, Debug, Eq, PartialEq)]
@@ -144,8 +144,19 @@ impl State {
         self.spun_from = std::time::Instant::now();
     }
 
+    /// Whether the driver keeps looking for frames because of what happened a moment ago.
+    fn is_spinning(&self) -> bool {
+        self.spin > Duration::ZERO && Duration::from(self.spun_from.elapsed()) < self.spin
+    }
+
     /// Receives what has arrived, up to the budget.
     pub(crate) fn receive(&mut self, mut now: Instant) -> Received {
+        // Whoever spins wants a frame sooner than the runtime hears of it.
+        let look = if self.is_spinning() {
+            Look::Eagerly
+        } else {
+            Look::Lazily
+        };
         let Self {
             stack,
             device: Some(device),
@@ -161,7 +172,7 @@ impl State {
         while more && attempts < RX_FRAMES && bytes < RX_BYTES {
             attempts += 1;
             let before = bytes;
-            more = device.receive(now, &mut |frame, meta| {
+            more = device.receive(now, look, &mut |frame, meta| {
                 frames += 1;
                 bytes += frame.bytes().len();
                 stack.handle_frame(now, frame, meta);
@@ -270,9 +281,7 @@ impl State {
         if self.wakers.anyone_drains() && self.is_drained() {
             self.wakers.take_drain(&mut self.wakes);
         }
-        let is_spinning =
-            self.spin > Duration::ZERO && Duration::from(self.spun_from.elapsed()) < self.spin;
-        if more_to_receive || more_to_send || is_spinning {
+        if more_to_receive || more_to_send || self.is_spinning() {
             return Turn::Again {
                 woke: !self.wakes.is_empty(),
             };
