@@ -121,6 +121,24 @@ pub(super) fn spin() -> Duration {
     }
 }
 
+/// One round of measurements: every contender in every scenario that it takes part in. Each round begins with another contender,
+/// so that none always follows the same.
+pub(super) fn in_turns<S: Copy, C: Copy, const N: usize>(
+    round: usize,
+    scenarios: &'static [S],
+    contenders: [C; N],
+    takes: fn(C, S) -> bool,
+) -> impl Iterator<Item = (S, C)> {
+    scenarios.iter().flat_map(move |&scenario| {
+        let mut contenders = contenders;
+        contenders.rotate_left(round % N);
+        contenders
+            .into_iter()
+            .filter(move |&contender| takes(contender, scenario))
+            .map(move |contender| (scenario, contender))
+    })
+}
+
 /// A connection that hangs is a failure, not a command without end.
 pub(super) async fn within<T>(
     limit: Duration,

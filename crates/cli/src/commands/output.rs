@@ -1,7 +1,9 @@
+use core::time::Duration;
 use std::io::{self, IsTerminal, Write};
 use std::{env, ffi::OsStr};
 
 use clap::{Args, ColorChoice};
+use serde::{Serialize, Serializer};
 
 use super::failure::Failure;
 use crate::Style;
@@ -36,6 +38,18 @@ impl Output {
             ProgressStyle::Lines
         }
     }
+}
+
+/// A document for `--json`.
+pub(super) fn to_json(document: &impl Serialize) -> Result<String, Failure> {
+    let json = serde_json::to_string_pretty(document);
+    let json = json.map_err(|error| Failure::failed("cannot write JSON", error))?;
+    Ok(json + "\n")
+}
+
+/// A time as its number of seconds.
+pub(super) fn as_seconds<S: Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64(time.as_secs_f64())
 }
 
 /// Prints at once; a reader that has gone away is a failure, not a panic.

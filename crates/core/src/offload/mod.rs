@@ -64,6 +64,21 @@ pub enum TxOffload {
     },
 }
 
+impl From<TxOffload> for RxMeta {
+    /// What a receiver on the same host learns of a frame whose rest was left to a device that it never met.
+    fn from(offload: TxOffload) -> Self {
+        let segment_len = match offload {
+            TxOffload::None => return Self::default(),
+            TxOffload::Checksum { .. } => None,
+            TxOffload::Tcp { mss, .. } => Some(mss),
+        };
+        Self {
+            checksum: RxChecksum::Partial,
+            segment_len,
+        }
+    }
+}
+
 /// A received frame and the buffer that holds it.
 ///
 /// The stack parses [`bytes`](Self::bytes) and, when a payload is large enough to be worth the memory it pins, keeps it

@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 
 use tidewire_core::wire::{Frame, MacAddr};
 use tidewire_core::{
-    ConnId, ConnectOptions, Instant, IpCidr, LinkCaps, ListenOptions, ReadError, RxChecksum,
-    RxMeta, Secret, Stack, StackConfig, State, TxOffload, WriteError,
+    ConnId, ConnectOptions, Instant, IpCidr, LinkCaps, ListenOptions, ReadError, RxMeta, Secret,
+    Stack, StackConfig, State, WriteError,
 };
 
 use super::*;
@@ -65,7 +65,7 @@ impl Pair {
                 self.log
                     .push(format!("{name} {}", Frame::parse(&bytes[..len]).unwrap()));
                 self.frames.push(bytes[..len].to_vec());
-                to.handle_frame(now, &mut &bytes[..len], meta_of(offload));
+                to.handle_frame(now, &mut &bytes[..len], RxMeta::from(offload));
                 true
             };
             let moved = carry("a", &mut self.a, &mut self.b);
@@ -112,21 +112,6 @@ impl Pair {
     pub(crate) fn lines(&self, about: &str) -> Vec<&str> {
         let lines = self.log.iter().map(String::as_str);
         lines.filter(|line| line.contains(about)).collect()
-    }
-}
-
-/// What the receiving device says of a frame that was sent so.
-pub(crate) fn meta_of(offload: TxOffload) -> RxMeta {
-    match offload {
-        TxOffload::None => RxMeta::default(),
-        TxOffload::Checksum { .. } => RxMeta {
-            checksum: RxChecksum::Partial,
-            segment_len: None,
-        },
-        TxOffload::Tcp { mss, .. } => RxMeta {
-            checksum: RxChecksum::Partial,
-            segment_len: Some(mss),
-        },
     }
 }
 

@@ -4,8 +4,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use tidewire_core::wire::MacAddr;
 use tidewire_core::{
-    ConnId, ConnectOptions, Duration, Instant, IpCidr, LinkCaps, ListenOptions, ListenerId,
-    RxChecksum, RxMeta, Secret, Stack, StackConfig, TxOffload,
+    ConnId, ConnectOptions, Duration, Instant, IpCidr, LinkCaps, ListenOptions, ListenerId, RxMeta,
+    Secret, Stack, StackConfig,
 };
 
 /// Connections from one address to one port: the ephemeral ports are 32,768.
@@ -128,17 +128,7 @@ impl Pair {
 
 fn carry(from: &mut Stack, to: &mut Stack, now: Instant, frame: &mut [u8], frames: &mut u64) {
     while let Some(transmit) = from.poll_transmit(now) {
-        let meta = match transmit.offload() {
-            TxOffload::None => RxMeta::default(),
-            TxOffload::Checksum { .. } => RxMeta {
-                checksum: RxChecksum::Partial,
-                segment_len: None,
-            },
-            TxOffload::Tcp { mss, .. } => RxMeta {
-                checksum: RxChecksum::Partial,
-                segment_len: Some(mss),
-            },
-        };
+        let meta = RxMeta::from(transmit.offload());
         let len = transmit.copy_to(frame).expect("it fits");
         *frames += 1;
         let mut received: &[u8] = &frame[..len];

@@ -6,7 +6,7 @@ use tidewire_core::wire::{
     EtherType, Icmpv4Message, Icmpv6Message, IpProtocol, Ipv4Header, transport_checksum,
 };
 use tidewire_core::{
-    ConnId, ConnectOptions, LinkCaps, ReadError, StackConfig, WriteError, segment,
+    ConnId, ConnectOptions, LinkCaps, ReadError, RxMeta, StackConfig, WriteError, segment,
 };
 
 use crate::common::*;
@@ -68,7 +68,7 @@ impl Narrow {
             if let Some(transmit) = self.pair.b.poll_transmit(now) {
                 let (offload, len) = (transmit.offload(), transmit.copy_to(&mut bytes).unwrap());
                 let a = &mut self.pair.a;
-                a.handle_frame(now, &mut &bytes[..len], meta_of(offload));
+                a.handle_frame(now, &mut &bytes[..len], RxMeta::from(offload));
                 moved = true;
             }
             if !moved {

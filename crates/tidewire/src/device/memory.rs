@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
-use tidewire_core::{Instant, LinkCaps, RxChecksum, RxMeta, TxOffload};
+use tidewire_core::{Instant, LinkCaps, RxMeta};
 
 use super::{Device, Frame, LinkStats, Look, OwnedFrame, Sink};
 use crate::shard::Wakes;
@@ -132,7 +132,7 @@ impl MemoryDevice {
         queue.charged += charge(&frame.bytes);
         queue
             .frames
-            .push_back((frame.bytes, received(frame.offload)));
+            .push_back((frame.bytes, RxMeta::from(frame.offload)));
         self.wake.wake(queue.receiver.take());
     }
 }
@@ -202,21 +202,6 @@ impl Device for MemoryDevice {
             tx_blocked: self.blocked,
             ..LinkStats::default()
         }
-    }
-}
-
-/// What the receiver learns of a frame that was left to a device that never was.
-fn received(offload: TxOffload) -> RxMeta {
-    match offload {
-        TxOffload::None => RxMeta::default(),
-        TxOffload::Checksum { .. } => RxMeta {
-            checksum: RxChecksum::Partial,
-            segment_len: None,
-        },
-        TxOffload::Tcp { mss, .. } => RxMeta {
-            checksum: RxChecksum::Partial,
-            segment_len: Some(mss),
-        },
     }
 }
 

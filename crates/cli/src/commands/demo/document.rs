@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use super::arena::{CARRIER, CHUNK};
-use crate::commands::failure::Failure;
 use crate::commands::hosts::{Processors, spin};
+use crate::commands::output::as_seconds;
 use crate::lab::Privilege;
 use crate::ladder::Ladder;
 use crate::report::{Comparison, Environment};
@@ -29,12 +29,6 @@ pub(super) struct Document {
 
 impl Document {
     pub(super) const SCHEMA: u32 = 1;
-
-    pub(super) fn to_json(&self) -> Result<String, Failure> {
-        let json = serde_json::to_string_pretty(self);
-        let json = json.map_err(|error| Failure::failed("cannot write JSON", error))?;
-        Ok(json + "\n")
-    }
 }
 
 /// How the figures were taken.
@@ -91,8 +85,4 @@ pub(super) struct Transfer {
 pub(super) struct Files {
     pub(super) picture: PathBuf,
     pub(super) document: PathBuf,
-}
-
-fn as_seconds<S: serde::Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_f64(time.as_secs_f64())
 }

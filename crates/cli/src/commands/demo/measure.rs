@@ -4,6 +4,7 @@ use std::io;
 use super::arena::Arena;
 use super::document::Settings;
 use crate::commands::failure::Failure;
+use crate::commands::hosts::in_turns;
 use crate::report::{Better, Comparison, Progress, Samples, Series, Unit};
 use crate::traffic::Flow;
 
@@ -55,16 +56,8 @@ pub(super) fn steps(settings: &Settings) -> u64 {
     u64::from(settings.rounds) * each
 }
 
-/// One round: every contender in every scenario. Each round begins with another contender, so that none always follows the same.
 fn plan(round: usize) -> impl Iterator<Item = (Scenario, Contender)> {
-    SCENARIOS.into_iter().flat_map(move |scenario| {
-        let mut contenders = Contender::ALL;
-        contenders.rotate_left(round % Contender::ALL.len());
-        contenders
-            .into_iter()
-            .filter(move |contender| contender.takes(scenario))
-            .map(move |contender| (scenario, contender))
-    })
+    in_turns(round, &SCENARIOS, Contender::ALL, Contender::takes)
 }
 
 /// Measures all contenders in turns and compares them.

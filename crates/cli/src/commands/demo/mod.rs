@@ -14,7 +14,7 @@ use clap::Args;
 use tokio::runtime::{Builder, Runtime};
 
 use super::failure::Failure;
-use super::output::{Output, print};
+use super::output::{Output, print, to_json};
 use crate::report::{Environment, Progress, ProgressStyle};
 use crate::traffic::Flow;
 use crate::{Interrupt, lab};
@@ -63,7 +63,7 @@ impl Demo {
         })?;
         folder.keep();
         if self.output.json {
-            print(&document.to_json()?)?;
+            print(&to_json(&document)?)?;
         }
         Ok(())
     }
@@ -116,7 +116,7 @@ impl Show<'_> {
         drop(arena);
         document.seconds = begin.elapsed().as_secs_f64();
         folder.write("ladder.svg", &crate::ladder::to_svg(&document.ladder))?;
-        folder.write("demo.json", &document.to_json()?)?;
+        folder.write("demo.json", &to_json(&document)?)?;
         self.narrative.closing(&document)?;
         Ok(document)
     }

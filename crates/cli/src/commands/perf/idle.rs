@@ -11,7 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use crate::Interrupt;
 use crate::commands::failure::Failure;
 use crate::commands::hosts::{Carrier, start_stack, within};
-use crate::commands::output::{Output, print};
+use crate::commands::output::{Output, print, to_json};
 use crate::lab::{self, Lab, LabOptions};
 use crate::report::{Environment, Progress};
 
@@ -69,8 +69,7 @@ pub(super) fn run(connections: u32, output: &Output) -> Result<(), Failure> {
 impl Document {
     fn show(&self, is_json: bool) -> Result<String, Failure> {
         if is_json {
-            let json = serde_json::to_string_pretty(self).map_err(io::Error::from)?;
-            return Ok(json + "\n");
+            return to_json(self);
         }
         let Self {
             connections,

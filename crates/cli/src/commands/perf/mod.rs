@@ -25,7 +25,7 @@ use self::options::{End, TestOptions};
 use self::server::Server;
 use self::versus::VersusOptions;
 use super::failure::Failure;
-use super::output::{Output, print};
+use super::output::{Output, print, to_json};
 use super::place::resolve;
 use crate::stack::Tidewire;
 use crate::traffic::Transport;
@@ -174,8 +174,7 @@ impl Perf {
         if self.output.json {
             let error = outcome.as_ref().err().map(ToString::to_string);
             let document = Document::new(name, (host, self.port), &plan, &record, error);
-            let json = serde_json::to_string_pretty(&document).map_err(io::Error::from)?;
-            print(&(json + "\n"))?;
+            print(&to_json(&document)?)?;
         } else if outcome.is_ok() {
             print(&text::sums(&plan, &record, self.output.style()))?;
         }

@@ -3,8 +3,8 @@ use core::time::Duration;
 
 use serde::Serialize;
 
-use crate::commands::failure::Failure;
 use crate::commands::hosts::{Carrier, Processors, spin};
+use crate::commands::output::as_seconds;
 use crate::lab::Privilege;
 use crate::report::{Comparison, Environment};
 
@@ -28,12 +28,6 @@ impl<'a> Document<'a> {
             settings,
             comparisons,
         }
-    }
-
-    pub(super) fn to_json(&self) -> Result<String, Failure> {
-        let json = serde_json::to_string_pretty(self);
-        let json = json.map_err(|error| Failure::failed("cannot write JSON", error))?;
-        Ok(json + "\n")
     }
 }
 
@@ -100,8 +94,4 @@ impl fmt::Display for Settings {
             self.time.as_secs_f64()
         )
     }
-}
-
-fn as_seconds<S: serde::Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_f64(time.as_secs_f64())
 }

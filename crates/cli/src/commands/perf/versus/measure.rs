@@ -8,6 +8,7 @@ use super::super::plan::{Mode, Plan};
 use super::arena::Arena;
 use super::document::Settings;
 use crate::commands::failure::Failure;
+use crate::commands::hosts::in_turns;
 use crate::report::{Better, Comparison, Progress, Samples, Series, Unit};
 use crate::traffic::Limit;
 
@@ -140,16 +141,8 @@ pub(super) fn steps(settings: &Settings) -> u64 {
     u64::from(settings.rounds) * order(0).count() as u64
 }
 
-/// One round: every contender in every scenario. Each round begins with another contender, so that none always follows the same.
 fn order(round: usize) -> impl Iterator<Item = (Scenario, Contender)> {
-    Scenario::ALL.into_iter().flat_map(move |scenario| {
-        let mut contenders = Contender::ALL;
-        contenders.rotate_left(round % Contender::ALL.len());
-        contenders
-            .into_iter()
-            .filter(move |contender| contender.takes(scenario))
-            .map(move |contender| (scenario, contender))
-    })
+    in_turns(round, &Scenario::ALL, Contender::ALL, Contender::takes)
 }
 
 /// Measures all contenders in turns and compares them.

@@ -13,7 +13,7 @@ use self::arena::Arena;
 use self::document::{Document, Settings};
 use crate::commands::failure::Failure;
 use crate::commands::hosts::Carrier;
-use crate::commands::output::{Output, print};
+use crate::commands::output::{Output, print, to_json};
 use crate::report::{Comparison, Progress, to_table};
 use crate::style::{BOLD, DIM};
 use crate::{Interrupt, lab};
@@ -59,7 +59,7 @@ impl VersusOptions {
         }
         let comparisons = measure_all(&settings, output, &interrupt)?;
         if output.json {
-            print(&Document::new(&settings, &comparisons).to_json()?)?;
+            print(&to_json(&Document::new(&settings, &comparisons))?)?;
         } else {
             print(&to_table(&comparisons, style))?;
         }
