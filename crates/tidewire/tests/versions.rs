@@ -13,6 +13,7 @@ on_both_runtimes!(
     ipv6_is_listened_on_and_connected_to,
     a_listener_on_all_addresses_serves_both_versions,
     a_mapped_address_leads_to_an_ipv4_listener,
+    a_listener_on_a_mapped_address_serves_ipv4,
     a_stack_connects_to_its_own_addresses,
 );
 
@@ -82,6 +83,27 @@ async fn a_mapped_address_leads_to_an_ipv4_listener() {
     let peer = ours.peer_addr().unwrap();
     assert_eq!(peer, "[::ffff:10.0.0.1]:80".parse().unwrap());
     talk(ours, theirs).await;
+}
+
+async fn a_listener_on_a_mapped_address_serves_ipv4() {
+    let (server, client) = both().await;
+    for ip in ["::ffff:10.0.0.1", "::ffff:0.0.0.0"] {
+        let bound = SocketAddr::new(ip.parse().unwrap(), 80);
+        let listener = server.bind(bound).await.unwrap();
+        assert_eq!(listener.local_addr().unwrap(), bound);
+        let in_use = server.bind("10.0.0.1:80").await.unwrap_err();
+        assert_eq!(in_use.kind(), std::io::ErrorKind::AddrInUse);
+        let ours = client.connect("10.0.0.1:80").await.unwrap();
+        let (theirs, from) = listener.accept().await.unwrap();
+        assert_eq!(from.ip().to_string(), "::ffff:10.0.0.2");
+        let local = theirs.local_addr().unwrap();
+        assert_eq!(local, "[::ffff:10.0.0.1]:80".parse().unwrap());
+        talk(ours, theirs).await;
+        let refused = client.connect("[2001:db8::1]:80").await.unwrap_err();
+        assert_eq!(refused.kind(), std::io::ErrorKind::ConnectionRefused);
+    }
+    let foreign = server.bind("[::ffff:10.0.0.9]:80").await.unwrap_err();
+    assert_eq!(foreign.kind(), std::io::ErrorKind::AddrNotAvailable);
 }
 
 async fn a_stack_connects_to_its_own_addresses() {

@@ -24,7 +24,8 @@ impl Stack {
     /// unspecified address stands for all own ones, port 0 for an ephemeral port.
     ///
     /// `[::]` serves IPv4 as well, as a Linux socket does that is not `IPV6_V6ONLY`: such connections show both ends as
-    /// IPv4-mapped addresses, `::ffff:192.0.2.1` (RFC 4291 2.5.5.2).
+    /// IPv4-mapped addresses, `::ffff:192.0.2.1` (RFC 4291 2.5.5.2). A mapped address serves IPv4 alone, and shows the
+    /// same.
     ///
     /// # Errors
     /// [`ListenError`].
@@ -33,8 +34,9 @@ impl Stack {
         local: SocketAddr,
         options: ListenOptions,
     ) -> Result<ListenerId, ListenError> {
+        let ip = local.ip().to_canonical();
         let mut own = self.config.addresses.iter();
-        if !own.any(|cidr| covers(local.ip(), cidr.address)) {
+        if !own.any(|cidr| covers(ip, cidr.address)) {
             return Err(ListenError::AddrNotAvailable);
         }
         if options
@@ -46,16 +48,17 @@ impl Stack {
         }
         let port = match local.port() {
             0 => self
-                .free_listening_port(local.ip())
+                .free_listening_port(ip)
                 .ok_or(ListenError::PortsExhausted)?,
             port => port,
         };
-        let addr = SocketAddr::new(local.ip(), port);
+        let addr = SocketAddr::new(ip, port);
         if self.is_taken(addr, options.reuse_port) {
             return Err(ListenError::AddrInUse);
         }
         let listener = Listener {
             addr,
+            mapped: ip != local.ip(),
             backlog: options.backlog.max(1),
             reuse_port: options.reuse_port,
             config: options
@@ -70,10 +73,10 @@ impl Stack {
         Ok(id)
     }
 
-    /// The address of a listener.
+    /// The address of a listener, as it was asked for.
     #[must_use]
     pub fn listener_addr(&self, id: ListenerId) -> Option<SocketAddr> {
-        self.listeners.get(id.0).map(|listener| listener.addr)
+        self.listeners.get(id.0).map(Listener::shown_addr)
     }
 
     /// What connections accepted from now on begin with. Half-open ones have sent their SYN-ACK, and begin with it too.
@@ -305,7 +308,7 @@ impl Stack {
         }
         let config = Arc::clone(&listener.config);
         let mut conn = Connection::passive(record, config, now);
-        conn.app.mapped = listener.addr.is_ipv6() && record.tuple.local.is_ipv4();
+        conn.app.mapped = listener.shown_addr().is_ipv6() && record.tuple.local.is_ipv4();
         let owner = record.listener;
         self.forget_half_open(key);
         let id = self.add_connection(conn);

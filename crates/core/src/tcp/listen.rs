@@ -20,6 +20,8 @@ use crate::time::Instant;
 #[derive(Debug)]
 pub(crate) struct Listener {
     pub(crate) addr: SocketAddr,
+    /// The application asked for the IPv4-mapped form of that address.
+    pub(crate) mapped: bool,
     pub(crate) backlog: usize,
     pub(crate) reuse_port: bool,
     pub(crate) config: Arc<TcpConfig>,
@@ -36,6 +38,15 @@ impl Listener {
         covers(self.addr.ip(), local)
     }
 
+    /// The address as the application knows it.
+    pub(crate) fn shown_addr(&self) -> SocketAddr {
+        if self.mapped {
+            mapped(self.addr)
+        } else {
+            self.addr
+        }
+    }
+
     pub(crate) fn queue_is_full(&self) -> bool {
         self.queue.len() >= self.backlog
     }
@@ -43,6 +54,14 @@ impl Listener {
     /// Half-open connections are bounded by the backlog too, so that each can be accepted once it is complete.
     pub(crate) fn is_full(&self) -> bool {
         self.queue_is_full() || self.half_open >= self.backlog
+    }
+}
+
+/// The IPv4-mapped form of an IPv4 address (RFC 4291 2.5.5.2).
+pub(crate) fn mapped(addr: SocketAddr) -> SocketAddr {
+    match addr.ip() {
+        IpAddr::V4(ip) => SocketAddr::new(ip.to_ipv6_mapped().into(), addr.port()),
+        IpAddr::V6(_) => addr,
     }
 }
 

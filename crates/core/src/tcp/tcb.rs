@@ -14,7 +14,7 @@
 //! [`SeqNum`] appears at the border only: [`SendSide::seq`], [`SendSide::position`] and their twins.
 
 use alloc::sync::Arc;
-use core::net::{IpAddr, SocketAddr};
+use core::net::SocketAddr;
 use core::ops::Range;
 
 use tidewire_wire::{SeqNum, TcpOptions};
@@ -23,7 +23,7 @@ use super::ack_policy::AckPolicy;
 use super::autotune::RecvTuning;
 use super::challenge::ChallengeLimit;
 use super::congestion::Controller;
-use super::listen::HalfOpen;
+use super::listen::{HalfOpen, mapped};
 use super::path::Path;
 use super::pool::Pool;
 use super::progress::{DeliveryRate, LimitClock};
@@ -512,12 +512,7 @@ impl Connection {
     }
 
     fn shown(&self, addr: SocketAddr) -> SocketAddr {
-        match addr.ip() {
-            IpAddr::V4(ip) if self.app.mapped => {
-                SocketAddr::new(ip.to_ipv6_mapped().into(), addr.port())
-            }
-            _ => addr,
-        }
+        if self.app.mapped { mapped(addr) } else { addr }
     }
 
     /// Shift of the window fields we send.
