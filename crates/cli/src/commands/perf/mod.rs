@@ -223,13 +223,14 @@ fn runtime(is_multi_thread: bool) -> io::Result<Runtime> {
 }
 
 /// The options of a single test between two programs.
-const ONE_TEST: [&str; 14] = [
+const ONE_TEST: [&str; 15] = [
     "port",
     "bind",
     "one_off",
     "kernel",
     "window",
     "set_mss",
+    "spin",
     "multi_thread",
     "time",
     "bytes",

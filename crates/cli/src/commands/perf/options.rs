@@ -24,6 +24,9 @@ pub(super) struct End {
     /// The largest segment in bytes
     #[arg(short = 'M', long, value_name = "N", value_parser = clap::value_parser!(u32).range(88..=65_000))]
     set_mss: Option<u32>,
+    /// For how many microseconds the stack looks for frames before it sleeps, at most a second [default: 50 on several processors]
+    #[arg(long, value_name = "MICROS", conflicts_with = "kernel", value_parser = clap::value_parser!(u64).range(..=1_000_000))]
+    spin: Option<u64>,
     /// Run on a thread for each processor instead of on one
     #[arg(long)]
     multi_thread: bool,
@@ -53,6 +56,9 @@ impl End {
                 recv_buffer: BufferSize::Fixed(buffer),
                 ..TcpConfig::default()
             });
+        }
+        if let Some(micros) = self.spin {
+            builder = builder.spin(Duration::from_micros(micros));
         }
         if let Some(mss) = self.set_mss {
             // The stack's segments are as large as its packets, less the headers without options.
@@ -232,6 +238,7 @@ mod tests {
             &["-c", "host", "-R", "--rr"],
             &["-c", "host", "-t", "1", "-n", "1"],
             &["-c", "host", "-l", "x"],
+            &["-c", "host", "-k", "--spin", "0"],
         ] {
             let error = parse(wrong).expect_err("wrong usage");
             assert_eq!(error.exit_code(), 2, "{wrong:?}");
