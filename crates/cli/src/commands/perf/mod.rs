@@ -70,9 +70,10 @@ pub(super) struct Perf {
     #[command(flatten)]
     test: TestOptions,
     #[command(flatten)]
-    versus: VersusOptions,
-    #[command(flatten)]
     output: Output,
+    // Last: its heading is that of everything after it.
+    #[command(flatten)]
+    versus: VersusOptions,
 }
 
 impl Perf {
