@@ -4,7 +4,6 @@ use std::fmt;
 use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
 
 use tidewire_core::wire::MacAddr;
@@ -109,26 +108,16 @@ impl Stack {
     ///
     /// Listeners stop accepting, and every connection, those of living streams included, sends
     /// what was written and a FIN. When all of that has been delivered and answered, or `deadline`
-    /// has passed, what is left is reset and every operation fails from then on.
+    /// has passed, what is left is reset and every operation fails from then on. That includes
+    /// connections whose streams were dropped before and that were still being closed.
+    ///
+    /// When the future is dropped, the listeners stay closed and the connections end as they can.
     ///
     /// # Errors
     /// `TimedOut` when something had to be reset; otherwise, that the stack had stopped before.
     pub async fn shutdown(&self, deadline: Duration) -> io::Result<()> {
         self.shard.with(State::shut_down_all);
-        let mut key = None;
-        let drained = std::future::poll_fn(|cx| {
-            self.shard.with(|state, _| match state.stopped() {
-                Some(Stop::Shutdown) => Poll::Ready(Ok(())),
-                Some(why) => Poll::Ready(Err(why.error())),
-                None if state.is_drained() => Poll::Ready(Ok(())),
-                None => {
-                    state.wakers.wait_drain(&mut key, cx.waker());
-                    Poll::Pending
-                }
-            })
-        });
-        let result = tokio::time::timeout(deadline, drained).await;
-        self.shard.with(State::abort_all);
+        let result = tokio::time::timeout(deadline, self.shard.drain()).await;
         self.shard.stop(Stop::Shutdown);
         tracing::info!(interface = self.about.interface, "stack shut down");
         result.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))

@@ -3,6 +3,8 @@
 mod common;
 
 use std::io::ErrorKind;
+use std::sync::Arc;
+use std::task::{Context, Wake, Waker};
 use std::time::Duration;
 
 use common::{connect_to, connected, listen, pair, pair_with};
@@ -14,6 +16,8 @@ on_both_runtimes!(
     shutdown_delivers_and_then_everything_fails,
     shutdown_resets_what_does_not_end_in_time,
     shutdown_resets_every_connection,
+    shutdown_resets_what_is_closed_in_the_background,
+    a_shutdown_that_is_given_up_leaves_no_waker,
     shutdown_of_an_idle_stack_is_immediate,
     the_last_handle_finishes_in_the_background,
     a_scope_does_not_leak,
@@ -86,6 +90,41 @@ async fn shutdown_resets_every_connection() {
             tokio::task::yield_now().await;
         }
     }
+}
+
+/// A dropped stream whose peer does not read has no handle any more, and yet its peer has to learn.
+async fn shutdown_resets_what_is_closed_in_the_background() {
+    let (server, client) = pair().await;
+    let (mut accepted, mut stream) = connected(&server, &client).await;
+    let chunk = vec![7; 1 << 20];
+    let fill = async { while stream.write_all(&chunk).await.is_ok() {} };
+    let filled = tokio::time::timeout(Duration::from_millis(200), fill).await;
+    assert!(filled.is_err(), "the writer waits for the reader");
+    drop(stream);
+    let error = client.shutdown(Duration::ZERO).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::TimedOut);
+    let error = accepted.read_to_end(&mut Vec::new()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+}
+
+async fn a_shutdown_that_is_given_up_leaves_no_waker() {
+    struct Task;
+    impl Wake for Task {
+        fn wake(self: Arc<Self>) {}
+    }
+    let (server, client) = pair().await;
+    let (_accepted, mut stream) = connected(&server, &client).await;
+    let task = Arc::new(Task);
+    let waker = Waker::from(Arc::clone(&task));
+    let mut shutdown = Box::pin(client.shutdown(Duration::from_secs(60)));
+    let poll = shutdown.as_mut().poll(&mut Context::from_waker(&waker));
+    assert!(poll.is_pending());
+    drop((shutdown, waker));
+    assert_eq!(Arc::strong_count(&task), 1);
+    assert!(client.is_running());
+    // The FIN had left by then, and the other direction still works.
+    drop(_accepted);
+    assert_eq!(stream.read(&mut [0]).await.unwrap(), 0);
 }
 
 async fn shutdown_of_an_idle_stack_is_immediate() {
@@ -166,7 +205,11 @@ fn waiting_operations_fail_when_the_runtime_is_dropped() {
     let tasks = runtime();
     let waiting = [
         tasks.spawn(async move { accepted.read(&mut [0]).await.map(|_| ()) }),
-        tasks.spawn(async move { stream.readable().await }),
+        tasks.spawn(async move {
+            // The end of the connection is something to read.
+            stream.readable().await?;
+            stream.try_read(&mut [0]).map(|_| ())
+        }),
         tasks.spawn(async move { listener.accept().await.map(|_| ()) }),
         tasks.spawn(async move { client.connect(unanswered).await.map(|_| ()) }),
         tasks.spawn(async move { ending.shutdown(Duration::from_secs(60)).await }),
@@ -183,6 +226,38 @@ fn waiting_operations_fail_when_the_runtime_is_dropped() {
         }
     });
     drop((open, peer, server));
+}
+
+/// The peers of a stack that nobody drives any more are told, as by a kernel whose process ended.
+#[test]
+fn connections_are_reset_when_the_runtime_is_dropped() {
+    const CONNECTIONS: usize = 700;
+    let (ours, theirs) = (runtime(), runtime());
+    let (left, right) = MemoryLink::pair();
+    let server = Stack::in_memory(left).address("10.0.0.1/24").start();
+    let server = theirs.block_on(server).unwrap();
+    let client = Stack::in_memory(right).address("10.0.0.2/24").start();
+    let client = ours.block_on(client).unwrap();
+    let mut accepted = Vec::new();
+    let mut streams = Vec::new();
+    ours.block_on(async {
+        let listener = listen(&server).await;
+        for _ in 0..CONNECTIONS {
+            let (theirs, ours) = connect_to(&listener, &client).await;
+            accepted.push(theirs);
+            streams.push(ours);
+        }
+    });
+    drop(ours);
+    assert!(!client.is_running());
+    theirs.block_on(async {
+        for mut stream in accepted {
+            let read = tokio::time::timeout(Duration::from_secs(20), stream.read(&mut [0])).await;
+            let error = read.expect("the peer was not told").unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+        }
+    });
+    drop(streams);
 }
 
 /// Handles may be used and dropped after their runtime and outside of any.

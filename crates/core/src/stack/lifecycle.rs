@@ -164,8 +164,8 @@ impl Stack {
 
     fn release_if_orphaned(&mut self, id: ConnId) {
         if self.conns.get(id.0).is_some_and(|conn| conn.app.orphaned) {
-            if let Some(conn) = self.conns.remove(id.0) {
-                self.release_memory(&conn);
+            if let Some(mut conn) = self.conns.remove(id.0) {
+                self.release_memory(&mut conn);
             }
             self.orphans = self.orphans.saturating_sub(1);
         }

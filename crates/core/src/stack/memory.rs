@@ -25,6 +25,8 @@
 
 use alloc::collections::VecDeque;
 
+use bytes::Bytes;
+
 use super::slab::Key;
 use super::{ConnId, Stack};
 use crate::stack::ConnEvents;
@@ -134,8 +136,29 @@ impl Stack {
     }
 
     /// A connection is gone, and what it held with it.
-    pub(super) fn release_memory(&mut self, conn: &Connection) {
+    pub(super) fn release_memory(&mut self, conn: &mut Connection) {
         self.memory.conns -= conn.charged;
+        conn.snd.buffer.clear();
+        conn.reclaim(&mut self.pool);
+    }
+
+    /// Whether to keep what [`Conn::write_bytes`](super::Conn::write_bytes) was given and is no longer needed, until
+    /// [`poll_released`](Self::poll_released) takes it. Such memory may run any code when it is dropped
+    /// ([`Bytes::from_owner`]): who keeps the stack behind a lock drops it after unlocking. Otherwise, as at first, the
+    /// stack drops it itself.
+    pub fn keep_released(&mut self, keep: bool) {
+        self.pool.released.is_kept = keep;
+    }
+
+    /// Takes memory of the application that is no longer needed.
+    pub fn poll_released(&mut self) -> Option<Bytes> {
+        self.pool.released.take()
+    }
+
+    /// Whether [`poll_released`](Self::poll_released) has something to take.
+    #[must_use]
+    pub fn has_released(&self) -> bool {
+        !self.pool.released.is_empty()
     }
 
     /// A write found no memory: the connection is told when there is some.

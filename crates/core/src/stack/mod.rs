@@ -288,7 +288,7 @@ impl Stack {
         }
         self.link = link;
         if came_up {
-            let waiting: Vec<ConnId> = self.conns.iter().map(|(key, _)| ConnId(key)).collect();
+            let waiting: Vec<ConnId> = self.conn_ids().collect();
             waiting.into_iter().for_each(|id| self.settle(id));
         }
         Ok(())
@@ -414,6 +414,11 @@ impl Stack {
     pub fn conn(&mut self, id: ConnId) -> Option<Conn<'_>> {
         self.conns.get(id.0)?;
         Some(Conn { stack: self, id })
+    }
+
+    /// Every connection in the table, those that nobody has accepted yet and those that are being closed included.
+    pub fn conn_ids(&self) -> impl Iterator<Item = ConnId> {
+        self.conns.iter().map(|(key, _)| ConnId(key))
     }
 
     // ---- Views ----

@@ -7,6 +7,8 @@ use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
+use bytes::Bytes;
+
 use super::recovery::Record;
 use super::{recv_buffer, send_buffer};
 
@@ -32,6 +34,31 @@ pub(crate) struct Pool {
     send: Vec<Box<send_buffer::Store>>,
     recv: Vec<Box<recv_buffer::Store>>,
     records: Vec<VecDeque<Record>>,
+    pub(crate) released: Released,
+}
+
+/// The application's own memory that is no longer needed.
+#[derive(Debug, Default)]
+pub(crate) struct Released {
+    /// Whether somebody takes it; otherwise it is dropped at once.
+    pub(crate) is_kept: bool,
+    buffers: Vec<Bytes>,
+}
+
+impl Released {
+    pub(crate) fn give(&mut self, bytes: Bytes) {
+        if self.is_kept {
+            self.buffers.push(bytes);
+        }
+    }
+
+    pub(crate) fn take(&mut self) -> Option<Bytes> {
+        self.buffers.pop()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.buffers.is_empty()
+    }
 }
 
 /// The class that holds blocks of exactly this capacity.
@@ -119,10 +146,13 @@ impl Pool {
         fits
     }
 
-    /// Frees everything kept.
+    /// Frees everything kept, but for what somebody else has to drop.
     pub(crate) fn clear(&mut self) {
         if self.bytes > 0 {
-            *self = Self::default();
+            *self = Self {
+                released: core::mem::take(&mut self.released),
+                ..Self::default()
+            };
         }
     }
 

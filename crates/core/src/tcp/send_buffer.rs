@@ -129,7 +129,8 @@ impl SendBuffer {
     /// Adds `data` to the end, by reference where that is worth it.
     pub(crate) fn write_bytes(&mut self, data: Bytes, pool: &mut Pool) {
         if data.len() < MIN_SHARED {
-            return self.write(&data, pool);
+            self.write(&data, pool);
+            return pool.released.give(data);
         }
         let start = self.end;
         self.end += data.len() as u64;
@@ -197,7 +198,10 @@ impl SendBuffer {
                     self.held -= block.capacity();
                     pool.give_block(block);
                 }
-                Some(Data::Shared(bytes)) => self.held -= bytes.len(),
+                Some(Data::Shared(bytes)) => {
+                    self.held -= bytes.len();
+                    pool.released.give(bytes);
+                }
                 None => break,
             }
         }

@@ -10,7 +10,6 @@ use tidewire_core::ListenOptions;
 
 use super::options::hop_limit;
 use super::{TcpStream, ToSocketAddrs, lookup_host, no_address};
-use crate::error::os_error;
 use crate::shard::{Connection, Listener};
 use crate::stack::Stack;
 
@@ -107,17 +106,17 @@ impl TcpListener {
     /// The stack was shut down.
     pub fn ttl(&self) -> io::Result<u32> {
         let config = self.listener.config(|config| u32::from(config.hop_limit));
-        config.ok_or_else(|| os_error(libc::EINVAL))
+        config.ok_or_else(|| self.listener.gone())
     }
 
     /// Sets the TTL, or the hop limit, that streams accepted from now on begin with: 1 to 255.
     ///
     /// # Errors
-    /// `EINVAL` outside of that, or after the stack was shut down.
+    /// `EINVAL` outside of that; the stack was shut down.
     pub fn set_ttl(&self, ttl: u32) -> io::Result<()> {
         let hop_limit = hop_limit(ttl)?;
         let set = self.listener.config(|config| config.hop_limit = hop_limit);
-        set.ok_or_else(|| os_error(libc::EINVAL))
+        set.ok_or_else(|| self.listener.gone())
     }
 
     fn finish(&self, conn: Connection) -> io::Result<(TcpStream, SocketAddr)> {

@@ -451,11 +451,12 @@ impl TcpStream {
         &self,
         f: impl FnOnce(&mut tidewire_core::Conn<'_>, tidewire_core::Instant),
     ) -> io::Result<()> {
-        self.conn.inspect(f).ok_or_else(gone)
+        self.conn.inspect(f).ok_or_else(|| self.conn.gone())
     }
 
     fn get<R>(&self, f: impl FnOnce(&mut tidewire_core::Conn<'_>) -> R) -> io::Result<R> {
-        self.conn.inspect(|conn, _| f(conn)).ok_or_else(gone)
+        let result = self.conn.inspect(|conn, _| f(conn));
+        result.ok_or_else(|| self.conn.gone())
     }
 
     pub(super) fn poll_read_shared(
@@ -553,11 +554,6 @@ fn cooperate<T>(cx: &mut Context<'_>, poll: impl FnOnce(&mut Context<'_>) -> Pol
         budget.made_progress();
     }
     result
-}
-
-/// The connection was reset when its stack was shut down.
-fn gone() -> io::Error {
-    os_error(libc::ENOTCONN)
 }
 
 /// Most bytes that one `try_read_buf` appends.

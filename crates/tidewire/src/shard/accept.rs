@@ -54,6 +54,12 @@ impl Listener {
         self.shard.with(with)
     }
 
+    /// Why there is no [`config`](Self::config).
+    pub(crate) fn gone(&self) -> io::Error {
+        let stopped = self.shard.check().err();
+        stopped.unwrap_or_else(|| os_error(libc::EINVAL))
+    }
+
     /// Waits for a connection. Any number of tasks may.
     pub(crate) fn accept(&self) -> Accept<'_> {
         Accept {

@@ -94,6 +94,12 @@ impl Connection {
         })
     }
 
+    /// Why there is nothing to [`inspect`](Self::inspect).
+    pub(crate) fn gone(&self) -> io::Error {
+        let stopped = self.shard.check().err();
+        stopped.unwrap_or_else(|| os_error(libc::ENOTCONN))
+    }
+
     pub(crate) fn poll_read(
         &self,
         cx: &mut Context<'_>,

@@ -8,6 +8,7 @@
 mod accept;
 mod clock;
 mod conn;
+mod drain;
 mod driver;
 mod state;
 mod wakers;
@@ -19,6 +20,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::time::Duration;
 
+use bytes::Bytes;
+
 pub(crate) use accept::Listener;
 pub(crate) use clock::Clock;
 pub(crate) use conn::Connection;
@@ -27,6 +30,7 @@ pub(crate) use wakers::Slot;
 pub(crate) use wakes::Wakes;
 
 use crate::device::Device;
+use drain::Drain;
 use driver::Driver;
 use tidewire_core as core;
 
@@ -75,39 +79,61 @@ pub(crate) struct Shard {
 impl Shard {
     /// Runs `f` under the lock, then sends what it made ready to send, and wakes whom it concerns.
     pub(crate) fn with<R>(&self, f: impl FnOnce(&mut State, core::Instant) -> R) -> R {
-        let mut state = self.lock();
-        let now = state.now();
-        let result = f(&mut state, now);
-        state.settle(now);
-        let wakes = std::mem::take(&mut state.wakes);
-        drop(state);
-        wakes.finish();
-        result
+        self.inspect(|state| {
+            let now = state.now();
+            let result = f(state, now);
+            state.settle(now);
+            result
+        })
     }
 
-    /// Looks at the state without doing anything.
+    /// Runs `f` under the lock. What may run foreign code follows after it: tasks are woken, and
+    /// memory that the application has lent is dropped.
     pub(crate) fn inspect<R>(&self, f: impl FnOnce(&mut State) -> R) -> R {
-        f(&mut self.lock())
+        let on_panic = StopOnPanic(self);
+        let mut state = self.lock();
+        let result = f(&mut state);
+        let wakes = std::mem::take(&mut state.wakes);
+        let must_release = state.must_release();
+        drop(state);
+        std::mem::forget(on_panic);
+        wakes.finish();
+        if must_release {
+            self.drop_released();
+        }
+        result
     }
 
     /// One turn of the driver; see [`State::turn`].
     fn turn(&self, waker: &Waker, armed: Option<core::Instant>) -> state::Turn {
-        let mut state = self.lock();
-        let turn = state.turn(waker, armed);
-        let wakes = std::mem::take(&mut state.wakes);
-        drop(state);
-        wakes.finish();
-        turn
+        self.inspect(|state| state.turn(waker, armed))
     }
 
-    /// Ends everything: from now on all operations fail, and whoever waits is woken to learn that.
+    /// Ends everything: what connections there are is reset, from now on all operations fail, and
+    /// whoever waits is woken to learn that.
     pub(crate) fn stop(&self, why: Stop) {
-        let mut state = self.lock();
-        let device = state.stop(why);
-        let wakes = std::mem::take(&mut state.wakes);
-        drop(state);
+        let device = self.inspect(|state| state.stop(why));
         drop(device);
-        wakes.finish();
+    }
+
+    /// Waits until everything has been delivered.
+    pub(crate) fn drain(&self) -> Drain<'_> {
+        Drain::new(self)
+    }
+
+    /// Drops the application's memory that the stack does not need any more. Its owner may be anything,
+    /// a stream of this stack included.
+    fn drop_released(&self) {
+        let on_panic = ReleaseOnPanic(self);
+        loop {
+            let mut batch: [Option<Bytes>; RELEASED] = Default::default();
+            let is_last = self.lock().take_released(&mut batch);
+            drop(batch);
+            if is_last {
+                break;
+            }
+        }
+        std::mem::forget(on_panic);
     }
 
     /// Fails once the stack has stopped.
@@ -119,10 +145,32 @@ impl Shard {
         self.state
             .lock()
             .unwrap_or_else(|poisoned: PoisonError<_>| {
-                // A panic in the middle of a change: nothing may rely on that state any more.
                 let mut state: MutexGuard<'_, State> = poisoned.into_inner();
-                state.stop(Stop::Panicked);
+                state.condemn();
+                self.state.clear_poison();
                 state
             })
     }
 }
+
+/// Stops the stack when a panic leaves a call in the middle, so that no task waits for what cannot
+/// come any more.
+struct StopOnPanic<'a>(&'a Shard);
+
+impl Drop for StopOnPanic<'_> {
+    fn drop(&mut self) {
+        self.0.stop(Stop::Panicked);
+    }
+}
+
+/// Lets another call drop what is left when dropping something panics.
+struct ReleaseOnPanic<'a>(&'a Shard);
+
+impl Drop for ReleaseOnPanic<'_> {
+    fn drop(&mut self) {
+        self.0.lock().stop_releasing();
+    }
+}
+
+/// Buffers dropped at a time.
+const RELEASED: usize = 16;

@@ -3,7 +3,8 @@
 use std::io;
 use std::task::{Context, Poll, Waker};
 
-use tidewire_core::{Duration, Event, Instant, Stack, State as TcpState};
+use bytes::Bytes;
+use tidewire_core::{Duration, Event, Instant, Secret, Stack, State as TcpState};
 
 use super::clock::Clock;
 use super::wakers::Wakers;
@@ -49,6 +50,10 @@ pub(super) enum Turn {
 #[derive(Debug)]
 pub(crate) struct State {
     stack: Stack,
+    /// A stack that panicked, not to be used any more.
+    condemned: Option<Stack>,
+    /// A call is dropping what the stack has released, and goes on until there is nothing left.
+    is_releasing: bool,
     /// `None` once the stack has stopped: nothing is sent or received any more.
     device: Option<Box<dyn Device>>,
     /// What the device had counted when the stack stopped.
@@ -91,9 +96,17 @@ struct DriverState {
 }
 
 impl State {
-    pub(super) fn new(stack: Stack, device: Box<dyn Device>, spin: Duration, now: Instant) -> Self {
+    pub(super) fn new(
+        mut stack: Stack,
+        device: Box<dyn Device>,
+        spin: Duration,
+        now: Instant,
+    ) -> Self {
+        stack.keep_released(true);
         Self {
             stack,
+            condemned: None,
+            is_releasing: false,
             device: Some(device),
             last_stats: LinkStats::default(),
             wakers: Wakers::default(),
@@ -323,6 +336,11 @@ impl State {
     /// See [`super::Shard::stop`]. The first reason stays. Hands out the device, to be closed when
     /// the lock is released.
     pub(super) fn stop(&mut self, why: Stop) -> Option<Box<dyn Device>> {
+        if self.stopped.is_none() {
+            // Nobody will answer the peers any more: this tells them.
+            let now = self.now();
+            self.abort_all(now);
+        }
         self.stopped.get_or_insert(why);
         let mut device = self.device.take()?;
         self.last_stats = device.stats();
@@ -330,6 +348,42 @@ impl State {
         self.wakers.take_all(&mut self.wakes);
         self.wake_driver();
         Some(device)
+    }
+
+    /// Whether this call is the one that has to drop what the stack has released. There is one at a time:
+    /// an owner that uses the stack when it is dropped would otherwise drop the next one, and so on.
+    pub(super) fn must_release(&mut self) -> bool {
+        let must = self.stack.has_released() && !self.is_releasing;
+        self.is_releasing |= must;
+        must
+    }
+
+    /// Takes some of what the stack has released; says whether that was all of it.
+    pub(super) fn take_released(&mut self, batch: &mut [Option<Bytes>]) -> bool {
+        batch.fill_with(|| self.stack.poll_released());
+        self.is_releasing = self.stack.has_released();
+        !self.is_releasing
+    }
+
+    /// The call that was dropping what the stack has released does not go on.
+    pub(super) fn stop_releasing(&mut self) {
+        self.is_releasing = false;
+    }
+
+    /// A panic has left a change in the middle, and nothing may rely on the stack any more: an empty one
+    /// takes its place, which knows none of the connections and listeners that handles may name.
+    pub(super) fn condemn(&mut self) {
+        self.stopped.get_or_insert(Stop::Panicked);
+        // The configuration was good enough for the first one.
+        let fresh = Stack::new(
+            self.stack.config().clone(),
+            Secret::new([0; 16]),
+            self.last_now,
+        );
+        if let Ok(fresh) = fresh {
+            let condemned = std::mem::replace(&mut self.stack, fresh);
+            self.condemned.get_or_insert(condemned);
+        }
     }
 
     /// Whether everything has been delivered: the connections that have a handle are over or wait
@@ -366,15 +420,19 @@ impl State {
         }
     }
 
-    /// Resets every connection that has a handle.
-    pub(crate) fn abort_all(&mut self, now: Instant) {
-        let ids: Vec<_> = self.wakers.conn_ids().collect();
+    /// Resets every connection, those that are being closed in the background included.
+    fn abort_all(&mut self, now: Instant) {
+        let ids: Vec<_> = self.stack.conn_ids().collect();
         for id in ids {
             if let Some(conn) = self.stack.conn(id) {
                 conn.abort(now);
             }
             // The core holds so many resets and drops the rest.
             self.transmit(now);
+        }
+        let listeners: Vec<_> = self.wakers.listener_ids().collect();
+        for id in listeners {
+            self.stack.close_listener(now, id);
         }
         while self.transmit(now) {}
     }

@@ -260,12 +260,24 @@ impl Wakers {
     }
 
     /// Registers a task that waits for the stack to finish.
-    pub(crate) fn wait_drain(&mut self, key: &mut Option<WaiterKey>, waker: &Waker) {
+    pub(crate) fn wait_drain(
+        &mut self,
+        key: &mut Option<WaiterKey>,
+        waker: &Waker,
+        wakes: &mut Wakes,
+    ) {
         let fresh = self.fresh_key();
         let key = *key.get_or_insert(fresh);
         match self.drain.iter_mut().find(|(own, _)| *own == key) {
-            Some((_, old)) => old.clone_from(waker),
+            Some((_, old)) => wakes.discard(Some(std::mem::replace(old, waker.clone()))),
             None => self.drain.push((key, waker.clone())),
+        }
+    }
+
+    /// A wait for the stack to finish returned or was dropped.
+    pub(crate) fn stop_draining(&mut self, key: WaiterKey, wakes: &mut Wakes) {
+        if let Some(at) = self.drain.iter().position(|(own, _)| *own == key) {
+            wakes.discard(Some(self.drain.swap_remove(at).1));
         }
     }
 
