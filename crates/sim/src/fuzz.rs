@@ -13,10 +13,10 @@ use tidewire_core::{
     BufferSize, ConnId, ConnectOptions, Duration, Instant, IpCidr, LinkCaps, ListenOptions,
     ListenerId, RxMeta, Secret, Stack, StackConfig,
 };
-use tidewire_wire::{EthernetHeader, Frame, MacAddr, Transport};
+use tidewire_wire::{EthernetHeader, MacAddr};
 
-use attacker::Attacker;
-use input::Input;
+pub use attacker::Attacker;
+pub use input::Input;
 
 /// Runs `input` against a stack and says how many hostile frames it was fed.
 ///
@@ -34,10 +34,14 @@ pub fn frames_into_stack(input: &[u8]) -> u64 {
     frames
 }
 
-const TARGET_MAC: MacAddr = MacAddr([2, 0, 0, 0, 0, 1]);
-const HONEST_MAC: MacAddr = MacAddr([2, 0, 0, 0, 0, 2]);
-const INNOCENT: u16 = 80;
-const VICTIM: u16 = 81;
+/// The MAC address of the stack under attack.
+pub const TARGET_MAC: MacAddr = MacAddr([2, 0, 0, 0, 0, 1]);
+/// The MAC address of its honest peer.
+pub const HONEST_MAC: MacAddr = MacAddr([2, 0, 0, 0, 0, 2]);
+/// The port whose connections the attacker does not see.
+pub const INNOCENT: u16 = 80;
+/// The port whose connections it sees.
+pub const VICTIM: u16 = 81;
 const BUFFER: usize = 32_768;
 const MOST_CONNECTIONS: usize = 48;
 const MOST_HALF_OPEN: usize = 16;
@@ -133,7 +137,7 @@ impl Arena {
             let mut silent = true;
             for frame in drain(&mut self.target, self.now) {
                 silent = false;
-                self.watch(&frame, true);
+                self.attacker.see(&frame, true);
                 if is_for(&frame, HONEST_MAC) {
                     self.honest
                         .handle_frame(self.now, &mut &frame[..], RxMeta::default());
@@ -141,7 +145,7 @@ impl Arena {
             }
             for frame in drain(&mut self.honest, self.now) {
                 silent = false;
-                self.watch(&frame, false);
+                self.attacker.see(&frame, false);
                 if is_for(&frame, TARGET_MAC) {
                     self.target
                         .handle_frame(self.now, &mut &frame[..], RxMeta::default());
@@ -154,17 +158,6 @@ impl Arena {
             }
         }
         panic!("the stacks answer each other for ever");
-    }
-
-    /// The attacker sees what does not belong to the innocent.
-    fn watch(&mut self, frame: &[u8], by_target: bool) {
-        let parsed = Frame::parse(frame).expect("stacks send well-formed frames");
-        if let Some(Transport::Tcp { header, .. }) = parsed.transport()
-            && [header.src_port, header.dst_port].contains(&INNOCENT)
-        {
-            return;
-        }
-        self.attacker.see(frame, by_target);
     }
 
     /// One step of the input; says whether it fed a frame.

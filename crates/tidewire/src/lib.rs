@@ -58,8 +58,8 @@ pub use stack::Stack;
 
 pub use tidewire_core::{
     AckSample, Algorithm, BufferSize, ConfigError, CongestionControl, CongestionEvent, ConnError,
-    ConnId, Direction, DropReason, KeepAlive, NewReno, SendLimit, State, Stats, TcpConfig, TcpInfo,
-    TraceEntry, initial_window, wire,
+    ConnId, Direction, DropReason, KeepAlive, NewReno, RxChecksum, RxMeta, SendLimit, State, Stats,
+    TcpConfig, TcpInfo, TraceEntry, initial_window, wire,
 };
 
 /// Time as the core counts it, in [`TcpConfig`], [`TcpInfo`] and [`TraceEntry`]. The instants of

@@ -5,7 +5,7 @@ mod common;
 use std::time::{Duration, Instant};
 
 use common::{connected, pair_with};
-use tidewire::{Impairment, State, TcpConfig};
+use tidewire::{Impairment, MemoryLink, RxMeta, Stack, State, TcpConfig};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 on_both_runtimes!(
@@ -13,7 +13,51 @@ on_both_runtimes!(
     a_capture_holds_both_directions,
     a_trace_shows_the_handshake,
     a_link_that_loses_everything_times_out,
+    an_end_of_a_link_is_played_by_hand,
 );
+
+/// A ping (RFC 792) from a host that is this test.
+async fn an_end_of_a_link_is_played_by_hand() {
+    let (left, mut right) = MemoryLink::pair();
+    let builder = Stack::in_memory(left).address("10.0.0.1/24");
+    let stack = builder.mac("02:00:00:00:00:01").start().await.unwrap();
+    let (mac, own) = ([2, 0, 0, 0, 0, 1], [2, 0, 0, 0, 0, 9]);
+    let ping = [
+        &mac[..],
+        &own,
+        &[0x08, 0x00],
+        // IPv4 with 8 bytes of ICMP, from 10.0.0.9 to 10.0.0.1.
+        &[0x45, 0, 0, 28, 0, 0, 0, 0, 64, 1, 0x66, 0xd8],
+        &[10, 0, 0, 9, 10, 0, 0, 1],
+        &[8, 0, 0xf7, 0xff, 0, 0, 0, 0],
+    ];
+    right.send(ping.concat(), RxMeta::default()).unwrap();
+    // The stack has announced itself, and asks who 10.0.0.9 is before it answers.
+    loop {
+        let (frame, _) = right.recv().await;
+        let is_request = frame[12..14] == [0x08, 0x06] && frame[38..42] == [10, 0, 0, 9];
+        if is_request {
+            break;
+        }
+    }
+    let who = [
+        &mac[..],
+        &own,
+        &[0x08, 0x06, 0, 1, 0x08, 0, 6, 4, 0, 2],
+        &own,
+        &[10, 0, 0, 9],
+        &mac,
+        &[10, 0, 0, 1],
+    ];
+    right.send(who.concat(), RxMeta::default()).unwrap();
+    let (echo, meta) = right.recv().await;
+    assert_eq!(echo[23..24], [1]);
+    assert_eq!(echo[34], 0, "an echo reply");
+    assert_eq!(meta, RxMeta::default());
+    assert!(right.try_recv().is_none());
+    drop(stack);
+    right.send(ping.concat(), RxMeta::default()).unwrap();
+}
 
 async fn delay_lengthens_the_round_trip() {
     let delay = Duration::from_millis(15);

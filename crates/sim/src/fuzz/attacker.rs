@@ -3,14 +3,14 @@
 use std::collections::VecDeque;
 
 use tidewire_core::{RxChecksum, RxMeta};
-use tidewire_wire::{Checksum, IpProtocol, Ipv4Header, transport_checksum};
+use tidewire_wire::{Checksum, Frame, IpProtocol, Ipv4Header, Transport, transport_checksum};
 
 use super::input::Input;
-use super::{HONEST_MAC, TARGET_MAC};
+use super::{HONEST_MAC, INNOCENT, TARGET_MAC};
 
-/// What was seen on the link.
+/// Somebody on the link, who has seen frames of others and makes hostile ones of them.
 #[derive(Debug, Default)]
-pub(super) struct Attacker {
+pub struct Attacker {
     /// Frames to the target, the newest last.
     to_target: VecDeque<Vec<u8>>,
     from_target: VecDeque<Vec<u8>>,
@@ -20,7 +20,17 @@ const SEEN: usize = 32;
 const ETHERNET: usize = 14;
 
 impl Attacker {
-    pub(super) fn see(&mut self, frame: &[u8], by_target: bool) {
+    /// Takes note of a frame that a stack has sent, unless it belongs to the innocent.
+    ///
+    /// # Panics
+    /// If it is not well-formed.
+    pub fn see(&mut self, frame: &[u8], by_target: bool) {
+        let parsed = Frame::parse(frame).expect("stacks send well-formed frames");
+        if let Some(Transport::Tcp { header, .. }) = parsed.transport()
+            && [header.src_port, header.dst_port].contains(&INNOCENT)
+        {
+            return;
+        }
         let seen = if by_target {
             &mut self.from_target
         } else {
@@ -34,7 +44,7 @@ impl Attacker {
     }
 
     /// A frame of the given kind (4 to 15), and what the device says of it.
-    pub(super) fn frame(&self, kind: u8, input: &mut Input<'_>) -> (Vec<u8>, RxMeta) {
+    pub fn frame(&self, kind: u8, input: &mut Input<'_>) -> (Vec<u8>, RxMeta) {
         let mut frame = match kind {
             4 => raw(input),
             5 => self.icmp_error(input),

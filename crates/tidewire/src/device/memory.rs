@@ -1,6 +1,7 @@
 //! Two stacks in one process, joined by memory: no interface, no privilege.
 
 use std::collections::VecDeque;
+use std::future::poll_fn;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
@@ -13,7 +14,9 @@ use crate::shard::Wakes;
 
 /// One end of a link in memory, to start a [`Stack`](crate::Stack) on.
 ///
-/// Frames are neither lost nor reordered, and a full queue holds the sender back.
+/// Frames are neither lost nor reordered, and a full queue holds the sender back. An end that no stack is started on
+/// can be played by hand: [`recv`](Self::recv) takes the frames that the other end sends, [`send`](Self::send) gives
+/// it frames.
 ///
 /// ```
 /// use tidewire::{MemoryLink, Stack, net::{TcpListener, TcpStream}};
@@ -56,6 +59,48 @@ impl MemoryLink {
             from_peer: forth,
         };
         (left, right)
+    }
+
+    /// Takes the next frame that the other end has sent, if there is one, and what its device said of it.
+    pub fn try_recv(&mut self) -> Option<(Bytes, RxMeta)> {
+        let (frame, sender) = self.from_peer.pop()?;
+        sender.into_iter().for_each(Waker::wake);
+        Some(frame)
+    }
+
+    /// Waits for the next frame that the other end sends. Nothing is lost when the future is dropped.
+    pub async fn recv(&mut self) -> (Bytes, RxMeta) {
+        poll_fn(|cx| {
+            if let Some(frame) = self.try_recv() {
+                return Poll::Ready(frame);
+            }
+            let mut queue = self.from_peer.lock();
+            if !queue.frames.is_empty() {
+                // It came in between.
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            let before = queue.receiver.replace(cx.waker().clone());
+            drop(queue);
+            drop(before);
+            Poll::Pending
+        })
+        .await
+    }
+
+    /// Gives the other end a frame, an Ethernet frame without checksum at its end, as its device would: `meta` says
+    /// which checksum is still open, and whether it is a super-frame. An other end that is gone takes everything.
+    ///
+    /// # Errors
+    /// `WouldBlock` when 4 MiB wait there.
+    pub fn send(&mut self, frame: impl Into<Bytes>, meta: RxMeta) -> io::Result<()> {
+        match self.to_peer.push(frame.into(), meta) {
+            Ok(receiver) => {
+                receiver.into_iter().for_each(Waker::wake);
+                Ok(())
+            }
+            Err(_) => Err(io::ErrorKind::WouldBlock.into()),
+        }
     }
 
     /// A device of this end. With `offload`, super-frames pass whole, as on veth.
@@ -101,6 +146,30 @@ struct Queue {
 }
 
 impl Channel {
+    /// The next frame, and who has to be woken because of the room that it leaves.
+    fn pop(&self) -> Option<((Bytes, RxMeta), Option<Waker>)> {
+        let mut queue = self.lock();
+        let frame = queue.frames.pop_front()?;
+        queue.charged -= charge(&frame.0);
+        let has_room = queue.charged < QUEUE_BYTES / 2;
+        let sender = queue.sender.take_if(|_| has_room);
+        Some((frame, sender))
+    }
+
+    /// Adds a frame and says who has to be woken for it; a full queue hands it back.
+    fn push(&self, frame: Bytes, meta: RxMeta) -> Result<Option<Waker>, Bytes> {
+        let mut queue = self.lock();
+        if queue.closed {
+            return Ok(None);
+        }
+        if queue.charged >= QUEUE_BYTES {
+            return Err(frame);
+        }
+        queue.charged += charge(&frame);
+        queue.frames.push_back((frame, meta));
+        Ok(queue.receiver.take())
+    }
+
     fn lock(&self) -> MutexGuard<'_, Queue> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -119,21 +188,14 @@ pub(crate) struct MemoryDevice {
 
 impl MemoryDevice {
     fn push(&mut self, frame: OwnedFrame) {
-        let mut queue = self.end.to_peer.lock();
-        if queue.closed {
-            return;
+        let OwnedFrame { bytes, offload } = frame;
+        match self.end.to_peer.push(bytes, RxMeta::from(offload)) {
+            Ok(receiver) => self.wake.wake(receiver),
+            Err(bytes) => {
+                self.blocked += 1;
+                self.kept = Some(OwnedFrame { bytes, offload });
+            }
         }
-        if queue.charged >= QUEUE_BYTES {
-            drop(queue);
-            self.blocked += 1;
-            self.kept = Some(frame);
-            return;
-        }
-        queue.charged += charge(&frame.bytes);
-        queue
-            .frames
-            .push_back((frame.bytes, RxMeta::from(frame.offload)));
-        self.wake.wake(queue.receiver.take());
     }
 }
 
@@ -143,15 +205,10 @@ impl Device for MemoryDevice {
     }
 
     fn receive(&mut self, _now: Instant, _look: Look, sink: &mut Sink<'_>) -> bool {
-        let mut queue = self.end.from_peer.lock();
-        let Some((mut frame, meta)) = queue.frames.pop_front() else {
+        let Some(((mut frame, meta), sender)) = self.end.from_peer.pop() else {
             return false;
         };
-        queue.charged -= charge(&frame);
-        if queue.charged < QUEUE_BYTES / 2 {
-            self.wake.wake(queue.sender.take());
-        }
-        drop(queue);
+        self.wake.wake(sender);
         sink(&mut frame, meta);
         true
     }
