@@ -16,19 +16,16 @@
 use std::convert::Infallible;
 use std::env;
 use std::io;
-use std::net::SocketAddr;
-use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::extract::Path;
+use axum::extract::{ConnectInfo, Path};
 use axum::http::StatusCode;
 use axum::routing::{get, put};
-use axum::serve::Listener;
 use futures_util::stream;
 use http_body_util::BodyExt;
 use tidewire::Stack;
-use tidewire::net::{TcpListener, TcpStream}; // `tokio::net` is all that changed
+use tidewire::axum::PeerAddr;
 
 #[tokio::main]
 async fn main() -> io::Result<()> {
@@ -42,11 +39,18 @@ async fn main() -> io::Result<()> {
 
     let app = Router::new()
         .route("/", get(|| async { "hello from user space\n" }))
+        .route("/peer", get(peer))
         .route("/bytes/{length}", get(bytes))
         .route("/length", put(length).post(length));
     let listener = stack.bind((stack.addresses()[0], 80)).await?;
     println!("listening at {}", listener.local_addr()?);
-    axum::serve(Incoming(listener), app).await
+    let app = app.into_make_service_with_connect_info::<PeerAddr>();
+    axum::serve(listener, app).await
+}
+
+/// Who asks.
+async fn peer(ConnectInfo(PeerAddr(peer)): ConnectInfo<PeerAddr>) -> String {
+    format!("{} {}\n", peer.ip(), peer.port())
 }
 
 /// As many bytes as asked for: 0 to 250, again and again.
@@ -67,28 +71,4 @@ async fn length(mut body: Body) -> Result<String, StatusCode> {
         length += frame.data_ref().map_or(0, Bytes::len);
     }
     Ok(format!("{length}\n"))
-}
-
-/// What axum accepts connections from.
-struct Incoming(TcpListener);
-
-impl Listener for Incoming {
-    type Io = TcpStream;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> (TcpStream, SocketAddr) {
-        loop {
-            match self.0.accept().await {
-                Ok(accepted) => return accepted,
-                Err(error) => {
-                    eprintln!("cannot accept: {error}");
-                    tokio::time::sleep(Duration::from_secs(1)).await;
-                }
-            }
-        }
-    }
-
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.0.local_addr()
-    }
 }

@@ -40,10 +40,17 @@
 //! called in; calls of the application do their sending and, before they wait, their receiving
 //! themselves. When that runtime is shut down, operations of the stack's sockets on other runtimes
 //! fail.
+//!
+//! # Features
+//!
+//! None is on by default. `axum`: `axum::serve` takes a [`net::TcpListener`] as it takes tokio's, and
+//! `tidewire::axum::PeerAddr` tells handlers who asks.
 
 #![deny(unsafe_code)]
 
 mod ambient;
+#[cfg(feature = "axum")]
+pub mod axum;
 mod builder;
 mod device;
 mod error;

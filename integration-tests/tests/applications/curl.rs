@@ -19,6 +19,7 @@ pub(crate) fn trials() -> Vec<Trial> {
                 on(version).trial("curl::downloads_a_gibibyte", downloads_a_gibibyte),
                 on(version).trial("curl::uploads_a_gibibyte", uploads_a_gibibyte),
                 on(version).trial("curl::keeps_a_connection", keeps_a_connection),
+                on(version).trial("curl::tells_the_peers_address", tells_the_peers_address),
                 on(version).trial("curl::a_hundred_at_once", a_hundred_at_once),
             ]
         })
@@ -148,6 +149,19 @@ async fn keeps_a_connection(net: Net) -> TestResult {
     command.arg(format!("{url}/"));
     let output = run(&net, command).await?;
     assert_eq!(text(&output.stdout), "hello from user space\n");
+    Ok(())
+}
+
+/// Handlers know who asks.
+async fn tells_the_peers_address(net: Net) -> TestResult {
+    let (_server, url) = serve(&net)?;
+    let mut command = curl();
+    command.args(["--write-out", "%{local_ip} %{local_port}\n"]);
+    command.arg(format!("{url}/peer"));
+    let output = run(&net, command).await?;
+    let output = text(&output.stdout);
+    let (told, seen) = output.split_once('\n').ok_or("two lines")?;
+    assert_eq!(told, seen.trim_end());
     Ok(())
 }
 
