@@ -1,7 +1,7 @@
 //! The memory budget as a peer meets it.
 
 use crate::common::*;
-use tidewire_core::{ConnectError, ConnectOptions, DropReason, ReadError};
+use tidewire_core::{ConnectError, ConnectOptions, DropReason, LinkCaps, ReadError};
 
 const BUDGET: usize = 64 << 10;
 
@@ -54,6 +54,49 @@ fn what_is_acknowledged_is_there_when_memory_is_full() {
     t.sent.clear();
     t.peer(seg(ACK).seq(sent).len(1_000));
     assert_eq!(t.read(1 << 20), Ok(1_000), "it goes on");
+}
+
+/// The least step of a window is measured by what memory allows, not by a segment that it could never hold: whoever reads
+/// can receive, whatever others hold.
+#[test]
+fn large_segments_get_through_when_memory_is_full() {
+    let offer = Offer {
+        mss: Some(8_960),
+        ..PLAIN
+    };
+    let mut t = Tester::established_with(offer, |config| {
+        config.link = LinkCaps::ethernet(STACK_MAC, 9_000);
+        config.memory = 64_000;
+    });
+    let mut hoarder = t.flow;
+    t.flow = flow(6_000, PORT);
+    t.handshake(offer);
+    // Nobody reads from the first connection.
+    core::mem::swap(&mut hoarder, &mut t.flow);
+    for n in 0..6 {
+        t.peer(seg(ACK).seq(1 + n * 8_960).len(8_960));
+    }
+    core::mem::swap(&mut hoarder, &mut t.flow);
+    t.sent.clear();
+    assert!(t.stack.memory_used() > 48_000, "{}", t.stack.memory_used());
+
+    let (mut next, mut edge, mut read) = (1, 1 + i64::from(u16::MAX), 0);
+    for _ in 0..500 {
+        let len = (edge - next).min(8_960);
+        t.peer(seg(ACK).seq(next).len(len.max(1) as usize));
+        while let Ok(n) = t.read(1 << 20) {
+            read += n as i64;
+        }
+        t.advance(ms(50));
+        for sent in t.sent.drain(..) {
+            next = i64::from(sent.header.ack.distance(t.flow.isn));
+            edge = next + i64::from(sent.header.window);
+        }
+        if read > 300_000 {
+            return;
+        }
+    }
+    panic!("{read} bytes got through, {} more are offered", edge - next);
 }
 
 /// SYNs of a flood are dropped when the budget is used up, connecting fails, and time gives the memory back.

@@ -19,14 +19,16 @@ fn with_small_window() -> Tester {
 
 #[test]
 fn acceptable_with_an_open_window() {
-    // (sequence number, length, acceptable): table 6, third and fourth row. 100 bytes have arrived already.
+    // (sequence number, length, acceptable): table 6, third and fourth row, but for an ACK at the edge itself, where
+    // SND.NXT is of a peer that filled the window. 100 bytes have arrived already.
     let (next, edge) = (101, 1 + WINDOW);
     for (seq, len, acceptable) in [
         (next, 0, true),
         (next + 1, 0, true),
         (edge - 1, 0, true),
         (next - 1, 0, false),
-        (edge, 0, false),
+        (edge, 0, true),
+        (edge + 1, 0, false),
         (edge + 100_000, 0, false),
         (-100_000, 0, false),
         (next, 1, true),
@@ -53,9 +55,15 @@ fn acceptable_with_an_open_window() {
 
 #[test]
 fn acceptable_with_a_closed_window() {
-    // Table 6, first and second row; but ACKs at RCV.NXT count even where the data that they carry does not.
+    // Table 6, first and second row; but ACKs at RCV.NXT count even where the data that they carry does not, and so do
+    // those one octet further, where SND.NXT is of a peer that probed the window.
     let next = 1 + WINDOW;
-    for (seq, len, acked) in [(next, 0, true), (next + 1, 0, false), (next - 1, 0, false)] {
+    for (seq, len, acked) in [
+        (next, 0, true),
+        (next + 1, 0, true),
+        (next + 2, 0, false),
+        (next - 1, 0, false),
+    ] {
         let mut t = with_small_window();
         t.peer(seg(ACK).len(WINDOW as usize).ack(1));
         t.expect(seg(ACK).ack(next).win(0));

@@ -74,6 +74,15 @@ fn a_missing_timestamp_is_dropped_silently() {
     assert_eq!(t.dropped(DropReason::MissingTimestamp), 2);
 }
 
+/// The peer forgot the connection and tries anew, without the option: it must learn of it (RFC 5961 4.2).
+#[test]
+fn a_syn_without_timestamp_is_challenged() {
+    let (mut t, _) = with_timestamps();
+    t.peer(seg(SYN).seq(70_000).no_ts());
+    t.expect(seg(ACK));
+    assert_eq!(t.state(), State::Established);
+}
+
 #[test]
 fn a_reset_needs_no_timestamp() {
     for timestamp in [None, Some((0, 0)), Some((1 << 31, 5))] {

@@ -109,3 +109,18 @@ fn it_shortens_an_attempt_to_connect() {
     assert_eq!(t.drain().len(), 3, "at 0, 1 and 3 s");
     assert!(timed_out(&mut t));
 }
+
+/// Hours of probes that nobody answers are more than a counter of one byte holds.
+#[test]
+fn a_closed_window_is_probed_for_as_long_as_hours() {
+    let mut t = Tester::listening(16, |config| {
+        config.tcp.user_timeout = Some(secs(10 * 3_600));
+    });
+    t.flow.window = 0;
+    t.handshake(PLAIN);
+    t.write(10);
+    t.advance(secs(10 * 3_600 - 1));
+    assert_eq!(t.state(), State::Established);
+    t.advance(secs(2));
+    assert_eq!(t.conn().take_error(), Some(ConnError::TimedOut));
+}

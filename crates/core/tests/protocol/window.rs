@@ -102,6 +102,39 @@ fn closed_window_is_probed_after_one_rto_then_ever_less_often_for_ever() {
     assert_eq!(everything_acknowledged(&mut t, 10_000), 5_000);
 }
 
+/// What the peer refused lies beyond its window; a segment at SND.NXT would be refused as well, and with it the ACK, the
+/// window or the RST that it carries.
+#[test]
+fn acks_and_resets_do_not_lie_beyond_a_window_that_was_probed() {
+    for taken in [false, true] {
+        let mut t = offered(0);
+        t.write(5_000);
+        t.expect_after(ms(200), seg(ACK).seq(1).len(1));
+        t.peer(seg(ACK).ack(1).win(0));
+        t.peer(seg(ACK).seq(1).len(100).ack(1).win(0));
+        t.peer(seg(ACK).seq(101).len(2_000).ack(1).win(0));
+        t.expect(seg(ACK).seq(1).ack(101).len(0));
+        t.expect(seg(ACK).seq(1).ack(2_101).len(0));
+        if taken {
+            t.peer(seg(ACK).ack(2).win(0));
+        }
+        t.abort();
+        t.expect(seg(RST | ACK).seq(if taken { 2 } else { 1 }));
+    }
+}
+
+/// The same where the peer took back what it had offered.
+#[test]
+fn acks_do_not_lie_beyond_a_window_that_shrank() {
+    let mut t = offered(5_000);
+    t.write(5_000);
+    assert_eq!(t.drain().last(), Some(&(4_381, 620)));
+    t.peer(seg(ACK).ack(1_461).win(500));
+    t.sent.clear();
+    t.peer(seg(FIN_ACK).ack(1_461).win(500));
+    t.expect(seg(ACK).seq(1_961).ack(2).len(0));
+}
+
 #[test]
 fn a_probe_that_is_taken_goes_on_with_the_next_byte() {
     let mut t = offered(0);

@@ -34,11 +34,17 @@ impl Connection {
         let start = nxt + i64::from(segment.header.seq.distance(self.rcv.seq(self.rcv.nxt)));
         let end = start.saturating_add_unsigned(segment.len());
         // The two-sided test for segments with length, the one-sided for those without. At a closed
-        // window only what sits exactly at RCV.NXT passes, for its ACK and RST; its text is trimmed to
+        // window what sits exactly at RCV.NXT passes, for its ACK and RST; its text is trimmed to
         // nothing below.
+        //
+        // DEVIATION(RFC 9293 3.10.7.4), as in Linux: a segment without text may sit at the right edge
+        // itself, where SND.NXT of a peer is that filled the window and lost a part; and behind a closed
+        // window one octet further, where SND.NXT of a peer is that probed it. Their ACKs are valid, and
+        // may be the only ones to come.
         let acceptable = match (segment.len(), edge - nxt) {
+            (0, 0) => (nxt..=nxt + 1).contains(&start),
             (_, 0) => start == nxt,
-            (0, _) => (nxt..edge).contains(&start),
+            (0, _) => (nxt..=edge).contains(&start),
             _ => start < edge && end > nxt,
         };
         self.note_what_arrived_before(start, segment, payload.len());
@@ -60,7 +66,7 @@ impl Connection {
             .filter(|fin| (nxt..=edge).contains(fin));
         payload.truncate(usize::try_from(edge - data_start).unwrap_or(0));
         payload.skip(usize::try_from(nxt - data_start).unwrap_or(0));
-        if end > edge || start < nxt && segment.len() > 0 {
+        if segment.len() > 0 && (end > edge || start < nxt) {
             // Partly outside: the peer should learn where the window is.
             self.ack.now();
         }

@@ -24,6 +24,11 @@ impl Connection {
             return Ok(());
         }
         let Some(ts) = segment.options.timestamps else {
+            // A SYN without the option is a new attempt of a host that knows nothing of this connection: it must
+            // learn of it by a challenge ACK (RFC 5961 4.2), which the checks that follow send.
+            if segment.has(TcpFlags::SYN) {
+                return Ok(());
+            }
             // RFC 7323 3.2: a segment without the negotiated option is dropped and must not end the connection.
             return Err(Verdict::Dropped(DropReason::MissingTimestamp));
         };

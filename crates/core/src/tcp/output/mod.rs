@@ -12,7 +12,7 @@ mod window;
 
 use core::ops::Range;
 
-use tidewire_wire::{SackBlock, SackBlocks, TcpFlags, TcpOptions, TcpTimestamps};
+use tidewire_wire::{SackBlock, SackBlocks, SeqNum, TcpFlags, TcpOptions, TcpTimestamps};
 
 pub(crate) use timeout::TimerOutcome;
 
@@ -205,7 +205,7 @@ impl Connection {
         let (ack, window) = self.acknowledge();
         let nxt = self.snd.nxt;
         SegmentPlan {
-            seq: self.snd.seq(nxt),
+            seq: self.acceptable_seq(),
             ack,
             flags: TcpFlags::ACK,
             window,
@@ -215,6 +215,14 @@ impl Connection {
             retransmission: false,
             ip: IpFields::of(&self.config),
         }
+    }
+
+    /// The sequence number of a segment without text: SND.NXT, but not beyond the window that the peer offers, where
+    /// its receiver would drop the segment and the ACK, window or RST in it. What probed a closed window lies there,
+    /// and what was sent before the peer shrank it.
+    fn acceptable_seq(&self) -> SeqNum {
+        let edge = self.snd.window_edge().max(self.snd.una);
+        self.snd.seq(self.snd.nxt.min(edge))
     }
 
     /// Options of every segment after the handshake: timestamps, and SACK while something is missing or came twice.
@@ -300,7 +308,7 @@ impl Connection {
             | State::CloseWait
             | State::Closing
             | State::LastAck => Some(ResetReply {
-                seq: self.snd.seq(self.snd.nxt),
+                seq: self.acceptable_seq(),
                 ack: Some(self.rcv.seq(self.rcv.nxt)),
             }),
             _ => None,

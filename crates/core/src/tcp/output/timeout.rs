@@ -147,7 +147,7 @@ impl Connection {
             self.fail(ConnError::TimedOut);
             return TimerOutcome::Reset;
         }
-        self.recovery.retries += 1;
+        self.recovery.retries = self.recovery.retries.saturating_add(1);
         if self.snd.flight_size() > 0 {
             self.recovery.mark_all_lost(self.snd.una, self.snd.nxt);
         }

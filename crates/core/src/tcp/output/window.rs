@@ -22,12 +22,17 @@ impl Connection {
         (self.rcv.edge + rounding).max(self.rcv.nxt)
     }
 
-    /// The right edge that free memory allows, which is less than the capacity when the stack's memory is tight. Out-of-order data lies inside the window, so it is not deducted.
+    /// [`rcv_capacity`](Self::rcv_capacity), or less while the stack's memory is tight.
+    fn rcv_allowance(&self) -> u64 {
+        self.rcv_capacity()
+            .min(u64::from(self.pressure.limit(u32::MAX)))
+    }
+
+    /// The right edge that free memory allows. Out-of-order data lies inside the window, so it is not deducted.
     fn free_edge(&self) -> u64 {
         self.rcv.nxt
             + self
-                .rcv_capacity()
-                .min(u64::from(self.pressure.limit(u32::MAX)))
+                .rcv_allowance()
                 .saturating_sub(self.rcv.buffer.len() as u64)
     }
 
@@ -69,7 +74,7 @@ impl Connection {
 
     /// SWS avoidance (MUST-39): the least step of the right edge, min(half of the buffer, one segment).
     fn worthwhile_step(&self) -> u64 {
-        (self.rcv_capacity() / 2)
+        (self.rcv_allowance() / 2)
             .min(u64::from(self.rcv.mss_seen))
             .max(1)
     }
