@@ -161,8 +161,8 @@ impl NeighborCache {
         self.requests.pop_front()
     }
 
-    /// The link address of `ip`; asks for it where it is unknown or doubtful. `progress` is when an answer to what was
-    /// sent there came last, as far as the sender knows: it confirms the neighbour (RFC 4861 7.3.1).
+    /// The link address of `ip`; asks for it where it is unknown or doubtful. `progress` is when the
+    /// newest of what is known to have arrived there was sent: it confirms the neighbour (RFC 4861 7.3.1).
     pub(crate) fn resolve(
         &mut self,
         now: Instant,

@@ -106,7 +106,7 @@ impl Stack {
         if !conn.wants_to_send() {
             return None;
         }
-        let (remote, progress) = (conn.tuple.remote, conn.snd.acked_at);
+        let (remote, progress) = (conn.tuple.remote, conn.snd.proven_at);
         let (hop, room) = if self.is_own(remote) {
             (Hop::Own, Self::max_looped_payload(remote))
         } else {

@@ -107,8 +107,9 @@ pub(crate) struct SendSide {
     /// Keep-alive probes since the peer was heard of, and whether one is to leave now.
     pub(crate) keep_alive_probes: u8,
     pub(crate) keep_alive_due: bool,
-    /// When an acknowledgement moved SND.UNA last: the way to the peer works (RFC 4861 7.3.1).
-    pub(crate) acked_at: Option<Instant>,
+    /// When the newest of what the peer has for certain was sent: then the way to it worked (RFC 4861 7.3.1). When the
+    /// acknowledgement came says nothing of the way that is taken now, which may have changed in between.
+    pub(crate) proven_at: Option<Instant>,
     pub(crate) limit: SendLimit,
     pub(crate) limits: LimitClock,
     pub(crate) delivery: DeliveryRate,
@@ -135,7 +136,7 @@ impl SendSide {
             progress_at: now,
             keep_alive_probes: 0,
             keep_alive_due: false,
-            acked_at: None,
+            proven_at: None,
             limit: SendLimit::Application,
             limits: LimitClock::default(),
             delivery: DeliveryRate::default(),

@@ -117,6 +117,21 @@ fn a_neighbour_that_moved_is_found_again() {
     assert_eq!(t.sent.pop_back().unwrap().to, THIEF);
 }
 
+/// An acknowledgement of something that left before the neighbour moved says nothing of where it is now.
+#[test]
+fn a_late_acknowledgement_of_old_data_does_not_keep_an_old_address() {
+    let mut t = Tester::established(PLAIN);
+    t.write(100);
+    t.sent.clear();
+    t.neighbors = vec![(PEER_IP, THIEF)];
+    t.advance(ms(10));
+    forge(&mut t);
+    t.peer(seg(ACK).ack(101));
+    t.write(100);
+    t.advance(secs(20));
+    assert_eq!(t.sent.pop_back().unwrap().to, THIEF);
+}
+
 #[test]
 fn an_unresolved_neighbour_fails_the_connect_after_three_requests() {
     let mut t = Tester::new();

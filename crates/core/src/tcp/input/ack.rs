@@ -41,11 +41,11 @@ impl Connection {
             delivered.new_sack,
             window_changed,
         );
+        self.snd.proven_at = self.snd.proven_at.max(delivered.sent_at);
         if delivered.bytes > 0 {
             self.measure_and_grow(now, segment, advanced, prior_in_flight, delivered);
         }
         if advanced {
-            self.snd.acked_at = Some(now);
             self.app.soft_error = None;
             if self.recovery.exit_if_done(self.snd.una) {
                 self.congestion.on_recovery_exit(now);

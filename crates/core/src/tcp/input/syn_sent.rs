@@ -66,7 +66,7 @@ impl Connection {
                 .on_ack(0, 1, self.negotiated.sack, u64::from(self.eff_snd_mss()));
         self.recovery.exit_if_done(1);
         self.snd.una = 1;
-        self.snd.acked_at = Some(now);
+        self.snd.proven_at = sent_at;
         self.snd.wl2 = 1;
         // The handshake measures the first round trip, unless the SYN was sent twice (Karn).
         let rtt = sent_at
