@@ -137,6 +137,8 @@ pub(crate) struct NeighborCache {
     /// How many are incomplete.
     incomplete: usize,
     requests: VecDeque<Request>,
+    /// Bytes of all packets that are held.
+    parked: usize,
     capacity: usize,
 }
 
@@ -148,6 +150,7 @@ impl NeighborCache {
             stale: BTreeSet::new(),
             incomplete: 0,
             requests: VecDeque::new(),
+            parked: 0,
             capacity,
         }
     }
@@ -201,12 +204,19 @@ impl NeighborCache {
     /// Holds a packet until `ip` is resolved; returns one that it displaced.
     pub(crate) fn park(&mut self, ip: IpAddr, packet: Vec<u8>) -> Option<Vec<u8>> {
         let entry = self.entries.get_mut(&ip)?;
+        self.parked += packet.len();
         entry.parked.push_back(packet);
-        if entry.parked.len() > MAX_PARKED {
-            entry.parked.pop_front()
-        } else {
-            None
+        if entry.parked.len() <= MAX_PARKED {
+            return None;
         }
+        let displaced = entry.parked.pop_front()?;
+        self.parked -= displaced.len();
+        Some(displaced)
+    }
+
+    /// Bytes of all packets that wait for a neighbour.
+    pub(crate) fn parked_bytes(&self) -> usize {
+        self.parked
     }
 
     /// Remembers a connection that has something to send to `ip`.
@@ -246,6 +256,7 @@ impl NeighborCache {
             self.set(now, ip, State::Stale(mac), None);
         }
         let entry = self.entries.get_mut(&ip)?;
+        self.parked -= bytes_of(&entry.parked);
         Some(Waiters {
             packets: core::mem::take(&mut entry.parked),
             conns: core::mem::take(&mut entry.waiting),
@@ -322,6 +333,7 @@ impl NeighborCache {
 
     fn remove(&mut self, ip: IpAddr) -> Option<Entry> {
         let entry = self.entries.remove(&ip)?;
+        self.parked -= bytes_of(&entry.parked);
         self.incomplete -= usize::from(entry.state == State::Incomplete);
         self.stale.remove(&(entry.last_used, ip));
         if let Some(at) = entry.deadline {
@@ -385,6 +397,10 @@ impl NeighborCache {
         };
         self.remove(oldest).is_some()
     }
+}
+
+fn bytes_of(packets: &VecDeque<Vec<u8>>) -> usize {
+    packets.iter().map(Vec::len).sum()
 }
 
 #[cfg(test)]

@@ -69,7 +69,18 @@ impl Stack {
         }
         let (challenges, owed) = (conn.challenges, conn.ack.is_due());
         let verdict = conn.on_segment(now, segment, payload);
-        if conn.challenges != challenges && !self.challenge_budget.allow(now) && !owed {
+        // What merely lies outside the window, as keep-alive probes of healthy peers do, gets its ACK from its own
+        // connection's allowance: many such peers must not use up each other's (RFC 9293 3.10.7.4; RFC 5961 7 is
+        // about what may be forged).
+        let is_stray = !segment.has(TcpFlags::SYN)
+            && matches!(
+                verdict,
+                Verdict::Dropped(
+                    DropReason::Duplicate | DropReason::OutOfWindow | DropReason::Paws
+                )
+            );
+        let is_challenge = conn.challenges != challenges && !is_stray;
+        if is_challenge && !self.challenge_budget.allow(now) && !owed {
             conn.ack.withhold();
             self.stats.challenges_withheld += 1;
         }

@@ -2,7 +2,7 @@
 //!
 //! Charged is what is really held: control blocks, half-open records, blocks of buffers whether full or not, frames kept
 //! alive by a payload in them, out-of-order data with its bookkeeping, records of what is in flight, frames that wait to
-//! be sent, and what is kept for reuse. The sum is kept up to date at every step and never added up. Tables (slots, the
+//! be sent or for a neighbour, and what is kept for reuse. The sum is kept up to date at every step and never added up. Tables (slots, the
 //! flow table, neighbours, TIME-WAIT) are bounded by limits of their own and not part of it.
 //!
 //! Above half of the budget ([`Pressure::High`]):
@@ -78,6 +78,7 @@ impl Stack {
     pub fn memory_used(&self) -> usize {
         self.memory.conns
             + self.memory.control
+            + self.neighbors.parked_bytes()
             + self.pool.bytes()
             + self.conns.len() * size_of::<Connection>()
             + self.half_open.len() * size_of::<HalfOpen>()

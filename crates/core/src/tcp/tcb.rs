@@ -463,7 +463,7 @@ impl Connection {
         if half_open.sends > 1 {
             conn.recovery.on_resent(0..1, half_open.sent_at);
         }
-        if half_open.retries > 0 {
+        for _ in 0..half_open.retries {
             conn.rtt.on_syn_timeout();
         }
         conn.counters.segs_out = u64::from(half_open.sends);

@@ -323,3 +323,36 @@ fn a_pace_of_nothing_is_none() {
     assert_eq!(t.drain().len(), 20);
     assert_eq!(t.conn().info().pacing_rate, None);
 }
+
+/// The first signs of loss leave the window as it is (RFC 5681 3.2, step 1; RFC 3042).
+#[test]
+fn acks_that_only_report_what_is_out_of_order_do_not_grow_the_window() {
+    let mut t = Tester::established(SACK);
+    t.write(30 * 1_460);
+    let before = cwnd(&mut t);
+    t.drain();
+    t.peer(seg(ACK).ack(1).sack(&[(1_461, 2_921)]));
+    t.peer(seg(ACK).ack(1).sack(&[(1_461, 4_381)]));
+    assert_eq!(cwnd(&mut t), before);
+    assert_eq!(t.drain().len(), 2, "one for each that arrived");
+}
+
+/// RFC 5681 3.1 and RFC 6928 2, as Linux has it: a path on which two SYNs were lost gets one segment to begin with.
+#[test]
+fn a_handshake_that_lost_two_syns_begins_with_one_segment() {
+    for (wait, segments) in [(0, 10), (1_000, 10), (3_000, 1)] {
+        let mut t = Tester::connecting(|_| {});
+        t.advance(ms(wait));
+        t.sent.clear();
+        t.peer(offer_as(seg(SYN_ACK).seq(0).ack(1), PLAIN));
+        assert_eq!(cwnd(&mut t), segments * 1_460, "SYN-ACK after {wait} ms");
+
+        let mut t = Tester::listening(16, |_| {});
+        t.syn(PLAIN);
+        t.advance(ms(wait));
+        t.sent.clear();
+        t.peer(seg(ACK));
+        t.accept();
+        assert_eq!(cwnd(&mut t), segments * 1_460, "ACK after {wait} ms");
+    }
+}

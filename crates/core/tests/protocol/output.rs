@@ -185,3 +185,27 @@ fn nothing_leaves_while_the_link_is_down() {
     t.pump();
     t.expect(seg(ACK).seq(1).len(100).ack(11));
 }
+
+/// Behind much in flight a short frame may wait for an ACK where ACKs come at once, not where they take 100 ms.
+#[test]
+fn the_end_of_a_long_write_does_not_wait_a_long_round_trip() {
+    let mut t = Tester::with_rtt(FULL);
+    // Slow start up to a window that has room for all of it.
+    t.flow.window = 8_000;
+    for _ in 0..8 {
+        t.write(100_000);
+        t.drain();
+        t.advance(ms(100));
+        t.peer(seg(ACK));
+        t.drain();
+        while t.conn().info().send_queue > 0 {
+            t.advance(ms(100));
+            t.peer(seg(ACK));
+            t.drain();
+        }
+    }
+    assert!(t.conn().info().cwnd > 150_000, "{}", t.conn().info().cwnd);
+    t.write(100_000);
+    let left: usize = t.drain().iter().map(|&(_, len)| len).sum();
+    assert_eq!(left, 100_000);
+}

@@ -268,3 +268,110 @@ fn small_segments_that_were_lost_are_sent_again_together() {
     assert!(t.wait_sent(secs(1)).is_some());
     t.expect(seg(ACK).seq(14).len(37).push(true));
 }
+
+/// Small segments weigh little, but each ACK that reports one more of them is a duplicate (RFC 6675 5, step 1).
+#[test]
+fn three_acks_with_news_of_small_segments_send_the_hole_again() {
+    let mut t = Tester::established(SACK);
+    let now = t.now;
+    t.conn().set_nodelay(now, true);
+    for _ in 0..10 {
+        t.write(100);
+    }
+    assert_eq!(t.drain().len(), 10);
+    t.peer(seg(ACK).ack(1).sack(&[(101, 201)]));
+    t.peer(seg(ACK).ack(1).sack(&[(101, 301)]));
+    t.silent();
+    t.peer(seg(ACK).ack(1).sack(&[(101, 401)]));
+    t.expect(seg(ACK).seq(1).len(100));
+    t.silent();
+    assert_eq!(t.conn().info().recoveries, 1);
+}
+
+/// A loss beyond the recovery point is another window's, and lowers the window once more (RFC 5681 4.3).
+#[test]
+fn losses_in_two_successive_windows_lower_the_window_twice() {
+    let mut t = ten_in_flight(SACK);
+    t.write(20 * MSS as usize);
+    t.peer(seg(ACK).ack(1).sack(&[(at(1), at(5))]));
+    t.peer(seg(ACK).ack(1).sack(&[(at(1), at(10))]));
+    // What is new in flight now lost its first segment.
+    let sent_to = t.drain().iter().map(|&(seq, len)| seq + len as i64).max();
+    assert!(sent_to >= Some(at(14)), "{sent_to:?}");
+    assert_eq!(t.conn().info().ssthresh, 5 * 1_460);
+    t.peer(seg(ACK).ack(1).sack(&[(at(11), at(14)), (at(1), at(10))]));
+    t.peer(seg(ACK).ack(at(10)).sack(&[(at(11), at(14))]));
+    let info = t.conn().info();
+    assert_eq!((info.recoveries, info.in_recovery), (2, true));
+    assert!(info.ssthresh < 5 * 1_460, "{}", info.ssthresh);
+    assert!(info.ssthresh >= 2 * 1_460);
+    assert!(t.drain().contains(&(at(10), 1_460)));
+}
+
+/// FlightSize is counted from what is in flight at this loss, not at one that is over.
+#[test]
+fn an_old_sign_of_loss_does_not_make_the_next_flight_small() {
+    let mut t = ten_in_flight(SACK);
+    t.write(60 * MSS as usize);
+    t.peer(seg(ACK).ack(1).sack(&[(at(1), at(5))]));
+    t.peer(seg(ACK).ack(1).sack(&[(at(1), at(10))]));
+    t.peer(seg(ACK).ack(1).sack(&[(at(11), at(12)), (at(1), at(10))]));
+    // The recovery ends while something beyond it is selectively acknowledged.
+    t.peer(seg(ACK).ack(at(10)).sack(&[(at(11), at(12))]));
+    assert!(!t.conn().info().in_recovery);
+    let sent_to = t.drain().iter().map(|&(seq, len)| seq + len as i64).max();
+    let flight = sent_to.unwrap() - at(10);
+    t.peer(seg(ACK).ack(at(10)).sack(&[(at(11), at(15))]));
+    let ssthresh = t.conn().info().ssthresh as i64;
+    assert!(
+        ssthresh > 2 * MSS && ssthresh <= flight / 2,
+        "{ssthresh} of {flight}"
+    );
+}
+
+/// While one segment is lost again and again, new ones go on leaving for those that arrive: they are no window to halve.
+#[test]
+fn a_timeout_in_recovery_does_not_raise_the_threshold() {
+    let mut t = ten_in_flight(SACK);
+    t.write(200 * MSS as usize);
+    t.peer(seg(ACK).ack(1).sack(&[(at(1), at(5))]));
+    assert!(t.conn().info().in_recovery);
+    for n in 6..40 {
+        t.advance(ms(1));
+        t.peer(seg(ACK).ack(1).sack(&[(at(1), at(n))]));
+    }
+    let before = t.conn().info();
+    assert!(t.flow.expects > at(40), "new data went on leaving");
+    while t.conn().info().timeouts == before.timeouts {
+        t.advance(ms(10));
+    }
+    let after = t.conn().info();
+    assert!(
+        after.ssthresh <= before.ssthresh,
+        "{} {}",
+        after.ssthresh,
+        before.ssthresh
+    );
+}
+
+/// What was acknowledged since makes a second timeout another loss (RFC 5681 3.1).
+#[test]
+fn a_timeout_after_progress_lowers_the_threshold_again() {
+    let mut t = ten_in_flight(SACK);
+    t.write(200 * MSS as usize);
+    t.advance(ms(300));
+    assert_eq!(t.conn().info().ssthresh, 5 * 1_460);
+    t.drain();
+    // Slow start up to four segments, all of which are lost again.
+    t.peer(seg(ACK).ack(at(1)));
+    t.peer(seg(ACK).ack(at(3)));
+    let timeouts = t.conn().info().timeouts;
+    while t.conn().info().timeouts == timeouts {
+        t.advance(ms(100));
+    }
+    assert!(
+        t.conn().info().ssthresh < 5 * 1_460,
+        "{}",
+        t.conn().info().ssthresh
+    );
+}

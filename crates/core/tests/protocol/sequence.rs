@@ -307,3 +307,21 @@ fn challenges_of_all_connections_together_are_limited_too() {
     t.advance(secs(1));
     assert!((5..=10).contains(&answers(&mut t)));
 }
+
+/// Keep-alive probes of many healthy peers do not use up each other's answers.
+#[test]
+fn keep_alive_probes_of_many_peers_are_all_answered() {
+    let mut t = Tester::listening(64, |config| config.challenge_acks_per_second = 10);
+    let flows: Vec<Flow> = (0..40)
+        .map(|n| {
+            t.flow = flow(1_000 + n, PORT);
+            t.handshake(PLAIN);
+            t.flow
+        })
+        .collect();
+    for flow in &flows {
+        t.flow = *flow;
+        t.peer(seg(ACK).seq(0));
+    }
+    assert_eq!(t.drain().len(), flows.len());
+}

@@ -158,3 +158,24 @@ fn a_recent_timestamp_of_25_days_ago_is_forgotten() {
     let sent = t.expect(seg(ACK).ack(11));
     assert_eq!(sent.options.timestamps.unwrap().echo, clock.wrapping_sub(5));
 }
+
+/// Some hosts echo zero: an acknowledgement of what was sent twice must not measure days by it.
+#[test]
+fn an_echo_from_long_ago_measures_nothing() {
+    for ago in [1 << 30, 121_000] {
+        let mut t = Tester::established(FULL);
+        t.write(100);
+        t.advance(ms(300));
+        let echo = t.sent.pop_back().expect("sent again").options.timestamps;
+        let clock = t.peer_clock();
+        let echo = echo.unwrap().value.wrapping_sub(ago);
+        t.peer(seg(ACK).ack(101).ts(clock, echo));
+        let info = t.conn().info();
+        assert!(
+            info.srtt.is_none_or(|srtt| srtt < secs(1)),
+            "{:?}",
+            info.srtt
+        );
+        assert!(info.rto < secs(2), "{:?}", info.rto);
+    }
+}

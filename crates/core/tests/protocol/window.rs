@@ -385,3 +385,36 @@ fn windows_are_unsigned_and_fill_32_bits() {
         assert_eq!(snd_wnd(&mut t), u32::from(field) << shift);
     }
 }
+
+/// A late copy of the ACK that closed the window says nothing of what has left since it opened again.
+#[test]
+fn a_repeated_closed_window_does_not_send_everything_again() {
+    let mut t = offered(5_000);
+    t.write(60_000);
+    let closed = seg(ACK).ack(4_381).win(0);
+    t.sent.clear();
+    t.peer(closed.clone());
+    t.peer(seg(ACK).ack(4_381).win(60_000));
+    let flight: usize = t.drain().iter().map(|&(_, len)| len).sum();
+    assert!(flight >= 5 * 1_460);
+    t.peer(closed);
+    t.peer(seg(ACK).ack(4_381).win(60_000));
+    assert!(
+        t.drain()
+            .iter()
+            .all(|&(seq, _)| seq > 4_381 + flight as i64 - 1)
+    );
+    assert_eq!(t.conn().info().segs_retransmitted, 0);
+}
+
+/// A FIN does not make what precedes it too much for the window (RFC 9293 3.8.6.2.1, rule 2).
+#[test]
+fn data_that_fills_a_small_window_does_not_wait_because_of_its_fin() {
+    let mut t = offered(60_000);
+    t.peer(seg(ACK).win(0));
+    t.write(500);
+    t.shutdown_write();
+    t.silent();
+    t.peer(seg(ACK).win(500));
+    t.expect(seg(ACK).seq(1).len(500));
+}

@@ -164,7 +164,7 @@ impl CongestionControl for Cubic {
     fn on_ack(&mut self, sample: &AckSample) {
         let since_last = sample.now.duration_since(self.last_ack);
         self.last_ack = sample.now;
-        if sample.in_recovery {
+        if sample.in_recovery || !sample.advanced {
             return;
         }
         if !sample.cwnd_limited {
@@ -205,6 +205,10 @@ impl CongestionControl for Cubic {
         self.epoch = None;
     }
 
+    fn on_syn_loss(&mut self) {
+        self.cwnd = self.mss;
+    }
+
     fn set_mss(&mut self, mss: u32) {
         self.cwnd = window_for_new_mss(self.cwnd, self.ssthresh, self.mss, mss);
         self.mss = u64::from(mss.max(1));
@@ -237,6 +241,7 @@ mod tests {
             cubic.on_ack(&AckSample {
                 now: *now,
                 newly_acked: MSS,
+                advanced: true,
                 prior_in_flight: in_flight,
                 in_flight,
                 rtt: Some(RTT),
@@ -319,6 +324,7 @@ mod tests {
         cubic.on_ack(&AckSample {
             now,
             newly_acked: MSS,
+            advanced: true,
             prior_in_flight: MSS,
             in_flight: 0,
             rtt: Some(RTT),

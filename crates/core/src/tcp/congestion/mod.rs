@@ -23,6 +23,9 @@ pub struct AckSample {
     pub now: Instant,
     /// Bytes newly acknowledged, cumulatively or selectively.
     pub newly_acked: u64,
+    /// Whether it acknowledged cumulatively: one that only reports what arrived out of order is a first sign of loss, on
+    /// which the window must not grow (RFC 5681 3.2, step 1).
+    pub advanced: bool,
     /// Bytes in flight before this ACK.
     pub prior_in_flight: u64,
     /// Bytes in flight after it.
@@ -96,6 +99,10 @@ pub trait CongestionControl: Send + Sync + fmt::Debug {
     fn on_idle_restart(&mut self, now: Instant) {
         let _ = now;
     }
+
+    /// The handshake took more than one repeated SYN: the path is congested, and one segment is what to begin with
+    /// (RFC 5681 3.1, RFC 6928 2).
+    fn on_syn_loss(&mut self) {}
 
     /// Recovery ended: everything sent before it began is acknowledged.
     fn on_recovery_exit(&mut self, now: Instant) {

@@ -42,7 +42,7 @@ impl CongestionControl for NewReno {
     }
 
     fn on_ack(&mut self, sample: &AckSample) {
-        if sample.in_recovery || !sample.cwnd_limited {
+        if sample.in_recovery || !sample.advanced || !sample.cwnd_limited {
             return;
         }
         let mut acked = sample.newly_acked;
@@ -81,6 +81,10 @@ impl CongestionControl for NewReno {
 
     fn on_idle_restart(&mut self, _now: Instant) {
         self.cwnd = restart_window(self.cwnd, self.mss);
+    }
+
+    fn on_syn_loss(&mut self) {
+        self.cwnd = self.mss;
     }
 
     fn set_mss(&mut self, mss: u32) {

@@ -49,6 +49,10 @@ impl Connection {
             self.app.soft_error = None;
             if self.recovery.exit_if_done(self.snd.una) {
                 self.congestion.on_recovery_exit(now);
+                if self.recovery.is_repairing() {
+                    // Lost beyond the recovery point: that is another window's loss (RFC 5681 4.3).
+                    self.enter_recovery(now);
+                }
             }
             self.after_advance(now);
         }
@@ -107,10 +111,10 @@ impl Connection {
         self.snd.wl1 = seq;
         self.snd.wl2 = ack;
         if before == 0 && wnd > 0 {
-            // What probed the closed window was probably refused.
-            self.recovery
-                .mark_all_lost(ack.max(self.snd.una), self.snd.nxt);
             if self.timers.retransmit() == Some(RetransmitKind::Persist) {
+                // What probed the closed window was probably refused.
+                self.recovery
+                    .mark_all_lost(ack.max(self.snd.una), self.snd.nxt);
                 self.timers.disarm_retransmit();
                 self.recovery.retries = 0;
             }
@@ -193,7 +197,8 @@ impl Connection {
             if new_sack {
                 self.recovery.note_disorder(nxt);
             }
-            (new_sack || advanced) && self.recovery.detect_loss(una, mss)
+            let third = new_sack && !advanced && self.recovery.on_sack_dup_ack(una, mss);
+            (new_sack || advanced) && self.recovery.detect_loss(una, mss) || third
         } else {
             // RFC 5681 2: a duplicate has no data, no SYN or FIN, the greatest ACK and an unchanged
             // window; and there is something it could be a duplicate for. A closed window's probes
@@ -209,15 +214,24 @@ impl Connection {
             }
             duplicate && self.recovery.on_dup_ack(una, nxt, mss)
         };
-        if lost && let Some(flight_size) = self.recovery.enter_recovery(una, nxt) {
-            self.counters.recoveries = self.counters.recoveries.saturating_add(1);
-            let event = CongestionEvent {
-                now,
-                flight_size,
-                repeated: false,
-            };
-            self.congestion.on_congestion(&event);
+        if lost {
+            self.enter_recovery(now);
         }
+    }
+
+    /// Tells congestion control of a loss, once per window.
+    fn enter_recovery(&mut self, now: Instant) {
+        let entered = self.recovery.enter_recovery(self.snd.una, self.snd.nxt);
+        let Some(flight_size) = entered else {
+            return;
+        };
+        self.counters.recoveries = self.counters.recoveries.saturating_add(1);
+        let event = CongestionEvent {
+            now,
+            flight_size: flight_size.min(self.congestion.cwnd()),
+            repeated: false,
+        };
+        self.congestion.on_congestion(&event);
     }
 
     fn measure_and_grow(
@@ -247,6 +261,7 @@ impl Connection {
         let sample = AckSample {
             now,
             newly_acked: delivered.bytes,
+            advanced,
             prior_in_flight,
             in_flight: self.in_flight(),
             rtt,
@@ -265,9 +280,9 @@ impl Connection {
             .timestamps
             .filter(|_| self.negotiated.timestamps)?;
         let elapsed = self.ts.value(now).wrapping_sub(ts.echo);
-        // An echo from the future, or from half a wrap ago, is not ours.
-        (elapsed < 1 << 31)
-            .then(|| Duration::from_millis(u64::from(elapsed)).max(Duration::from_micros(500)))
+        let rtt = Duration::from_millis(u64::from(elapsed)).max(Duration::from_micros(500));
+        // An echo from the future, or from long ago, is not ours: some send zero instead of it.
+        (rtt <= self.config.max_rto).then_some(rtt)
     }
 
     /// New data was acknowledged: RFC 6298 5.2 and 5.3, and the states that wait for the ACK of our FIN.

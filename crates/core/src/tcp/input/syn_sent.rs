@@ -76,6 +76,9 @@ impl Connection {
             self.rtt.on_sample(rtt);
         }
         self.rtt.on_established();
+        if self.rtt.syn_timeouts() > 1 {
+            self.congestion.on_syn_loss();
+        }
         self.timers.disarm_retransmit();
         self.transition(Transition::SynAcked);
         self.on_heard(now);

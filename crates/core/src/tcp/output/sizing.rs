@@ -7,10 +7,13 @@ use crate::tcp::info::SendLimit;
 use crate::tcp::recovery::Phase;
 use crate::tcp::tcb::Connection;
 use crate::tcp::timer::RetransmitKind;
-use crate::time::Instant;
+use crate::time::{Duration, Instant};
 
 /// Bytes in flight behind which a short frame waits for its predecessors' ACKs: the longest super-frame.
 const CORK: u64 = 64 * 1024;
+
+/// Round trips up to this long are too short for anyone to notice the wait for one of them.
+const NEAR: Duration = Duration::from_millis(1);
 
 impl Connection {
     /// The next lost range to send again: whole segments, as far as congestion control allows.
@@ -117,7 +120,8 @@ impl Connection {
             return None;
         }
         let whole = len / mss * mss;
-        let tail_fits = len == unsent && self.may_send_small();
+        // All data there is; a FIN that does not fit beside it follows by itself.
+        let tail_fits = len >= data.max(1) && self.may_send_small();
         let len = if tail_fits {
             len
         } else if whole > 0 {
@@ -153,8 +157,9 @@ impl Connection {
             return true;
         }
         let enough = if len == unsent {
-            // The application's own pace: hold back only behind more than a whole super-frame.
-            in_flight < room.max(CORK)
+            // The application's own pace: hold back only behind more than a whole super-frame, and only where
+            // the ACKs of that are a matter of microseconds.
+            in_flight < room.max(CORK) || self.rtt.srtt().is_none_or(|srtt| srtt > NEAR)
         } else {
             // The window's pace: a quarter of it is a frame worth waiting for.
             let window = self.congestion.cwnd().min(u64::from(self.snd.wnd));

@@ -43,8 +43,8 @@ impl Connection {
                 Fired::Retransmit(RetransmitKind::Rto)
                     if self.snd.wnd == 0 && self.state.is_synchronized() =>
                 {
-                    // Data that the peer's window was closed over: probe, do not give up (RFC 9293 3.8.6.1).
-                    self.recovery.on_timeout(self.snd.una, self.snd.nxt);
+                    // Data that the peer's window was closed over: probe, do not give up (RFC 9293 3.8.6.1). It says
+                    // nothing of congestion.
                     if self.on_persist(now) == TimerOutcome::Reset {
                         return TimerOutcome::Reset;
                     }
@@ -86,7 +86,8 @@ impl Connection {
                 TimerOutcome::Reset
             };
         }
-        let flight_size = self.snd.flight_size();
+        // What left beyond the window, in exchange for what was selectively acknowledged, is no flight to halve.
+        let flight_size = self.snd.flight_size().min(self.congestion.cwnd());
         let repeated = self.recovery.on_timeout(self.snd.una, self.snd.nxt);
         if handshake {
             self.rtt.on_syn_timeout();

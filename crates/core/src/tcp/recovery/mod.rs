@@ -128,6 +128,7 @@ impl Recovery {
         }
         self.phase = Phase::Open;
         self.dup_credit = 0;
+        self.before_disorder = None;
         true
     }
 
@@ -178,6 +179,11 @@ impl Recovery {
         (self.sacked.bytes(), self.lost.bytes(), again)
     }
 
+    /// Whether anything is lost, or was and is not known to have arrived since.
+    pub(crate) fn is_repairing(&self) -> bool {
+        !self.lost.is_empty() || self.sent.retransmitted().next().is_some()
+    }
+
     /// A duplicate ACK from a peer without SACK. Says whether it is the one that makes the first segment lost.
     pub(crate) fn on_dup_ack(&mut self, una: u64, nxt: u64, mss: u64) -> bool {
         self.dup_acks = self.dup_acks.saturating_add(1);
@@ -197,6 +203,22 @@ impl Recovery {
             return false;
         }
         self.mark_lost(una..(una + mss).min(nxt));
+        true
+    }
+
+    /// An ACK that reported new ranges and acknowledged nothing (RFC 6675 2, "duplicate acknowledgment"). Says whether it
+    /// is the one that makes the first segment lost (5, step 1): many small segments are little above a hole in bytes,
+    /// but as much of a sign.
+    pub(crate) fn on_sack_dup_ack(&mut self, una: u64, mss: u64) -> bool {
+        self.dup_acks = self.dup_acks.saturating_add(1);
+        if u64::from(self.dup_acks) != DUP_THRESH
+            || self.phase != Phase::Open
+            || una < self.judged_to
+        {
+            return false;
+        }
+        let hole_end = self.sacked.first().map_or(una, |run| run.start);
+        self.mark_lost(una..hole_end.min(una + mss));
         true
     }
 
@@ -240,7 +262,8 @@ impl Recovery {
         }
         self.phase = Phase::Recovery { point: nxt };
         self.urgent = true;
-        Some(self.before_disorder.unwrap_or(nxt).max(una) - una)
+        let flight_end = self.before_disorder.take().filter(|&at| at > una);
+        Some(flight_end.unwrap_or(nxt) - una)
     }
 
     /// Whether the next retransmission may leave regardless of the window; asked once.
@@ -251,7 +274,8 @@ impl Recovery {
     /// The retransmission timer expired: everything in flight counts as lost (RFC 6675 5.1). Returns whether the same
     /// data had timed out before.
     pub(crate) fn on_timeout(&mut self, una: u64, nxt: u64) -> bool {
-        let repeated = matches!(self.phase, Phase::Loss { .. });
+        // What was acknowledged since the last timeout makes this one another loss (RFC 5681 3.1).
+        let repeated = matches!(self.phase, Phase::Loss { .. }) && self.retries > 0;
         self.retries = self.retries.saturating_add(1);
         self.dup_acks = 0;
         self.dup_credit = 0;
@@ -267,6 +291,7 @@ impl Recovery {
             self.lost.insert(hole);
         }
         self.judged_to = nxt;
+        self.before_disorder = None;
         // The point only moves forward: data sent since the first timeout is part of the same episode.
         self.phase = Phase::Loss { point: nxt };
         repeated

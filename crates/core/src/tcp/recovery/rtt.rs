@@ -14,8 +14,8 @@ pub(crate) struct RttEstimator {
     min_rtt: Option<Duration>,
     /// Timeouts in a row without a new measurement (RFC 6298 5.5): each doubles the RTO.
     backoff: u8,
-    /// The SYN timed out.
-    syn_timed_out: bool,
+    /// Times that the SYN timed out.
+    syn_timeouts: u8,
     /// Data flows after a SYN that timed out: RFC 6298 5.7 wants 3 s until the first measurement.
     cautious: bool,
 }
@@ -47,13 +47,18 @@ impl RttEstimator {
     /// The SYN had to be sent again.
     pub(crate) fn on_syn_timeout(&mut self) {
         self.on_timeout();
-        self.syn_timed_out = true;
+        self.syn_timeouts = self.syn_timeouts.saturating_add(1);
     }
 
     /// Data starts to flow after the handshake.
     pub(crate) fn on_established(&mut self) {
         self.backoff = 0;
-        self.cautious = self.syn_timed_out;
+        self.cautious = self.syn_timeouts > 0;
+    }
+
+    /// Times that the SYN had to be sent again because nothing came back.
+    pub(crate) fn syn_timeouts(&self) -> u8 {
+        self.syn_timeouts
     }
 
     /// The timeout in force, back-off included.
