@@ -82,7 +82,7 @@ impl Shard {
         self.inspect(|state| {
             let now = state.now();
             let result = f(state, now);
-            state.settle(now);
+            state.settle();
             result
         })
     }
