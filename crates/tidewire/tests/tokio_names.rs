@@ -21,10 +21,10 @@ const SOCKET: &[&str] = &["from_std_stream", "tos", "set_tos"];
 
 /// Where cargo keeps the source of the tokio that this workspace is locked to.
 fn tokio_sources() -> PathBuf {
-    // What other platforms need was never fetched.
+    // What other platforms need was never fetched; what other members of the workspace need is, if it must be.
     let platform = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
     let output = Command::new(env!("CARGO"))
-        .args(["metadata", "--format-version=1", "--offline", "--locked"])
+        .args(["metadata", "--format-version=1", "--locked"])
         .args(["--filter-platform", &platform])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()
