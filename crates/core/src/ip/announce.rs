@@ -46,10 +46,13 @@ impl Stack {
     /// Asks the link whether somebody else uses `address`: an ARP probe (RFC 5227 2.1.1), or a Neighbor Solicitation
     /// from nobody (RFC 4862 5.4.2). See [`address_conflict`](Self::address_conflict).
     ///
-    /// Until [`announce_addresses`](Self::announce_addresses) an IPv6 address that was asked for is tentative: the stack
-    /// does not answer for it, and whoever asks for it as well is in conflict with us (RFC 4862 5.4.3).
+    /// Until [`announce_addresses`](Self::announce_addresses) an own address that was asked for is tentative: the stack
+    /// does not answer for it, and whoever asks for it as well is in conflict with us (RFC 5227 2.1.1, RFC 4862 5.4.3).
     pub fn probe_address(&mut self, now: Instant, address: IpAddr) {
         self.take_time(now);
+        if self.is_own(address) && !self.tentative.contains(&address) {
+            self.tentative.push(address);
+        }
         match address {
             IpAddr::V4(address) => self.send_arp(
                 ArpOperation::Request,
@@ -57,12 +60,7 @@ impl Stack {
                 address,
                 MacAddr::BROADCAST,
             ),
-            IpAddr::V6(address) => {
-                if self.is_own(IpAddr::V6(address)) && !self.tentative.contains(&address) {
-                    self.tentative.push(address);
-                }
-                self.send_probe(address);
-            }
+            IpAddr::V6(address) => self.send_probe(address),
         }
     }
 

@@ -37,7 +37,7 @@ impl Stack {
             return self.drop_frame(DropReason::NotForUs);
         }
         let is_probe = ip.src.is_unspecified();
-        if self.tentative.contains(&target) {
+        if self.tentative.contains(&IpAddr::V6(target)) {
             // RFC 4862 5.4.3: a tentative address is not answered for; who else wants it is in conflict with us.
             if is_probe {
                 self.note_conflict(IpAddr::V6(target), from);

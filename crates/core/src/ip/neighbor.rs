@@ -23,8 +23,6 @@ const RETRANS_TIMER: Duration = Duration::from_secs(1);
 const MAX_SOLICIT: u8 = 3;
 /// Packets held per unresolved neighbour; a newer one displaces the oldest.
 const MAX_PARKED: usize = 4;
-/// Requests waiting to be sent.
-const MAX_REQUESTS: usize = 64;
 
 /// What the cache knows of a neighbour (RFC 4861 7.3.2).
 #[derive(Copy, Clone, Debug, Eq, PartialEq)]
@@ -349,7 +347,9 @@ impl NeighborCache {
         };
         entry.solicits = entry.solicits.saturating_add(1);
         let state = entry.state;
-        if self.requests.len() < MAX_REQUESTS {
+        // At most one a second for each entry: there is room for as many as there are entries, so that what was
+        // counted is sent, unless the link is down.
+        if self.requests.len() < self.capacity {
             let to = state.mac();
             self.requests.push_back(Request { target: ip, to });
         }
@@ -513,6 +513,23 @@ mod tests {
     }
 
     #[test]
+    fn whoever_asks_for_many_at_once_asks_each_of_them_three_times() {
+        let mut cache = NeighborCache::new(400);
+        let mut asked = alloc::vec![0; 200];
+        for n in 0..200 {
+            cache.resolve(at(0), ip(n), None);
+        }
+        for second in 1..=3 {
+            while let Some(Request { target, .. }) = cache.pop_request() {
+                let IpAddr::V4(target) = target else { continue };
+                asked[usize::from(target.octets()[3])] += 1;
+            }
+            cache.on_timeout(at(second));
+        }
+        assert!(asked.iter().all(|times| *times == 3), "{asked:?}");
+    }
+
+    #[test]
     fn the_indices_stay_true() {
         let mut cache = NeighborCache::new(16);
         for step in 0..5_000_u64 {
@@ -542,7 +559,7 @@ mod tests {
                 .values()
                 .filter(|entry| entry.deadline.is_some());
             assert_eq!(cache.deadlines.len(), timed.count());
-            assert!(cache.entries.len() <= 16 && cache.requests.len() <= 64);
+            assert!(cache.entries.len() <= 16 && cache.requests.len() <= 16);
         }
     }
 

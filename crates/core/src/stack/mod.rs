@@ -26,7 +26,7 @@ use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use tidewire_wire::MacAddr;
 
@@ -205,7 +205,7 @@ pub struct Stack {
     orphans: usize,
     pub(crate) conflict: Option<(IpAddr, MacAddr)>,
     /// Own addresses that the link is being asked for.
-    pub(crate) tentative: Vec<Ipv6Addr>,
+    pub(crate) tentative: Vec<IpAddr>,
 
     pub(crate) stats: Stats,
     trace: Trace,

@@ -52,6 +52,43 @@ fn arp_probes_are_answered_and_teach_nothing() {
 }
 
 #[test]
+fn an_address_that_is_being_probed_is_not_answered_for() {
+    // RFC 5227 2.1.1: it may be somebody else's, and who asks meanwhile must not be sent to us.
+    let mut t = Tester::new();
+    let now = t.now;
+    t.stack.probe_address(now, STACK_IP.into());
+    t.pump();
+    t.arp.clear();
+    let asks = arp_frame(ArpOperation::Request, (PEER_MAC, PEER_IP), STACK_IP);
+    t.frame(&asks);
+    assert!(t.arp.is_empty());
+    assert_eq!(t.stack.address_conflict(), None);
+    t.stack.announce_addresses(now);
+    t.arp.clear();
+    t.frame(&asks);
+    assert!(
+        t.arp
+            .iter()
+            .any(|(arp, _)| arp.operation == ArpOperation::Reply)
+    );
+}
+
+#[test]
+fn another_arp_probe_for_the_same_address_is_a_conflict_while_ours_goes_on() {
+    // RFC 5227 2.1.1.
+    let mut t = Tester::new();
+    let now = t.now;
+    t.stack.probe_address(now, STACK_IP.into());
+    t.pump();
+    t.arp.clear();
+    let nobody = Ipv4Addr::UNSPECIFIED;
+    t.frame(&arp_frame(ArpOperation::Request, (THIEF, nobody), STACK_IP));
+    assert!(t.arp.is_empty());
+    let conflict = Some((STACK_IP.into(), THIEF));
+    assert_eq!(t.stack.address_conflict(), conflict);
+}
+
+#[test]
 fn arp_packets_are_found_in_padded_frames() {
     let mut t = Tester::new();
     let mut frame = arp_frame(ArpOperation::Request, (PEER_MAC, PEER_IP), STACK_IP);
