@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use core::net::SocketAddr;
 
-use super::{ConnId, LEAST, Stack};
+use super::{ConnEvents, ConnId, LEAST, Stack};
 use crate::error::{ConnError, ReadError, ShutdownError, WriteError};
 use crate::tcp::pool::Pool;
 use crate::tcp::{Connection, State, TcpInfo};
@@ -134,7 +134,8 @@ impl Conn<'_> {
     pub fn is_writable(&self) -> bool {
         self.get().is_none_or(|conn| {
             // A write that finds no room says so in `write_blocked`, and only then `WRITABLE` follows.
-            !conn.is_connecting() && (!conn.state.can_send() || !conn.app.write_blocked)
+            let may_write = conn.state.can_send() && !conn.snd.fin_queued;
+            !conn.is_connecting() && !(may_write && conn.app.write_blocked)
         })
     }
 
@@ -166,6 +167,10 @@ impl Conn<'_> {
             }
             _ => {
                 conn.snd.fin_queued = true;
+                // Whoever waits for room learns that there will be none.
+                if core::mem::take(&mut conn.app.write_blocked) {
+                    conn.app.events |= ConnEvents::WRITABLE;
+                }
                 Ok(())
             }
         });

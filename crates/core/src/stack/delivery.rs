@@ -210,8 +210,11 @@ impl Stack {
                 }
             }
             TimeWaitVerdict::Reopen => {
-                if self.listener_for(&tuple).is_none() {
-                    return self.acknowledge_time_wait(now, key);
+                match self.may_open_passively(&tuple) {
+                    Ok(_) => {}
+                    Err(DropReason::NoConnection) => return self.acknowledge_time_wait(now, key),
+                    // As if the SYN were lost: the record stays until one succeeds.
+                    Err(reason) => return self.drop_frame(reason),
                 }
                 let Some(record) = self.time_wait.remove(key) else {
                     return;

@@ -178,6 +178,19 @@ impl Stack {
         Some(choice.port)
     }
 
+    /// The listener that has room for a connection of this tuple, or what a SYN for it is dropped for.
+    pub(super) fn may_open_passively(&self, tuple: &FourTuple) -> Result<ListenerId, DropReason> {
+        let id = self.listener_for(tuple).ok_or(DropReason::NoConnection)?;
+        let listener = self.listeners.get(id.0).ok_or(DropReason::NoConnection)?;
+        if listener.is_full() || self.half_open.len() >= self.config.max_half_open {
+            return Err(DropReason::BacklogFull);
+        }
+        if self.pressure() == Pressure::Full {
+            return Err(DropReason::NoMemory);
+        }
+        Ok(id)
+    }
+
     /// RFC 9293 3.10.7.2: a SYN for a listener. `after` is the sequence number that a previous connection of this
     /// tuple ended with.
     pub(super) fn open_passively(
@@ -187,22 +200,15 @@ impl Stack {
         segment: &SegmentIn,
         after: Option<SeqNum>,
     ) {
-        let Some(id) = self.listener_for(&tuple) else {
-            return;
+        let id = match self.may_open_passively(&tuple) {
+            Ok(id) => id,
+            Err(reason) => return self.drop_frame(reason),
         };
-        let max_half_open = self.config.max_half_open;
-        let is_full = self.pressure() == Pressure::Full;
         let iss = self.fresh_iss(&tuple, after);
         let link_mss = self.link_mss(tuple.local);
         let Some(listener) = self.listeners.get_mut(id.0) else {
             return;
         };
-        if listener.is_full() || self.half_open.len() >= max_half_open {
-            return self.drop_frame(DropReason::BacklogFull);
-        }
-        if is_full {
-            return self.drop_frame(DropReason::NoMemory);
-        }
         listener.half_open += 1;
         let offer = Offer::new(&listener.config, link_mss);
         let record = HalfOpen {

@@ -159,11 +159,15 @@ impl HalfOpen {
         self.sends = self.sends.saturating_add(1);
         self.sent_at = now;
         let backoff = 1 << self.retries.min(16);
-        self.deadline = now
-            + config
-                .initial_rto
-                .saturating_mul(backoff)
-                .min(config.max_rto);
+        let wait = config
+            .initial_rto
+            .saturating_mul(backoff)
+            .min(config.max_rto);
+        // One that answers the same SYN again leaves the timer alone: whoever repeats it for ever must not keep the
+        // record for ever.
+        if self.deadline <= now {
+            self.deadline = now + wait;
+        }
         let mut options = self.offer.options(0, 0);
         // Only what the SYN offered too (RFC 7323 2.5, RFC 2018 2).
         options.window_scale = options

@@ -483,7 +483,7 @@ impl Connection {
             self.ts.recent_at = now;
         }
         let mss = self.eff_snd_mss();
-        self.congestion.set_mss(mss);
+        self.congestion.begin(mss);
         self.rcv.mss_seen = DEFAULT_MSS.min(u32::from(self.offer.mss));
     }
 

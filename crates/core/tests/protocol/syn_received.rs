@@ -122,6 +122,21 @@ fn syn_received_without_the_negotiated_timestamp_is_dropped_silently() {
 }
 
 #[test]
+fn syn_received_is_not_kept_by_a_peer_that_repeats_its_syn() {
+    // RFC 4987 2: one SYN a second from somebody who never answers must not hold a place for ever.
+    let mut t = Tester::listening(16, |config| config.tcp.syn_retries = 3);
+    t.syn(PLAIN);
+    t.expect(seg(SYN_ACK));
+    for _ in 0..22 {
+        t.advance(ms(700));
+        t.sent.clear();
+        t.syn(PLAIN);
+        t.expect(seg(SYN_ACK));
+    }
+    assert_eq!(t.stack.stats().failed_attempts, 1, "after 1 + 2 + 4 + 8 s");
+}
+
+#[test]
 fn syn_received_repeats_the_syn_ack_after_1_2_4_seconds_and_forgets() {
     let mut t = Tester::listening(16, |config| config.tcp.syn_retries = 3);
     t.syn(PLAIN);

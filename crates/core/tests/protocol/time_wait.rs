@@ -1,6 +1,6 @@
 //! TIME-WAIT: RFC 9293 3.6.1 and 3.10.7.4, RFC 1337, RFC 6191.
 
-use tidewire_core::{ListenOptions, State, TcpConfig};
+use tidewire_core::{DropReason, ListenOptions, State, TcpConfig};
 
 use crate::common::*;
 
@@ -203,6 +203,27 @@ fn time_wait_syn_without_a_listener_does_not_reopen() {
     t.stack.close_listener(now, t.listener.unwrap());
     t.peer(seg(SYN).seq(1_000_000).mss(1460));
     assert_eq!(t.counts(), (0, 0, 1));
+}
+
+#[test]
+fn time_wait_outlives_a_syn_that_finds_no_room() {
+    // RFC 9293 3.6.1: the record goes when another connection takes its place, and no sooner.
+    let mut t = Tester::listening(1, |_| {});
+    t.handshake(PLAIN);
+    t.close();
+    t.peer(seg(FIN_ACK).ack(2));
+    t.sent.clear();
+    let first = t.flow;
+    t.flow = flow(1_002, PORT);
+    t.syn(PLAIN);
+    t.expect(seg(SYN_ACK));
+    t.flow = first;
+    t.peer(seg(SYN).seq(1_000_000).mss(1460));
+    t.silent();
+    let dropped = t.dropped(DropReason::BacklogFull);
+    assert_eq!((t.counts(), dropped), ((0, 1, 1), 1));
+    t.peer(seg(FIN_ACK).seq(1).ack(2));
+    t.expect(seg(ACK).seq(2).ack(2));
 }
 
 #[test]

@@ -301,6 +301,24 @@ fn write_blocks_at_the_send_buffer_and_is_told_when_there_is_room() {
     assert!(t.conn().is_writable());
 }
 
+/// As Linux has it: a socket whose write side is shut down is writable, and writing fails.
+#[test]
+fn a_shutdown_makes_a_full_connection_writable() {
+    let mut t = Tester::established_with(PLAIN, |config| {
+        config.tcp.send_buffer = BufferSize::Fixed(4_000);
+    });
+    t.write(4_000);
+    t.events();
+    t.shutdown_write();
+    let id = t.id.unwrap();
+    assert_eq!(t.events(), [Event::Conn(id, ConnEvents::WRITABLE)]);
+    assert!(t.conn().is_writable());
+    let now = t.now;
+    assert_eq!(t.conn().write(now, &[0]), Err(WriteError::Closed));
+    t.peer(seg(ACK).ack(2_921));
+    assert_eq!(t.events(), [], "said once");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 

@@ -138,7 +138,8 @@ pub enum Algorithm {
     NewReno,
     /// RFC 9438, the default of Linux (RFC 9293 3.8.2, MAY-18).
     Cubic,
-    /// A controller of the application's own, made by this function from the MSS in bytes.
+    /// A controller of the application's own, made by this function from the MSS in bytes. It is made when the
+    /// connection begins, from the default MSS of RFC 9293, and anew when the handshake has found what the peer takes.
     Custom(fn(mss: u32) -> Box<dyn CongestionControl>),
 }
 
@@ -159,7 +160,10 @@ impl Algorithm {
 pub(crate) enum Controller {
     NewReno(NewReno),
     Cubic(Cubic),
-    Custom(Box<dyn CongestionControl>),
+    Custom {
+        make: fn(u32) -> Box<dyn CongestionControl>,
+        made: Box<dyn CongestionControl>,
+    },
 }
 
 impl Controller {
@@ -168,7 +172,18 @@ impl Controller {
         match algorithm {
             Algorithm::NewReno => Self::NewReno(NewReno::new(mss)),
             Algorithm::Cubic => Self::Cubic(Cubic::new(mss)),
-            Algorithm::Custom(make) => Self::Custom(make(mss)),
+            Algorithm::Custom(make) => Self::Custom {
+                make,
+                made: make(mss),
+            },
+        }
+    }
+
+    /// The handshake found the MSS, and nothing was sent yet.
+    pub(crate) fn begin(&mut self, mss: u32) {
+        match self {
+            Self::Custom { make, made } => *made = make(mss),
+            builtin => builtin.set_mss(mss),
         }
     }
 }
@@ -180,7 +195,7 @@ impl Deref for Controller {
         match self {
             Self::NewReno(controller) => controller,
             Self::Cubic(controller) => controller,
-            Self::Custom(controller) => &**controller,
+            Self::Custom { made, .. } => &**made,
         }
     }
 }
@@ -190,7 +205,7 @@ impl DerefMut for Controller {
         match self {
             Self::NewReno(controller) => controller,
             Self::Cubic(controller) => controller,
-            Self::Custom(controller) => &mut **controller,
+            Self::Custom { made, .. } => &mut **made,
         }
     }
 }
