@@ -82,7 +82,7 @@ pub enum ConnectError {
 #[derive(Copy, Clone, Debug, Eq, PartialEq, Hash)]
 #[non_exhaustive]
 pub enum ListenError {
-    /// Another listener has this address and port: `EADDRINUSE`.
+    /// Another listener or binding has this address and port: `EADDRINUSE`.
     AddrInUse,
     /// The address is not one of the stack's: `EADDRNOTAVAIL`.
     AddrNotAvailable,
@@ -148,7 +148,7 @@ display_error! {
         Self::InvalidOptions => "the TCP options are out of range",
     }
     ListenError {
-        Self::AddrInUse => "another listener has this address and port",
+        Self::AddrInUse => "the address and port are taken",
         Self::AddrNotAvailable => "the address does not belong to this stack",
         Self::PortsExhausted => "no ephemeral port is free",
         Self::InvalidOptions => "the TCP options are out of range",

@@ -47,8 +47,9 @@ pub use error::{
 };
 pub use offload::{Coalescer, FrameBuffer, RxChecksum, RxMeta, TxOffload, segment};
 pub use stack::{
-    Conn, ConnEvents, ConnId, ConnectOptions, ConnectionCounts, Direction, DropReason, Event,
-    LinkCaps, ListenOptions, ListenerId, Secret, Stack, Stats, TraceEntry, Transmit,
+    BindOptions, BindingId, Conn, ConnEvents, ConnId, ConnectOptions, ConnectionCounts, Direction,
+    DropReason, Event, LinkCaps, ListenOptions, ListenerId, Secret, Stack, Stats, TraceEntry,
+    Transmit,
 };
 pub use tcp::congestion::{
     AckSample, Algorithm, CongestionControl, CongestionEvent, Cubic, NewReno, initial_window,

@@ -135,7 +135,8 @@ impl Conn<'_> {
         self.get().is_none_or(|conn| {
             // A write that finds no room says so in `write_blocked`, and only then `WRITABLE` follows.
             let may_write = conn.state.can_send() && !conn.snd.fin_queued;
-            !conn.is_connecting() && !(may_write && conn.app.write_blocked)
+            let waits_for_room = may_write && conn.app.write_blocked;
+            !conn.is_connecting() && !waits_for_room
         })
     }
 

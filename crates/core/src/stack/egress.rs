@@ -36,12 +36,11 @@ impl Stack {
     pub fn poll_transmit(&mut self, now: Instant) -> Option<Transmit<'_>> {
         self.advance(now);
         let now = self.now;
-        if !self.link.up {
-            self.lose_while_down(now);
-            return None;
-        }
+        self.ready.append(&mut self.held);
         loop {
-            if let Some(frame) = self.control.pop_front() {
+            if self.link.up
+                && let Some(frame) = self.control.pop_front()
+            {
                 self.memory.control -= frame.len();
                 return Some(self.transmit_frame(frame));
             }
@@ -49,6 +48,10 @@ impl Stack {
                 continue;
             }
             let id = self.ready.pop_front()?;
+            if !self.link.up && !self.is_to_ourselves(id) {
+                self.hold_while_down(now, id);
+                continue;
+            }
             if let Some((plan, hop)) = self.plan_next(now, id) {
                 // The others first, before this one sends again.
                 self.ready.push_back(id);
@@ -66,23 +69,23 @@ impl Stack {
         }
     }
 
-    /// The link is down: what has a timer waits for it in its place, what has none loses its segment and
-    /// so gets one. Nobody waits without end.
-    fn lose_while_down(&mut self, now: Instant) {
-        for _ in 0..self.ready.len() {
-            let Some(id) = self.ready.pop_front() else {
-                return;
-            };
-            let Some(conn) = self.conns.get_mut(id.0) else {
-                continue;
-            };
-            if conn.timers.next().is_some() {
-                self.ready.push_back(id);
-                continue;
-            }
-            conn.in_ready = false;
-            self.lose_next_segment(now, id);
+    /// The link is down: a connection that has a timer waits for the link, one that has none loses its segment and so
+    /// gets one. Nobody waits without end.
+    fn hold_while_down(&mut self, now: Instant, id: ConnId) {
+        let Some(conn) = self.conns.get_mut(id.0) else {
+            return;
+        };
+        if conn.timers.next().is_some() {
+            return self.held.push_back(id);
         }
+        conn.in_ready = false;
+        self.lose_next_segment(now, id);
+    }
+
+    fn is_to_ourselves(&self, id: ConnId) -> bool {
+        self.conns
+            .get(id.0)
+            .is_some_and(|conn| self.is_own(conn.tuple.remote))
     }
 
     fn transmit_frame(&mut self, frame: Vec<u8>) -> Transmit<'_> {
@@ -301,16 +304,34 @@ impl Stack {
 
     // ---- Addressing ----
 
+    /// Where `remote` is: the unspecified address is this host, as Linux has it.
+    fn destination(
+        &self,
+        remote: SocketAddr,
+        local: Option<SocketAddr>,
+    ) -> Result<SocketAddr, ConnectError> {
+        if !remote.ip().is_unspecified() {
+            return Ok(remote);
+        }
+        let bound = local.map(|local| local.ip());
+        let here = bound
+            .filter(|ip| !ip.is_unspecified())
+            .or_else(|| self.source_for(remote.ip()))
+            .ok_or(ConnectError::NoRoute)?;
+        Ok(SocketAddr::new(here, remote.port()))
+    }
+
     /// Both ends of an active open (RFC 9293 3.9.1.1: the source address is chosen now, MUST-44, and stays, MUST-45).
     pub(super) fn choose_tuple(
         &mut self,
         remote: SocketAddr,
         local: Option<SocketAddr>,
     ) -> Result<FourTuple, ConnectError> {
+        let remote = self.destination(remote, local)?;
         let invalid = match remote.ip() {
             // MUST-46: never to broadcast or multicast.
-            IpAddr::V4(ip) => ip.is_unspecified() || ip.is_multicast() || ip.is_broadcast(),
-            IpAddr::V6(ip) => ip.is_unspecified() || ip.is_multicast(),
+            IpAddr::V4(ip) => ip.is_multicast() || ip.is_broadcast(),
+            IpAddr::V6(ip) => ip.is_multicast(),
         };
         if invalid || remote.port() == 0 || self.is_subnet_broadcast(remote.ip()) {
             return Err(ConnectError::InvalidDestination);
@@ -335,7 +356,7 @@ impl Stack {
             };
         }
         let to = (source, remote.ip(), remote.port());
-        let is_free = |port| !self.listening.contains_key(&port) && self.may_connect(&tuple(port));
+        let is_free = |port| !self.is_local_port(port) && self.may_connect(&tuple(port));
         let Some(choice) = self.ports.find(self.now, to, is_free) else {
             self.ports.note_exhausted(self.now, to);
             return Err(ConnectError::PortsExhausted);

@@ -6,6 +6,7 @@ use core::net::{IpAddr, SocketAddr};
 
 use tidewire_wire::{SeqNum, TcpOptions};
 
+use super::bindings::{BindOptions, overlap};
 use super::events::Source;
 use super::flow::{FourTuple, Target};
 use super::slab::Key;
@@ -34,11 +35,6 @@ impl Stack {
         local: SocketAddr,
         options: ListenOptions,
     ) -> Result<ListenerId, ListenError> {
-        let ip = local.ip().to_canonical();
-        let mut own = self.config.addresses.iter();
-        if !own.any(|cidr| covers(ip, cidr.address)) {
-            return Err(ListenError::AddrNotAvailable);
-        }
         if options
             .tcp
             .as_ref()
@@ -46,19 +42,18 @@ impl Stack {
         {
             return Err(ListenError::InvalidOptions);
         }
-        let port = match local.port() {
-            0 => self
-                .free_listening_port(ip)
-                .ok_or(ListenError::PortsExhausted)?,
-            port => port,
+        let addr = self.local_for(local)?;
+        // As tokio's listener, which sets `SO_REUSEADDR`.
+        let sharing = BindOptions {
+            reuse_addr: true,
+            reuse_port: options.reuse_port,
         };
-        let addr = SocketAddr::new(ip, port);
-        if self.is_taken(addr, options.reuse_port) {
+        if self.is_taken(addr, sharing) {
             return Err(ListenError::AddrInUse);
         }
         let listener = Listener {
             addr,
-            mapped: ip != local.ip(),
+            mapped: addr.ip() != local.ip(),
             backlog: options.backlog.max(1),
             reuse_port: options.reuse_port,
             config: options
@@ -69,7 +64,7 @@ impl Stack {
             in_events: false,
         };
         let id = ListenerId(self.listeners.insert(listener));
-        self.listening.entry(port).or_default().push(id);
+        self.listening.entry(addr.port()).or_default().push(id);
         Ok(id)
     }
 
@@ -116,7 +111,7 @@ impl Stack {
             ids.retain(|&other| other != id);
             if ids.is_empty() {
                 self.listening.remove(&port);
-                self.ports.on_listener_closed();
+                self.ports.on_local_port_freed();
             }
         }
         for conn_id in listener.queue {
@@ -159,20 +154,39 @@ impl Stack {
         choose(true).or_else(|| choose(false))
     }
 
-    /// Whether a listener that does not share has this address, or one that includes it.
-    fn is_taken(&self, addr: SocketAddr, reuse_port: bool) -> bool {
-        let ids = self.listening.get(&addr.port()).into_iter().flatten();
-        ids.filter_map(|id| self.listeners.get(id.0))
-            .filter(|listener| !(reuse_port && listener.reuse_port))
-            .any(|listener| {
-                let other = listener.addr.ip();
-                covers(other, addr.ip()) || covers(addr.ip(), other)
-            })
+    /// The address to listen on or to bind, its port chosen if it is 0.
+    pub(super) fn local_for(&mut self, local: SocketAddr) -> Result<SocketAddr, ListenError> {
+        let ip = local.ip().to_canonical();
+        let mut own = self.config.addresses.iter();
+        if !own.any(|cidr| covers(ip, cidr.address)) {
+            return Err(ListenError::AddrNotAvailable);
+        }
+        let port = match local.port() {
+            0 => self
+                .free_local_port(ip)
+                .ok_or(ListenError::PortsExhausted)?,
+            port => port,
+        };
+        Ok(SocketAddr::new(ip, port))
     }
 
-    fn free_listening_port(&mut self, ip: IpAddr) -> Option<u16> {
+    /// Whether somebody who does not share has this address, or one that includes it.
+    pub(super) fn is_taken(&self, addr: SocketAddr, options: BindOptions) -> bool {
+        let ids = self.listening.get(&addr.port()).into_iter().flatten();
+        ids.filter_map(|id| self.listeners.get(id.0))
+            .filter(|listener| !(options.reuse_port && listener.reuse_port))
+            .any(|listener| overlap(listener.addr.ip(), addr.ip()))
+            || self.bindings.is_taken(addr, options)
+    }
+
+    /// Whether somebody listens on this port, or has bound it.
+    pub(super) fn is_local_port(&self, port: u16) -> bool {
+        self.listening.contains_key(&port) || self.bindings.has_port(port)
+    }
+
+    fn free_local_port(&mut self, ip: IpAddr) -> Option<u16> {
         let to = (ip, ip, 0);
-        let is_free = |port| !self.listening.contains_key(&port);
+        let is_free = |port| !self.is_local_port(port);
         let choice = self.ports.find(self.now, to, is_free)?;
         self.ports.take(to, choice);
         Some(choice.port)

@@ -1,5 +1,6 @@
 //! The stack: frames in, frames out, timers, events, and the application's calls.
 
+mod bindings;
 mod conn;
 mod deadlines;
 mod delivery;
@@ -30,6 +31,7 @@ use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use tidewire_wire::MacAddr;
 
+pub use bindings::{BindOptions, BindingId};
 pub use conn::Conn;
 pub use events::{ConnEvents, Event};
 pub(crate) use flow::{FourTuple, HashKey};
@@ -44,6 +46,7 @@ pub use transmit::Transmit;
 use crate::config::{StackConfig, TcpConfig};
 use crate::error::{ConfigError, ConnectError};
 use crate::ip::{Announcer, ErrorLimit, NeighborCache, PathMtuCache};
+use crate::stack::bindings::Bindings;
 use crate::stack::deadlines::Deadlines;
 use crate::stack::events::{EventQueue, Source};
 use crate::stack::flow::FlowTable;
@@ -104,7 +107,8 @@ impl ListenerId {
 /// Options of a listener.
 #[derive(Clone, Debug)]
 pub struct ListenOptions {
-    /// Most connections waiting to be accepted, and as many half-open ones. tokio's default: 1024. At least 1.
+    /// Most connections waiting to be accepted, and as many half-open ones; at least 1. The default is 1024, more than
+    /// tokio's 128: a SYN that finds no room costs the peer a second.
     pub backlog: usize,
     /// What accepted connections use; `None`: the stack's defaults.
     pub tcp: Option<TcpConfig>,
@@ -142,7 +146,7 @@ pub struct ConnectOptions {
 ///   [`handle_timeout`](Stack::handle_timeout), [`set_link`](Stack::set_link).
 /// - **Outputs** say what is to be done: [`poll_transmit`](Stack::poll_transmit) (until `None`),
 ///   [`poll_timeout`](Stack::poll_timeout), [`poll_event`](Stack::poll_event) (until `None`).
-/// - **Application calls**: [`listen`](Stack::listen), [`accept`](Stack::accept), [`connect`](Stack::connect), and those
+/// - **Application calls**: [`listen`](Stack::listen), [`bind`](Stack::bind), [`accept`](Stack::accept), [`connect`](Stack::connect), and those
 ///   of [`Conn`].
 /// - **Views**: [`stats`](Stack::stats), [`Conn::info`], [`poll_trace`](Stack::poll_trace).
 ///
@@ -182,6 +186,7 @@ pub struct Stack {
     listeners: Slab<Listener>,
     /// Listeners by port.
     listening: BTreeMap<u16, Vec<ListenerId>>,
+    bindings: Bindings,
     flows: FlowTable,
     ports: Ports,
     iss: IssGenerator,
@@ -195,6 +200,8 @@ pub struct Stack {
     half_open_deadlines: Deadlines,
     /// Connections that may have something to send, each at most once.
     ready: VecDeque<ConnId>,
+    /// Those of them that the link has to be up for, while it is down.
+    held: VecDeque<ConnId>,
     /// Frames of no connection, complete and bounded.
     control: VecDeque<Vec<u8>>,
     /// Packets to our own addresses.
@@ -243,6 +250,7 @@ impl Stack {
             time_wait: TimeWaitTable::new(config.max_time_wait),
             listeners: Slab::default(),
             listening: BTreeMap::new(),
+            bindings: Bindings::default(),
             flows: FlowTable::new(key(purpose::FLOWS)),
             ports: Ports::new(config.ephemeral_ports.clone(), key(purpose::PORTS)),
             iss: IssGenerator::new(key(purpose::ISS), key(purpose::TIMESTAMPS)),
@@ -257,6 +265,7 @@ impl Stack {
             deadlines: Deadlines::default(),
             half_open_deadlines: Deadlines::default(),
             ready: VecDeque::new(),
+            held: VecDeque::new(),
             control: VecDeque::new(),
             looped: Loop::default(),
             outgoing: Vec::new(),

@@ -138,7 +138,7 @@ impl Ports {
     }
 
     /// A local port is free again, towards every destination.
-    pub(super) fn on_listener_closed(&mut self) {
+    pub(super) fn on_local_port_freed(&mut self) {
         self.exhausted.clear();
     }
 

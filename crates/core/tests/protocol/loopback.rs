@@ -1,22 +1,34 @@
 //! Connections of a stack with itself: they work, and the link never hears of them.
 
+use std::net::SocketAddr;
+
 use tidewire_core::{ConnectOptions, ListenOptions, ReadError, State, WriteError};
 
 use crate::common::*;
 
 /// Opens a connection to an own address and moves bytes both ways.
 fn talks_to_itself(addresses: &[&str], to: &str) {
-    let mut host = Host::new(addresses);
-    let now = host.now;
     let to = to.parse().unwrap();
-    let listener = host.stack.listen(to, ListenOptions::default()).unwrap();
+    host_talks_to_itself(Host::new(addresses), to, to);
+}
+
+fn host_talks_to_itself(mut host: Host, at: SocketAddr, to: SocketAddr) {
+    let now = host.now;
+    let before = host.stack.connection_counts().connections;
+    let listener = host.stack.listen(at, ListenOptions::default()).unwrap();
     let client = host
         .stack
         .connect(now, to, ConnectOptions::default())
         .unwrap();
     host.pump();
     let (server, from) = host.stack.accept(listener).expect("it is accepted at once");
-    assert_eq!(from.ip(), to.ip());
+    assert!(
+        host.stack
+            .config()
+            .addresses
+            .iter()
+            .any(|own| own.address == from.ip())
+    );
     assert_eq!(host.stack.conn(client).unwrap().state(), State::Established);
 
     for (sender, receiver) in [(client, server), (server, client)] {
@@ -55,7 +67,7 @@ fn talks_to_itself(addresses: &[&str], to: &str) {
     host.stack.conn(server).unwrap().close(now);
     host.advance(secs(120));
     let counts = host.stack.connection_counts();
-    assert_eq!((counts.connections, counts.time_wait), (0, 0));
+    assert_eq!((counts.connections, counts.time_wait), (before, 0));
     assert!(host.sent.is_empty(), "nothing is sent: {:?}", host.lines());
     assert_eq!(host.stack.stats().frames_out, 0);
 }
@@ -68,6 +80,32 @@ fn an_own_ipv4_address_is_reached_without_the_link() {
 #[test]
 fn an_own_ipv6_address_is_reached_without_the_link() {
     talks_to_itself(&["10.0.0.1/24", "2001:db8::1/64"], "[2001:db8::1]:80");
+}
+
+#[test]
+fn the_unspecified_address_is_this_host() {
+    // As Linux has it.
+    for any in ["0.0.0.0:80", "[::]:80"] {
+        let host = Host::new(&["10.0.0.1/24", "2001:db8::1/64"]);
+        let any = any.parse().unwrap();
+        host_talks_to_itself(host, any, any);
+    }
+}
+
+#[test]
+fn an_own_address_is_reached_while_the_link_is_down() {
+    let mut host = Host::new(&["10.0.0.1/24"]);
+    let mut link = host.stack.link();
+    link.up = false;
+    let now = host.now;
+    host.stack.set_link(now, link).unwrap();
+    let away = "10.0.0.2:80".parse().unwrap();
+    // Another connection waits for the link meanwhile.
+    host.stack
+        .connect(now, away, ConnectOptions::default())
+        .unwrap();
+    let own = "10.0.0.1:80".parse().unwrap();
+    host_talks_to_itself(host, own, own);
 }
 
 #[test]

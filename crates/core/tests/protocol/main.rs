@@ -5,6 +5,7 @@
 mod common;
 
 mod acks;
+mod bindings;
 mod close;
 mod closed;
 mod congestion;

@@ -304,7 +304,7 @@ fn destinations_that_cannot_be_are_refused() {
     let mut t = Tester::new();
     for (to, wanted) in [
         ("198.51.100.7:80", ConnectError::NoRoute),
-        ("0.0.0.0:80", ConnectError::InvalidDestination),
+        ("[::]:80", ConnectError::NoRoute),
         ("224.0.0.1:80", ConnectError::InvalidDestination),
         ("255.255.255.255:80", ConnectError::InvalidDestination),
         ("10.0.0.255:80", ConnectError::InvalidDestination),
