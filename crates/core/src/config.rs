@@ -103,6 +103,10 @@ pub struct StackConfig {
     pub max_connections: usize,
     /// Most half-open passive connections at once, over all listeners (RFC 4987).
     pub max_half_open: usize,
+    /// Answer SYNs beyond that, or beyond a listener's backlog, with cookies, while the accept queue has room (RFC 4987
+    /// 3.6; Linux: tcp_syncookies). They cost no memory; without timestamps such connections have neither window scaling
+    /// nor SACK.
+    pub syn_cookies: bool,
     /// Most TIME-WAIT records; past it the oldest is dropped.
     pub max_time_wait: usize,
     /// Most connections without a handle that still have data or FINs to exchange; one more is reset when its handle
@@ -132,6 +136,7 @@ impl StackConfig {
             ephemeral_ports: 32_768..=65_535,
             max_connections: 1 << 20,
             max_half_open: 4_096,
+            syn_cookies: true,
             max_time_wait: 65_536,
             max_orphans: 16_384,
             challenge_acks_per_second: 1_000,

@@ -28,7 +28,7 @@ impl Stack {
                 self.deliver_to_half_open(now, index, segment, payload);
             }
             Some(Target::TimeWait(index)) => self.deliver_to_time_wait(now, index, segment),
-            None => self.deliver_to_listener(now, tuple, segment),
+            None => self.deliver_to_listener(now, tuple, segment, payload),
         }
     }
 
@@ -163,7 +163,7 @@ impl Stack {
     }
 
     /// The third segment of the handshake: the record becomes a connection, which processes the segment in full.
-    fn complete_handshake(
+    pub(super) fn complete_handshake(
         &mut self,
         now: Instant,
         key: Key,
@@ -227,7 +227,13 @@ impl Stack {
     }
 
     /// RFC 9293 3.10.7.1 and 3.10.7.2: CLOSED and LISTEN.
-    fn deliver_to_listener(&mut self, now: Instant, tuple: FourTuple, segment: &SegmentIn) {
+    fn deliver_to_listener(
+        &mut self,
+        now: Instant,
+        tuple: FourTuple,
+        segment: &SegmentIn,
+        payload: &mut Payload<'_>,
+    ) {
         let listener = self.listener_for(&tuple);
         let from = if listener.is_some() {
             State::Listen
@@ -242,6 +248,11 @@ impl Stack {
         if listener.is_some() && only_syn {
             self.trace_in(now, &tuple, None, segment, (from, State::SynReceived));
             return self.open_passively(now, tuple, segment, None);
+        }
+        if let Some(id) = listener
+            && self.accept_cookie(now, id, tuple, segment, payload)
+        {
+            return;
         }
         self.trace_in(now, &tuple, None, segment, (from, from));
         let harmless = listener.is_some() && !segment.has(TcpFlags::ACK);

@@ -216,24 +216,37 @@ impl Stack {
     ) {
         let id = match self.may_open_passively(&tuple) {
             Ok(id) => id,
+            Err(DropReason::BacklogFull) if self.answer_with_cookie(now, tuple, segment) => return,
             Err(reason) => return self.drop_frame(reason),
         };
-        let iss = self.fresh_iss(&tuple, after);
-        let link_mss = self.link_mss(tuple.local);
-        let Some(listener) = self.listeners.get_mut(id.0) else {
+        let record = self.half_open_record(now, id, tuple, segment, segment.options);
+        let Some(record) = record else {
             return;
         };
-        listener.half_open += 1;
-        let offer = Offer::new(&listener.config, link_mss);
-        let record = HalfOpen {
+        let iss = self.fresh_iss(&tuple, after);
+        let key = self.remember(HalfOpen { iss, ..record });
+        self.send_syn_ack(now, key);
+    }
+
+    /// The record of a handshake that `segment` is the SYN of, but for our sequence number.
+    pub(super) fn half_open_record(
+        &self,
+        now: Instant,
+        id: ListenerId,
+        tuple: FourTuple,
+        segment: &SegmentIn,
+        peer: TcpOptions,
+    ) -> Option<HalfOpen> {
+        let listener = self.listeners.get(id.0)?;
+        Some(HalfOpen {
             tuple,
             listener: id,
-            iss,
+            iss: SeqNum::new(0),
             irs: segment.header.seq,
-            offer,
+            offer: Offer::new(&listener.config, self.link_mss(tuple.local)),
             peer: TcpOptions {
                 sack: Default::default(),
-                ..segment.options
+                ..peer
             },
             window: segment.header.window,
             ts_offset: self.iss.timestamp_offset(&tuple),
@@ -242,10 +255,18 @@ impl Stack {
             retries: 0,
             deadline: now,
             challenges: ChallengeLimit::default(),
-        };
+        })
+    }
+
+    /// Adds a record to the table, with no timer yet.
+    pub(super) fn remember(&mut self, record: HalfOpen) -> Key {
+        let tuple = record.tuple;
+        if let Some(listener) = self.listeners.get_mut(record.listener.0) {
+            listener.half_open += 1;
+        }
         let key = self.half_open.insert(record);
         self.flows.insert(&tuple, Target::HalfOpen(key.index));
-        self.send_syn_ack(now, key);
+        key
     }
 
     /// Sends the SYN-ACK of a half-open connection, first or again, and sets its timer.

@@ -2,6 +2,7 @@
 
 mod bindings;
 mod conn;
+mod cookies;
 mod deadlines;
 mod delivery;
 mod egress;
@@ -59,6 +60,7 @@ use crate::stack::trace::Trace;
 use crate::tcp::challenge::ChallengeBudget;
 use crate::tcp::listen::{HalfOpen, Listener};
 use crate::tcp::pool::Pool;
+use crate::tcp::syn_cookies::SynCookies;
 use crate::tcp::{Connection, IssGenerator};
 use crate::time::Instant;
 
@@ -190,6 +192,7 @@ pub struct Stack {
     flows: FlowTable,
     ports: Ports,
     iss: IssGenerator,
+    cookies: SynCookies,
     challenge_budget: ChallengeBudget,
     pub(crate) neighbors: NeighborCache,
     pub(crate) announcer: Announcer,
@@ -225,6 +228,7 @@ mod purpose {
     pub(super) const TIMESTAMPS: u8 = 2;
     pub(super) const PORTS: u8 = 3;
     pub(super) const CHALLENGES: u8 = 4;
+    pub(super) const COOKIES: u8 = 5;
 }
 
 impl Stack {
@@ -254,6 +258,7 @@ impl Stack {
             flows: FlowTable::new(key(purpose::FLOWS)),
             ports: Ports::new(config.ephemeral_ports.clone(), key(purpose::PORTS)),
             iss: IssGenerator::new(key(purpose::ISS), key(purpose::TIMESTAMPS)),
+            cookies: SynCookies::new(key(purpose::COOKIES)),
             challenge_budget: ChallengeBudget::new(
                 config.challenge_acks_per_second,
                 key(purpose::CHALLENGES),

@@ -103,6 +103,10 @@ pub struct Stats {
     pub active_opens: u64,
     /// Connections handed to accept queues.
     pub passive_opens: u64,
+    /// SYNs that there was no room to remember, answered with a cookie (RFC 4987 3.6).
+    pub syn_cookies_sent: u64,
+    /// Handshakes that a cookie completed.
+    pub syn_cookies_accepted: u64,
     /// Connection attempts that failed.
     pub failed_attempts: u64,
     /// Closed connections that were reset because there were too many of them

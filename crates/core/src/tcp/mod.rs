@@ -22,6 +22,7 @@ mod recv_buffer;
 pub(crate) mod segment;
 mod send_buffer;
 mod state;
+pub(crate) mod syn_cookies;
 pub(crate) mod tcb;
 pub(crate) mod time_wait;
 mod timer;

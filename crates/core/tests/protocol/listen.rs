@@ -89,7 +89,7 @@ fn listen_syn_with_data_acknowledges_the_syn_alone() {
 
 #[test]
 fn listen_backlog_full_drops_the_syn() {
-    let mut t = Tester::listening(2, |_| {});
+    let mut t = Tester::listening(2, |config| config.syn_cookies = false);
     for port in [1001, 1002] {
         t.flow = flow(port, PORT);
         t.syn(PLAIN);
@@ -107,7 +107,10 @@ fn listen_backlog_full_drops_the_syn() {
 
 #[test]
 fn listen_half_open_limit_of_the_stack_drops_the_syn() {
-    let mut t = Tester::listening(16, |config| config.max_half_open = 1);
+    let mut t = Tester::listening(16, |config| {
+        config.max_half_open = 1;
+        config.syn_cookies = false;
+    });
     t.syn(PLAIN);
     t.expect(seg(SYN_ACK));
     t.flow = flow(1002, PORT);

@@ -30,6 +30,7 @@ mod reuse_port;
 mod routes;
 mod sequence;
 mod states;
+mod syn_cookies;
 mod syn_received;
 mod syn_sent;
 mod text;

@@ -1,0 +1,124 @@
+//! Handshakes that are not remembered: SYN cookies, when the half-open table is full (RFC 4987 3.6).
+
+use tidewire_wire::{TcpFlags, TcpOptions, TcpTimestamps};
+
+use super::flow::FourTuple;
+use super::{DropReason, ListenerId, Pressure, Stack};
+use crate::tcp::listen::HalfOpen;
+use crate::tcp::segment::SegmentIn;
+use crate::tcp::syn_cookies::{mark, marked};
+use crate::tcp::{Payload, State};
+use crate::time::Instant;
+
+/// A SYN-ACK of which neither the time nor the number is known: no round trip is measured by it (RFC 6298 3).
+const UNKNOWN_SENDS: u8 = 2;
+
+impl Stack {
+    /// Answers a SYN that there is no room to remember; says whether it did.
+    pub(super) fn answer_with_cookie(
+        &mut self,
+        now: Instant,
+        tuple: FourTuple,
+        segment: &SegmentIn,
+    ) -> bool {
+        let Some(id) = self.listener_for(&tuple) else {
+            return false;
+        };
+        let Some(listener) = self.listeners.get(id.0) else {
+            return false;
+        };
+        if !self.config.syn_cookies || listener.queue_is_full() || self.pressure() == Pressure::Full
+        {
+            return false;
+        }
+        let config = alloc::sync::Arc::clone(&listener.config);
+        let mut peer = segment.options;
+        if !config.timestamps || peer.timestamps.is_none() {
+            // There is nothing to remember these by.
+            peer.timestamps = None;
+            peer.window_scale = None;
+            peer.sack_permitted = false;
+        }
+        let Some(mut record) = self.half_open_record(now, id, tuple, segment, peer) else {
+            return false;
+        };
+        record.iss = self.cookies.make(now, &tuple, record.irs, &record.peer);
+        let mut plan = record.syn_ack(now, &config);
+        if let Some(ts) = &mut plan.options.timestamps {
+            ts.value = mark(ts.value, &record.peer);
+        }
+        self.stats.syn_cookies_sent += 1;
+        self.send_control_segment(now, &tuple, &plan, State::SynReceived);
+        true
+    }
+
+    /// A segment of no connection, to a listener: where it completes a handshake that was not remembered, it becomes a
+    /// connection. Says whether it was that.
+    pub(super) fn accept_cookie(
+        &mut self,
+        now: Instant,
+        id: ListenerId,
+        tuple: FourTuple,
+        segment: &SegmentIn,
+        payload: &mut Payload<'_>,
+    ) -> bool {
+        let header = &segment.header;
+        let flags = header.flags;
+        if !flags.contains(TcpFlags::ACK) || flags.intersects(TcpFlags::SYN | TcpFlags::RST) {
+            return false;
+        }
+        let (irs, iss) = (header.seq.sub(1), header.ack.sub(1));
+        let Some((mss, has_timestamps)) = self.cookies.check(now, &tuple, irs, iss) else {
+            return false;
+        };
+        let timestamps = segment.options.timestamps.filter(|_| has_timestamps);
+        if timestamps.is_some() != has_timestamps {
+            self.drop_frame(DropReason::MissingTimestamp);
+            return true;
+        }
+        if let Err(reason) = self.has_room_for_cookie(id) {
+            self.drop_frame(reason);
+            return true;
+        }
+        let (window_scale, sack_permitted) = timestamps.map_or((None, false), |ts| marked(ts.echo));
+        let peer = TcpOptions {
+            mss: Some(mss),
+            window_scale,
+            sack_permitted,
+            timestamps: timestamps.map(|ts| TcpTimestamps { echo: 0, ..ts }),
+            ..TcpOptions::default()
+        };
+        let Some(record) = self.half_open_record(now, id, tuple, segment, peer) else {
+            return false;
+        };
+        let deadline = now + self.tcp_defaults.initial_rto;
+        let key = self.remember(HalfOpen {
+            iss,
+            irs,
+            sends: UNKNOWN_SENDS,
+            deadline,
+            ..record
+        });
+        self.half_open_deadlines.no_later_than(key.index, deadline);
+        self.stats.syn_cookies_accepted += 1;
+        // Where the accept queue is full the record stays: its timer gives the peer, who believes to be connected and
+        // may have nothing to say, another chance.
+        self.complete_handshake(now, key, segment, payload);
+        if self.half_open.len() > self.config.max_half_open {
+            self.forget_half_open(key);
+        }
+        true
+    }
+
+    /// Whether a peer that brought a cookie can be accepted, or at least remembered.
+    fn has_room_for_cookie(&self, id: ListenerId) -> Result<(), DropReason> {
+        let listener = self.listeners.get(id.0).ok_or(DropReason::NoConnection)?;
+        if listener.queue_is_full() && self.half_open.len() >= self.config.max_half_open {
+            return Err(DropReason::BacklogFull);
+        }
+        if self.pressure() == Pressure::Full {
+            return Err(DropReason::NoMemory);
+        }
+        Ok(())
+    }
+}
