@@ -39,3 +39,28 @@ pub(crate) fn costs_less_than_1024_bytes() {
     let ((), stats) = measured(|| transfer(&mut pair, busy, &[7; 100_000], true));
     assert_eq!(allocations(&stats), 0);
 }
+
+/// What each connection holds more than an idle one after it has carried a megabyte each way and gone silent.
+pub(crate) fn buffers_are_given_back_after_bulk() {
+    const BUSY: usize = 500;
+    let mut pair = Pair::new(true);
+    let bulk = |pair: &mut Pair, ends| {
+        for client_sends in [true, false] {
+            for _ in 0..10 {
+                transfer(pair, ends, &[7; 100_000], client_sends);
+            }
+        }
+    };
+    let all: Vec<Ends> = (0..BUSY).map(|_| pair.open()).collect();
+    // The first fills what the stacks keep for the next.
+    bulk(&mut pair, all[0]);
+    let ((), stats) = measured(|| {
+        for &ends in &all[1..] {
+            bulk(&mut pair, ends);
+        }
+        pair.wait(Duration::from_secs(120));
+    });
+    let each = bytes_held(&stats) / (2 * BUSY);
+    eprintln!("{each} bytes more for each connection that has carried much");
+    assert!(each <= 64, "{each} bytes");
+}

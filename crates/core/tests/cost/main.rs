@@ -51,6 +51,10 @@ fn main() {
             idle::costs_less_than_1024_bytes,
         ),
         trial(
+            "buffers_are_given_back_after_bulk",
+            idle::buffers_are_given_back_after_bulk,
+        ),
+        trial(
             "the_budget_holds_against_a_thousand_senders_without_readers",
             budget::holds_against_a_thousand_senders_without_readers,
         ),

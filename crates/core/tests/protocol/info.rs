@@ -52,6 +52,29 @@ fn times_since_the_last_segments() {
 }
 
 #[test]
+fn segments_and_bytes_are_counted_both_ways() {
+    let mut t = Tester::established(PLAIN);
+    t.flow.window = 2_000;
+    t.peer(seg(ACK).len(700));
+    t.peer(seg(ACK).len(300));
+    let acks = t.drain().len() as u64;
+    let before = info(&mut t);
+    // The SYN, the ACK that completed the handshake, and these two; the SYN-ACK and the ACKs.
+    assert_eq!((before.segs_in, before.segs_out), (4, 1 + acks));
+    assert_eq!((before.bytes_received, before.recv_queue), (1_000, 1_000));
+    assert_eq!(before.rcv_mss, 700, "the largest that came");
+    t.write(5_000);
+    let after = info(&mut t);
+    assert_eq!(
+        (after.bytes_sent, after.unacked, after.unsent),
+        (1_460, 1_460, 3_540)
+    );
+    assert_eq!(after.send_queue, 5_000);
+    assert_eq!((after.segs_out, after.bytes_acked), (2 + acks, 0));
+    assert_eq!(after.snd_wnd, 2_000);
+}
+
+#[test]
 fn what_is_outstanding_is_told_apart() {
     let mut t = Tester::with_rtt(SACK);
     t.write(14_600);

@@ -38,6 +38,30 @@ fn a_long_fat_path_is_filled_without_being_told_its_size() {
     assert!(fixed < 3_000_000 / 8, "{fixed} bytes per second");
 }
 
+/// Where the path could take more, buffers end at 4 MiB each way.
+#[test]
+fn buffers_grow_to_four_mebibytes_and_no_further() {
+    let mut pair = Pair::new();
+    let config = LinkConfig {
+        rate: Some(10 * RATE),
+        queue: 16 << 20,
+        ..LinkConfig::with_delay(Duration::from_millis(100))
+    };
+    pair.world.configure_at(Instant::ZERO, pair.link, config);
+    let (client, server) = pair.established();
+    for _ in 0..400 {
+        let sender = pair.info(pair.a, client);
+        if sender.send_queue < sender.send_buffer {
+            pair.write(pair.a, client, 1 << 20);
+        }
+        pair.run_ms(10);
+        while pair.read(pair.b, server, 1 << 20).is_ok() {}
+    }
+    let (sender, receiver) = (pair.info(pair.a, client), pair.info(pair.b, server));
+    let most = 4 << 20;
+    assert_eq!((sender.send_buffer, receiver.recv_buffer), (most, most));
+}
+
 /// Who reads 50 kB a second needs no more than the first window, whatever the sender could send.
 #[test]
 fn a_slow_reader_s_window_does_not_grow() {
