@@ -14,7 +14,10 @@ tokio::task_local! {
 static DEFAULT: RwLock<Option<Stack>> = RwLock::new(None);
 
 /// The stack that the environment asked for, once it was started.
-static FROM_ENVIRONMENT: tokio::sync::Mutex<Option<Stack>> = tokio::sync::Mutex::const_new(None);
+static FROM_ENVIRONMENT: RwLock<Option<Stack>> = RwLock::new(None);
+
+/// Held while it is being started.
+static STARTING: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
 /// The interface's name.
 const INTERFACE: &str = "TIDEWIRE_IFACE";
@@ -24,26 +27,17 @@ const ADDRESS: &str = "TIDEWIRE_ADDR";
 const GATEWAY: &str = "TIDEWIRE_GATEWAY";
 
 pub(crate) fn set_default(stack: Stack) {
-    let old = DEFAULT
-        .write()
-        .unwrap_or_else(PoisonError::into_inner)
-        .replace(stack);
-    // Outside the lock: it may be the last handle, which has to talk to its stack.
-    drop(old);
+    put(&DEFAULT, stack);
 }
 
 pub(crate) async fn scope<F: Future>(stack: Stack, future: F) -> F::Output {
     SCOPE.scope(stack, future).await
 }
 
-/// The scope's stack or the default.
+/// The scope's stack, the default, or the environment's where it was started already.
 pub(crate) fn current() -> Option<Stack> {
-    SCOPE.try_with(Stack::clone).ok().or_else(|| {
-        DEFAULT
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
-    })
+    let of_scope = SCOPE.try_with(Stack::clone).ok();
+    of_scope.or_else(|| get(&DEFAULT)).or_else(running)
 }
 
 /// [`current`], else the environment's, started at the first use, and again when the runtime that
@@ -52,13 +46,30 @@ pub(crate) async fn resolve() -> io::Result<Stack> {
     if let Some(stack) = current() {
         return Ok(stack);
     }
-    let mut started = FROM_ENVIRONMENT.lock().await;
-    if let Some(stack) = started.as_ref().filter(|stack| stack.is_running()) {
-        return Ok(stack.clone());
+    let _starting = STARTING.lock().await;
+    if let Some(stack) = running() {
+        return Ok(stack);
     }
     let stack = start_from(|name| env::var(name).ok()).await?;
-    *started = Some(stack.clone());
+    put(&FROM_ENVIRONMENT, stack.clone());
     Ok(stack)
+}
+
+/// The environment's stack.
+fn running() -> Option<Stack> {
+    get(&FROM_ENVIRONMENT).filter(Stack::is_running)
+}
+
+fn get(of: &RwLock<Option<Stack>>) -> Option<Stack> {
+    of.read().unwrap_or_else(PoisonError::into_inner).clone()
+}
+
+fn put(into: &RwLock<Option<Stack>>, stack: Stack) {
+    let mut place = into.write().unwrap_or_else(PoisonError::into_inner);
+    let old = place.replace(stack);
+    // The old one goes outside the lock: it may be the last handle, which has to talk to its stack.
+    drop(place);
+    drop(old);
 }
 
 async fn start_from(variable: impl Fn(&str) -> Option<String>) -> Result<Stack, StackError> {

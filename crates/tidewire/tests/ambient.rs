@@ -15,6 +15,7 @@ fn the_explicit_stack_then_the_scope_then_the_default() {
         assert!(TcpStream::connect("10.0.0.1:80").await.is_err());
         assert!(matches!(Stack::current(), Err(StackError::NoStack)));
         assert!(TcpSocket::new_v4().unwrap().listen(1).is_err());
+        let early = TcpSocket::new_v4().unwrap();
 
         let (server, client) = pair().await;
         server.set_default();
@@ -53,5 +54,19 @@ fn the_explicit_stack_then_the_scope_then_the_default() {
         let socket = TcpSocket::new_v4().unwrap();
         let bound = socket.bind("10.0.0.1:1000".parse().unwrap());
         assert!(bound.is_err(), "that is the other stack's address");
+
+        // A socket stays with the stack of the place where it was made, or else with the first one that it was used on.
+        let server_address = "10.0.0.1:0".parse().unwrap();
+        let socket = server.scope(async { TcpSocket::new_v4().unwrap() }).await;
+        socket.bind(server_address).unwrap();
+        let second = socket.listen(8).unwrap();
+        let socket = TcpSocket::new_v4().unwrap();
+        early.bind("10.0.0.2:1001".parse().unwrap()).unwrap();
+        server.set_default();
+        let connect = socket.connect(second.local_addr().unwrap());
+        let stream = server.scope(connect).await.unwrap();
+        assert_eq!(stream.local_addr().unwrap().ip().to_string(), "10.0.0.2");
+        let early = early.connect(second.local_addr().unwrap()).await.unwrap();
+        assert_eq!(early.local_addr().unwrap().to_string(), "10.0.0.2:1001");
     });
 }

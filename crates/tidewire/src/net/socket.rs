@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tidewire_core::{BufferSize, ConnectOptions, KeepAlive, ListenOptions, TcpConfig};
@@ -18,6 +18,10 @@ use crate::stack::Stack;
 /// Options apply from the handshake on: a receive buffer size, for one, decides the window scale
 /// that the SYN offers.
 ///
+/// A socket belongs to the stack that is the ambient one where the socket is made, whatever scope or default there is
+/// later. Only where there is none yet does it wait: for the default at its first use, or for [`connect`](Self::connect),
+/// which starts the one that the environment asks for.
+///
 /// ```no_run
 /// use tidewire::net::TcpSocket;
 ///
@@ -31,8 +35,8 @@ use crate::stack::Stack;
 /// ```
 pub struct TcpSocket {
     is_v6: bool,
-    /// Where it was made on one; else the ambient stack is looked up when it is needed.
-    stack: Option<Stack>,
+    /// Empty while there was none to belong to.
+    stack: OnceLock<Stack>,
     /// Setters take `&self`, as tokio's do.
     options: Mutex<Options>,
 }
@@ -51,20 +55,20 @@ struct Options {
 }
 
 impl TcpSocket {
-    /// A socket for IPv4, on the ambient stack.
+    /// A socket for IPv4, on the stack that is the ambient one here.
     ///
     /// # Errors
     /// None; tokio's signature.
     pub fn new_v4() -> io::Result<Self> {
-        Ok(Self::new(false, None))
+        Ok(Self::new(false, Stack::current().ok()))
     }
 
-    /// A socket for IPv6, on the ambient stack.
+    /// A socket for IPv6, on the stack that is the ambient one here.
     ///
     /// # Errors
     /// None; tokio's signature.
     pub fn new_v6() -> io::Result<Self> {
-        Ok(Self::new(true, None))
+        Ok(Self::new(true, Stack::current().ok()))
     }
 
     /// A socket for IPv4, on the given stack.
@@ -75,10 +79,18 @@ impl TcpSocket {
         Ok(Self::new(false, Some(stack.clone())))
     }
 
+    /// A socket for IPv6, on the given stack.
+    ///
+    /// # Errors
+    /// None; as [`new_v6`](Self::new_v6).
+    pub fn new_v6_on(stack: &Stack) -> io::Result<Self> {
+        Ok(Self::new(true, Some(stack.clone())))
+    }
+
     fn new(is_v6: bool, stack: Option<Stack>) -> Self {
         Self {
             is_v6,
-            stack,
+            stack: stack.map_or_else(OnceLock::new, OnceLock::from),
             options: Mutex::default(),
         }
     }
@@ -111,7 +123,7 @@ impl TcpSocket {
     /// As [`TcpStream::connect`]; `EAFNOSUPPORT` for an address of the other IP version.
     pub async fn connect(self, addr: SocketAddr) -> io::Result<TcpStream> {
         self.check_family(addr)?;
-        let stack = match &self.stack {
+        let stack = match self.stack.get() {
             Some(stack) => stack.clone(),
             None => Stack::ambient().await?,
         };
@@ -130,8 +142,8 @@ impl TcpSocket {
     /// Listens, with at most `backlog` connections waiting to be accepted.
     ///
     /// # Errors
-    /// As [`TcpListener::bind`]. The environment alone does not do here, because starting a stack
-    /// takes an `await`.
+    /// As [`TcpListener::bind`]. The environment alone does not do here, because starting a stack takes an `await`: what
+    /// was awaited before, such as [`TcpListener::bind`], must have started it.
     pub fn listen(self, backlog: u32) -> io::Result<TcpListener> {
         let stack = self.stack_now()?;
         let options = self.options().clone();
@@ -139,10 +151,10 @@ impl TcpSocket {
         let listen = ListenOptions {
             // The kernel makes 0 one, too.
             backlog: usize::try_from(backlog).unwrap_or(usize::MAX).max(1),
-            tcp: options.tcp(&stack),
+            tcp: options.tcp(stack),
             reuse_port: options.reuseport,
         };
-        TcpListener::bind_with(&stack, local, listen, options.linger)
+        TcpListener::bind_with(stack, local, listen, options.linger)
     }
 
     /// The local address, once bound.
@@ -398,11 +410,14 @@ impl TcpSocket {
         SocketAddr::new(ip, 0)
     }
 
-    /// The stack, where none has to be started for it.
-    fn stack_now(&self) -> io::Result<Stack> {
-        match &self.stack {
-            Some(stack) => Ok(stack.clone()),
-            None => Ok(Stack::current()?),
+    /// The stack, where none has to be started for it; the socket keeps to it.
+    fn stack_now(&self) -> io::Result<&Stack> {
+        match self.stack.get() {
+            Some(stack) => Ok(stack),
+            None => {
+                let stack = Stack::current()?;
+                Ok(self.stack.get_or_init(|| stack))
+            }
         }
     }
 
