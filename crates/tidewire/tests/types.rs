@@ -1,5 +1,8 @@
 //! What the types promise, checked by the compiler.
 
+use std::panic::{RefUnwindSafe, UnwindSafe};
+
+use tidewire::net::tcp::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf};
 use tidewire::net::{TcpListener, TcpSocket, TcpStream};
 use tidewire::{Stack, StackError};
 
@@ -10,10 +13,10 @@ fn the_types_are_what_tokios_are() {
     check::<TcpStream>();
     check::<TcpListener>();
     check::<TcpSocket>();
-    check::<tidewire::net::tcp::OwnedReadHalf>();
-    check::<tidewire::net::tcp::OwnedWriteHalf>();
-    check::<tidewire::net::tcp::ReadHalf<'static>>();
-    check::<tidewire::net::tcp::WriteHalf<'static>>();
+    check::<OwnedReadHalf>();
+    check::<OwnedWriteHalf>();
+    check::<ReadHalf<'static>>();
+    check::<WriteHalf<'static>>();
     check::<Stack>();
     check::<StackError>();
     fn is_send<T: Send>(_: &T) {}
@@ -28,4 +31,39 @@ fn the_types_are_what_tokios_are() {
         is_send(&listener.accept());
     }
     let _: fn(&Stack, &TcpStream, &TcpListener) = futures;
+}
+
+/// tokio's own types pass the same checks, so that they ask for nothing that tokio does not have.
+#[test]
+fn the_types_may_be_kept_across_a_panic_as_tokios_may() {
+    fn check<T: UnwindSafe + RefUnwindSafe>() {}
+    check::<TcpStream>();
+    check::<TcpListener>();
+    check::<TcpSocket>();
+    check::<OwnedReadHalf>();
+    check::<OwnedWriteHalf>();
+    check::<ReadHalf<'static>>();
+    check::<WriteHalf<'static>>();
+    check::<tokio::net::TcpStream>();
+    check::<tokio::net::TcpListener>();
+    check::<tokio::net::TcpSocket>();
+    check::<tokio::net::tcp::OwnedReadHalf>();
+    check::<tokio::net::tcp::OwnedWriteHalf>();
+    check::<tokio::net::tcp::ReadHalf<'static>>();
+    check::<tokio::net::tcp::WriteHalf<'static>>();
+}
+
+#[test]
+fn a_stream_is_within_reach_of_its_halves_as_tokios_is() {
+    fn check<T: AsRef<S>, S>() {}
+    check::<TcpStream, TcpStream>();
+    check::<OwnedReadHalf, TcpStream>();
+    check::<OwnedWriteHalf, TcpStream>();
+    check::<ReadHalf<'static>, TcpStream>();
+    check::<WriteHalf<'static>, TcpStream>();
+    check::<tokio::net::TcpStream, tokio::net::TcpStream>();
+    check::<tokio::net::tcp::OwnedReadHalf, tokio::net::TcpStream>();
+    check::<tokio::net::tcp::OwnedWriteHalf, tokio::net::TcpStream>();
+    check::<tokio::net::tcp::ReadHalf<'static>, tokio::net::TcpStream>();
+    check::<tokio::net::tcp::WriteHalf<'static>, tokio::net::TcpStream>();
 }
