@@ -1,17 +1,28 @@
 //! Every public method of tokio's TCP types is one of ours, or stands below with the reason why not: an upgrade of
 //! tokio that adds one fails here.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// tokio's file, ours, and what ours lacks.
+/// tokio's file, ours, and the types of both.
 const FILES: [(&str, &str, &[&str]); 5] = [
-    ("stream.rs", "stream.rs", NO_DESCRIPTOR),
-    ("listener.rs", "listener.rs", NO_DESCRIPTOR),
-    ("socket.rs", "socket.rs", SOCKET),
-    ("split.rs", "tcp/split.rs", &[]),
-    ("split_owned.rs", "tcp/split_owned.rs", &[]),
+    ("stream.rs", "stream.rs", &["TcpStream"]),
+    ("listener.rs", "listener.rs", &["TcpListener"]),
+    ("socket.rs", "socket.rs", &["TcpSocket"]),
+    ("split.rs", "tcp/split.rs", &["ReadHalf", "WriteHalf"]),
+    (
+        "split_owned.rs",
+        "tcp/split_owned.rs",
+        &["OwnedReadHalf", "OwnedWriteHalf"],
+    ),
+];
+
+/// What ours lack.
+const ABSENT: [(&str, &[&str]); 3] = [
+    ("TcpStream", NO_DESCRIPTOR),
+    ("TcpListener", NO_DESCRIPTOR),
+    ("TcpSocket", SOCKET),
 ];
 
 /// There is no descriptor that a `std::net` type could own.
@@ -46,30 +57,49 @@ fn tokio_sources() -> PathBuf {
     Path::new(manifest).with_file_name("src").join("net/tcp")
 }
 
-/// The names behind `pub fn` and `pub async fn`.
-fn methods(file: &Path) -> BTreeSet<String> {
+type Methods = BTreeMap<String, BTreeSet<String>>;
+
+/// The names behind `pub fn` and `pub async fn`, by the type whose `impl` block they are in.
+fn methods(file: &Path) -> Methods {
     let source = std::fs::read_to_string(file).unwrap_or_else(|error| panic!("{file:?}: {error}"));
-    let lines = source.lines().map(str::trim_start);
-    lines
-        .filter(|line| line.starts_with("pub "))
-        .filter_map(|line| line.split_once("fn "))
-        .filter_map(|(_, rest)| rest.split(['(', '<']).next())
-        .map(str::to_owned)
-        .collect()
+    let mut methods = Methods::new();
+    let mut of = None;
+    for line in source.lines().map(str::trim_start) {
+        if line.starts_with("impl") {
+            of = inherent_type(line);
+        } else if let Some((_, rest)) = line.split_once("fn ").filter(|_| line.starts_with("pub "))
+            && let (Some(of), Some(name)) = (of, rest.split(['(', '<']).next())
+        {
+            let names = methods.entry(of.to_owned()).or_default();
+            names.insert(name.to_owned());
+        }
+    }
+    methods
+}
+
+/// The type of an `impl` block that is of no trait.
+fn inherent_type(line: &str) -> Option<&str> {
+    let rest = line.strip_prefix("impl ")?;
+    let is_of_a_trait = rest.contains(" for ");
+    rest.split([' ', '<']).next().filter(|_| !is_of_a_trait)
 }
 
 #[test]
 fn every_method_of_tokios_types_is_there() {
     let (theirs, ours) = (tokio_sources(), Path::new("src/net"));
-    for (tokio, own, absent) in FILES {
-        let tokio = methods(&theirs.join(tokio));
-        assert!(tokio.len() >= 5, "{own}: tokio's file has another form");
-        let missing: Vec<_> = tokio
-            .difference(&methods(&ours.join(own)))
-            .cloned()
-            .collect();
-        let mut absent: Vec<_> = absent.iter().map(ToString::to_string).collect();
-        absent.sort();
-        assert_eq!(missing, absent, "{own}");
+    for (tokio, own, types) in FILES {
+        let (tokio, own) = (methods(&theirs.join(tokio)), methods(&ours.join(own)));
+        assert!(tokio.keys().eq(types), "tokio's types: {:?}", tokio.keys());
+        for (name, methods) in &tokio {
+            assert!(methods.len() >= 5, "{name}: tokio's file has another form");
+            let own = own.get(name).unwrap_or_else(|| panic!("no {name}"));
+            let missing: BTreeSet<_> = methods.difference(own).map(String::as_str).collect();
+            let absent: BTreeSet<_> = ABSENT
+                .iter()
+                .filter(|(of, _)| of == name)
+                .flat_map(|(_, names)| names.iter().copied())
+                .collect();
+            assert_eq!(missing, absent, "{name}");
+        }
     }
 }
