@@ -62,13 +62,14 @@ pub enum ShutdownError {
 pub enum ConnectError {
     /// Every ephemeral port towards this destination is taken: `EADDRNOTAVAIL`.
     PortsExhausted,
-    /// This 4-tuple is in use: `EADDRINUSE`.
+    /// This 4-tuple is in use: `EADDRNOTAVAIL`, as Linux has it.
     AddrInUse,
     /// The local address is not one of the stack's: `EADDRNOTAVAIL`.
     AddrNotAvailable,
     /// No on-link prefix and no gateway leads to the destination: `ENETUNREACH`.
     NoRoute,
-    /// The destination cannot be a TCP peer (unspecified, multicast, broadcast, port 0): `ENETUNREACH`, and for port 0 `ECONNREFUSED`.
+    /// The destination cannot be a TCP peer (multicast, broadcast, port 0): `ENETUNREACH`, and for port 0
+    /// `ECONNREFUSED`.
     InvalidDestination,
     /// The stack's limit of connections is reached: `ENOBUFS`.
     TooManyConnections,

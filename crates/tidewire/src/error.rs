@@ -274,8 +274,7 @@ impl ToOsError for WriteError {
 impl ToOsError for ConnectError {
     fn errno(&self) -> i32 {
         match self {
-            Self::PortsExhausted | Self::AddrNotAvailable => libc::EADDRNOTAVAIL,
-            Self::AddrInUse => libc::EADDRINUSE,
+            Self::PortsExhausted | Self::AddrNotAvailable | Self::AddrInUse => libc::EADDRNOTAVAIL,
             Self::NoRoute | Self::InvalidDestination => libc::ENETUNREACH,
             Self::TooManyConnections | Self::NoMemory => libc::ENOBUFS,
             _ => libc::EINVAL,

@@ -10,7 +10,7 @@ use tidewire_core::ListenOptions;
 
 use super::options::hop_limit;
 use super::{TcpStream, ToSocketAddrs, lookup_host, no_address};
-use crate::shard::{Connection, Listener};
+use crate::shard::{Binding, Connection, Listener};
 use crate::stack::Stack;
 
 /// A TCP socket that accepts connections, as [`tokio::net::TcpListener`].
@@ -70,6 +70,15 @@ impl TcpListener {
         linger: Option<Duration>,
     ) -> io::Result<Self> {
         let listener = Listener::bind(stack.shard(), addr, options)?;
+        Ok(Self { listener, linger })
+    }
+
+    pub(super) fn on_bound(
+        binding: Binding,
+        options: ListenOptions,
+        linger: Option<Duration>,
+    ) -> io::Result<Self> {
+        let listener = binding.listen(options)?;
         Ok(Self { listener, linger })
     }
 

@@ -6,11 +6,12 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use tidewire_core::{BufferSize, ConnectOptions, KeepAlive, ListenOptions, TcpConfig};
+use tidewire_core::{BindOptions, BufferSize, ConnectOptions, KeepAlive, ListenOptions, TcpConfig};
 
 use super::options::check_keepalive;
 use super::{TcpListener, TcpStream};
 use crate::error::os_error;
+use crate::shard::Binding;
 use crate::stack::Stack;
 
 /// A TCP socket to be configured before it connects or listens, as [`tokio::net::TcpSocket`].
@@ -39,11 +40,31 @@ pub struct TcpSocket {
     stack: OnceLock<Stack>,
     /// Setters take `&self`, as tokio's do.
     options: Mutex<Options>,
+    local: Mutex<Local>,
+}
+
+/// Where the socket is bound.
+#[derive(Debug, Default)]
+enum Local {
+    #[default]
+    Unbound,
+    /// There is no stack yet that could say whether it may.
+    Wanted(SocketAddr),
+    Bound(Binding),
+}
+
+impl Local {
+    fn addr(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Unbound => None,
+            Self::Wanted(addr) => Some(*addr),
+            Self::Bound(binding) => Some(binding.addr()),
+        }
+    }
 }
 
 #[derive(Clone, Debug, Default)]
 struct Options {
-    local: Option<SocketAddr>,
     reuseaddr: bool,
     reuseport: bool,
     nodelay: Option<bool>,
@@ -92,28 +113,33 @@ impl TcpSocket {
             is_v6,
             stack: stack.map_or_else(OnceLock::new, OnceLock::from),
             options: Mutex::default(),
+            local: Mutex::default(),
         }
     }
 
-    /// Sets the local address. Whether the port is free shows when the socket connects or listens.
+    /// Takes the local address and port until the socket is dropped; port 0 is one that the stack chooses. Where a stack
+    /// has yet to be started from the environment, what is wrong with the address shows when the socket connects.
     ///
     /// # Errors
-    /// `EADDRNOTAVAIL` when the stack has no such address, `EAFNOSUPPORT` when it is of the other
-    /// IP version, `EINVAL` when the socket is bound already.
+    /// `EADDRNOTAVAIL` when the stack has no such address, `EADDRINUSE` when another socket has bound it or listens on
+    /// it, `EAFNOSUPPORT` when it is of the other IP version, `EINVAL` when the socket is bound already.
     pub fn bind(&self, addr: SocketAddr) -> io::Result<()> {
         self.check_family(addr)?;
-        let mut options = self.options();
-        if options.local.is_some() {
+        let mut local = self.local();
+        if local.addr().is_some() {
             return Err(os_error(libc::EINVAL));
         }
-        // A stack that would have to be started for it says so later.
-        if let Ok(stack) = self.stack_now()
-            && !addr.ip().is_unspecified()
-            && !stack.addresses().contains(&addr.ip())
-        {
-            return Err(os_error(libc::EADDRNOTAVAIL));
-        }
-        options.local = Some(addr);
+        *local = match self.stack_now() {
+            Ok(stack) => {
+                let options = self.options();
+                let sharing = BindOptions {
+                    reuse_addr: options.reuseaddr,
+                    reuse_port: options.reuseport,
+                };
+                Local::Bound(Binding::new(stack.shard(), addr, sharing)?)
+            }
+            Err(_) => Local::Wanted(addr),
+        };
         Ok(())
     }
 
@@ -129,7 +155,7 @@ impl TcpSocket {
         };
         let options = self.options().clone();
         let connect = ConnectOptions {
-            local: options.local,
+            local: self.local().addr(),
             tcp: options.tcp(&stack),
         };
         let stream = TcpStream::connect_with(&stack, addr, connect).await?;
@@ -147,14 +173,20 @@ impl TcpSocket {
     pub fn listen(self, backlog: u32) -> io::Result<TcpListener> {
         let stack = self.stack_now()?;
         let options = self.options().clone();
-        let local = options.local.unwrap_or_else(|| self.unspecified());
         let listen = ListenOptions {
             // The kernel makes 0 one, too.
             backlog: usize::try_from(backlog).unwrap_or(usize::MAX).max(1),
             tcp: options.tcp(stack),
             reuse_port: options.reuseport,
         };
-        TcpListener::bind_with(stack, local, listen, options.linger)
+        let local = std::mem::take(&mut *self.local());
+        match local {
+            Local::Bound(binding) => TcpListener::on_bound(binding, listen, options.linger),
+            Local::Wanted(local) => TcpListener::bind_with(stack, local, listen, options.linger),
+            Local::Unbound => {
+                TcpListener::bind_with(stack, self.unspecified(), listen, options.linger)
+            }
+        }
     }
 
     /// The local address, once bound.
@@ -162,7 +194,7 @@ impl TcpSocket {
     /// # Errors
     /// None; an unbound socket has the unspecified address, as in the kernel.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        let local = self.options().local;
+        let local = self.local().addr();
         Ok(local.unwrap_or_else(|| self.unspecified()))
     }
 
@@ -174,8 +206,10 @@ impl TcpSocket {
         Ok(None)
     }
 
-    /// Accepted and without effect: a stack always lets a listener have a port whose last
-    /// connections are in TIME-WAIT.
+    /// Lets other sockets that set this before they bind have the same address, as long as none of them listens.
+    ///
+    /// Unlike the kernel's, a port whose last connections are open or in TIME-WAIT can be bound without it (RFC 9293
+    /// 3.9.1.1, MUST-42).
     ///
     /// # Errors
     /// None; tokio's signature.
@@ -436,6 +470,10 @@ impl TcpSocket {
     fn options(&self) -> MutexGuard<'_, Options> {
         self.options.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    fn local(&self) -> MutexGuard<'_, Local> {
+        self.local.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Options {
@@ -470,6 +508,7 @@ impl fmt::Debug for TcpSocket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TcpSocket")
             .field("is_v6", &self.is_v6)
+            .field("local", &*self.local())
             .field("options", &*self.options())
             .finish_non_exhaustive()
     }

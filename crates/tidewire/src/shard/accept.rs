@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
-use tidewire_core::{ListenOptions, ListenerId, TcpConfig};
+use tidewire_core::{ListenError, ListenOptions, ListenerId, Stack, TcpConfig};
 
 use super::wakers::WaiterKey;
 use super::{Connection, ShardRef, State};
@@ -29,12 +29,18 @@ impl Listener {
         local: SocketAddr,
         options: ListenOptions,
     ) -> io::Result<Self> {
+        Self::open(shard, local, |stack| stack.listen(local, options))
+    }
+
+    /// Makes a handle of the listener that `listen` opens at `local`.
+    pub(super) fn open(
+        shard: &ShardRef,
+        local: SocketAddr,
+        listen: impl FnOnce(&mut Stack) -> Result<ListenerId, ListenError>,
+    ) -> io::Result<Self> {
         shard.with(|state, _| {
             state.check()?;
-            let id = state
-                .stack()
-                .listen(local, options)
-                .map_err(|error| error.to_io())?;
+            let id = listen(state.stack()).map_err(|error| error.to_io())?;
             state.wakers.add_listener(id);
             Ok(Self {
                 shard: shard.clone(),

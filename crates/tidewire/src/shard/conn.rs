@@ -48,7 +48,9 @@ impl Connection {
                 .stack()
                 .connect(now, remote, options)
                 .map_err(|error| error.to_io())?;
-            Ok(Self::adopt(shard, state, id, remote))
+            // The unspecified address stands for one of our own.
+            let peer = state.stack().conn(id).map(|conn| conn.peer_addr());
+            Ok(Self::adopt(shard, state, id, peer.unwrap_or(remote)))
         })?;
         let attempt = |conn: &mut Conn<'_>, _| {
             let result = conn.connect_result()?;

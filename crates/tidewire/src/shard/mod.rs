@@ -6,6 +6,7 @@
 //! taken under the lock and woken after it.
 
 mod accept;
+mod binding;
 mod clock;
 mod conn;
 mod drain;
@@ -23,6 +24,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 pub(crate) use accept::Listener;
+pub(crate) use binding::Binding;
 pub(crate) use clock::Clock;
 pub(crate) use conn::Connection;
 pub(crate) use state::{State, Stop};

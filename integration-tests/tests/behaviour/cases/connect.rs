@@ -1,7 +1,7 @@
 //! Opening a connection.
 
 use std::io::ErrorKind;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use tidewire_integration_tests::{TestResult, Version};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -24,6 +24,10 @@ super::cases!(
     a_local_end_of_ones_choice,
     a_local_address_of_somebody_else,
     a_socket_is_bound_once,
+    a_bound_port_is_shown_and_kept,
+    a_bound_address_is_taken,
+    of_two_that_reuse_an_address_one_listens,
+    the_unspecified_address_is_this_host,
     a_socket_of_the_other_version,
     a_pair_of_ends_is_used_once,
     an_attempt_can_be_given_up,
@@ -161,18 +165,75 @@ async fn a_socket_of_the_other_version(_: World) -> TestResult {
     Ok(())
 }
 
+async fn a_bound_port_is_shown_and_kept(world: World) -> TestResult {
+    let (listener, address) = world.net.kernel_listener().await?;
+    let socket = socket(world.net.version())?;
+    socket.bind(SocketAddr::new(world.own, 0))?;
+    let bound = socket.local_addr()?;
+    assert!(bound.ip() == world.own && bound.port() != 0);
+    let stream = socket.connect(address).await?;
+    assert_eq!(stream.local_addr()?, bound);
+    assert_eq!(listener.accept().await?.1, bound);
+    Ok(())
+}
+
+async fn a_bound_address_is_taken(world: World) -> TestResult {
+    let local = SocketAddr::new(world.own, 4716);
+    let bind = || {
+        let socket = socket(world.net.version())?;
+        socket.bind(local).map(|()| socket)
+    };
+    let first = bind()?;
+    assert_eq!(code(bind()), libc::EADDRINUSE);
+    assert_eq!(code(TcpListener::bind(local).await), libc::EADDRINUSE);
+    drop(first);
+    let listener = TcpListener::bind(local).await?;
+    assert_eq!(code(bind()), libc::EADDRINUSE);
+    drop(listener);
+    bind()?.listen(1)?;
+    Ok(())
+}
+
+async fn of_two_that_reuse_an_address_one_listens(world: World) -> TestResult {
+    let local = SocketAddr::new(world.own, 4717);
+    let bind = || {
+        let socket = socket(world.net.version())?;
+        socket.set_reuseaddr(true)?;
+        socket.bind(local).map(|()| socket)
+    };
+    let (first, second) = (bind()?, bind()?);
+    let _listener = first.listen(1)?;
+    assert_eq!(code(second.listen(1)), libc::EADDRINUSE);
+    Ok(())
+}
+
+async fn the_unspecified_address_is_this_host(world: World) -> TestResult {
+    let any: IpAddr = match world.net.version() {
+        Version::V4 => Ipv4Addr::UNSPECIFIED.into(),
+        Version::V6 => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    let listener = TcpListener::bind(SocketAddr::new(any, 0)).await?;
+    let address = SocketAddr::new(any, listener.local_addr()?.port());
+    let stream = TcpStream::connect(address).await?;
+    let (accepted, from) = listener.accept().await?;
+    assert_eq!(from, stream.local_addr()?);
+    let peer = stream.peer_addr()?;
+    assert!(!peer.ip().is_unspecified() && peer == accepted.local_addr()?);
+    Ok(())
+}
+
 async fn a_pair_of_ends_is_used_once(world: World) -> TestResult {
     let (listener, address) = world.net.kernel_listener().await?;
     let local = SocketAddr::new(world.own, 4714);
     let connect = async || {
         let socket = socket(world.net.version())?;
-        // The kernel notices here, Tidewire when it knows the other end.
+        socket.set_reuseaddr(true)?;
         socket.bind(local)?;
         socket.connect(address).await
     };
     let _first = connect().await?;
     let _peer = listener.accept().await?;
-    assert_eq!(code(connect().await), libc::EADDRINUSE);
+    assert_eq!(code(connect().await), libc::EADDRNOTAVAIL);
     Ok(())
 }
 
