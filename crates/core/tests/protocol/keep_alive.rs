@@ -140,6 +140,33 @@ fn half_closed_connections_are_probed_too() {
     }
 }
 
+/// The timer fires, or is set, while the FIN is outstanding: the half-closed connection that comes of it is probed too.
+#[test]
+fn an_outstanding_fin_does_not_end_keep_alive() {
+    for set_before in [true, false] {
+        let mut t = if set_before {
+            kept_alive(TEN)
+        } else {
+            Tester::established(PLAIN)
+        };
+        t.shutdown_write();
+        t.expect(seg(FIN_ACK).seq(1));
+        if !set_before {
+            let now = t.now;
+            t.conn().set_keepalive(now, Some(TEN));
+        }
+        t.advance(secs(12));
+        assert!(t.drain().iter().all(|&(seq, _)| seq == 1));
+        assert_eq!(t.state(), State::FinWait1);
+        t.peer(seg(ACK).ack(2));
+        assert_eq!(t.state(), State::FinWait2);
+        t.advance(secs(20));
+        assert!(t.drain().contains(&(1, 0)), "probed");
+        t.advance(secs(20));
+        assert_eq!(t.conn().take_error(), Some(ConnError::TimedOut));
+    }
+}
+
 #[test]
 fn a_user_timeout_takes_the_place_of_the_count() {
     let mut t = kept_alive(TEN);

@@ -60,11 +60,12 @@ impl Connection {
         TimerOutcome::None
     }
 
-    /// States that may last without a segment from either side.
+    /// States that may last without a segment from either side, and FIN-WAIT-1, which leads to one: our FIN is outstanding
+    /// there, and the timer has to go on behind it.
     fn is_kept_alive(&self) -> bool {
         matches!(
             self.state,
-            State::Established | State::FinWait2 | State::CloseWait
+            State::Established | State::FinWait1 | State::FinWait2 | State::CloseWait
         )
     }
 }
