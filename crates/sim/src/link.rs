@@ -31,6 +31,9 @@ pub struct LinkConfig {
     pub corrupt_ppm: u32,
     /// Largest IP packet; a larger one is lost.
     pub mtu: u32,
+    /// Largest IP packet that a router behind the sending interface passes on; it answers a larger one by an ICMP error,
+    /// which comes back as everything else does. Nobody is told otherwise.
+    pub path_mtu: Option<u32>,
     /// Whether the interfaces have a carrier; without it they are told so, and frames are lost.
     pub up: bool,
 }
@@ -51,17 +54,19 @@ impl LinkConfig {
             duplicate_ppm: 0,
             corrupt_ppm: 0,
             mtu: 1_500,
+            path_mtu: None,
             up: true,
         }
     }
 
-    /// The same link without faults: delay, rate, queue and MTU stay.
+    /// The same link without faults: delay, rate, queue and MTUs stay.
     #[must_use]
     pub fn without_faults(&self) -> Self {
         Self {
             rate: self.rate,
             queue: self.queue,
             mtu: self.mtu,
+            path_mtu: self.path_mtu,
             ..Self::with_delay(self.delay)
         }
     }

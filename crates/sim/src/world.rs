@@ -1,12 +1,13 @@
 //! The world: hosts, links, one clock, one heap of events.
 
 mod network;
+mod router;
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use bytes::Bytes;
-use tidewire_core::{ConfigError, Event, Instant, Stack};
+use tidewire_core::{ConfigError, ConnError, Event, Instant, Stack};
 use tidewire_wire::MacAddr;
 
 use crate::app::{App, Ledger};
@@ -86,6 +87,11 @@ pub(crate) enum Happening {
     Configure { link: LinkId, config: LinkConfig },
     /// A host's interface gets another MAC address.
     Readdress { host: usize, mac: MacAddr },
+    /// A host restarts with these applications.
+    Reboot {
+        host: HostId,
+        apps: Vec<Box<dyn App>>,
+    },
 }
 
 impl PartialEq for Scheduled {
@@ -167,11 +173,25 @@ impl World {
         let host = &mut self.hosts[id.0];
         let mut fresh = Host::new(host.config.clone(), rng, self.now).expect("it was good before");
         fresh.pipe = host.pipe;
+        let own = &host.config.stack.addresses;
+        self.ledger
+            .lose_host(self.now, |ip| own.iter().any(|cidr| cidr.address == ip));
         // Times of applications that are gone find nothing to run.
         *host = fresh;
         self.tell_link(id.0);
         self.hosts[id.0].stack.announce_addresses(self.now);
         self.settle(id.0, Cause::Call)
+    }
+
+    /// As [`reboot`](Self::reboot) at `at`; `apps` are what the host runs from then on.
+    pub fn reboot_at(&mut self, at: Instant, host: HostId, apps: Vec<Box<dyn App>>) {
+        self.schedule(at, Happening::Reboot { host, apps });
+    }
+
+    /// The most that the host's stack has held of its memory budget, in bytes, since it was started.
+    #[must_use]
+    pub fn memory_peak(&self, host: HostId) -> usize {
+        self.hosts[host.0].connections.memory_peak()
     }
 
     /// Adds an application, and runs it once.
@@ -244,6 +264,11 @@ impl World {
     #[must_use]
     pub fn incomplete_streams(&self) -> Vec<String> {
         self.ledger.incomplete()
+    }
+
+    /// What applications were told instead of the end of a stream.
+    pub fn failures(&self) -> impl Iterator<Item = ConnError> {
+        self.ledger.failures()
     }
 
     /// Bytes that all applications together have read.
@@ -325,6 +350,12 @@ impl World {
             }
             Happening::Configure { link, config } => self.configure(link, &config)?,
             Happening::Readdress { host, mac } => self.readdress(host, mac)?,
+            Happening::Reboot { host, apps } => {
+                self.reboot(host)?;
+                apps.into_iter()
+                    .for_each(|app| self.hosts[host.0].add_app(app));
+                self.settle(host.0, Cause::Call)?;
+            }
         }
         Ok(true)
     }

@@ -1,14 +1,16 @@
 //! What all applications wrote and read.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
-use tidewire_core::ConnError;
+use tidewire_core::{ConnError, Instant};
 
 /// How far every stream between two applications has come: what one end wrote, what the other one read.
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
     records: BTreeMap<Direction, Record>,
+    /// When an end was last lost before its time: some connection that a server waits for may never come.
+    last_loss: Option<Instant>,
 }
 
 /// One direction of a connection between applications.
@@ -16,16 +18,32 @@ pub(crate) type Direction = (SocketAddr, SocketAddr);
 
 #[derive(Debug, Default)]
 pub(crate) struct Record {
+    /// There is a writer: an application has this end of the connection.
+    pub(crate) opened: bool,
     pub(crate) written: u64,
     /// The writer has shut its side down, or closed.
     pub(crate) finished: bool,
     pub(crate) read: u64,
     /// The reader has come to the end, or has closed before.
     pub(crate) ended: bool,
-    /// The writer has given the connection up, both ways.
-    pub(crate) aborted: bool,
+    /// How much can be expected of the writer.
+    pub(crate) fate: Fate,
     /// What the reader was told instead of an end.
     pub(crate) failed: Option<ConnError>,
+    /// The reader was told nothing for long, and gave up.
+    pub(crate) gave_up: bool,
+}
+
+/// What becomes of an end of a connection.
+#[derive(Copy, Clone, Debug, Default, Eq, PartialEq, Ord, PartialOrd)]
+pub(crate) enum Fate {
+    /// It stays until everything has arrived.
+    #[default]
+    Kept,
+    /// It was left with a limit on the time to deliver the rest: that arrives, or the other end sees a failure.
+    Limited,
+    /// It is gone: aborted, timed out, or lost with its host.
+    Gone,
 }
 
 impl Ledger {
@@ -39,20 +57,60 @@ impl Ledger {
         self.records.remove(&(b, a));
     }
 
-    /// Streams that did not reach the other end whole, leaving out connections that were aborted.
+    /// The end at `from` does not stay until everything has arrived.
+    pub(crate) fn lose(&mut self, now: Instant, from: SocketAddr, to: SocketAddr, fate: Fate) {
+        let record = self.of(from, to);
+        record.fate = record.fate.max(fate);
+        self.last_loss = Some(now);
+    }
+
+    /// A host restarts: no end of a connection is left on it, and no peer is told.
+    pub(crate) fn lose_host(&mut self, now: Instant, is_on_host: impl Fn(IpAddr) -> bool) {
+        for ((from, _), record) in &mut self.records {
+            if is_on_host(from.ip()) {
+                record.fate = Fate::Gone;
+            }
+        }
+        self.last_loss = Some(now);
+    }
+
+    /// When an end was last lost.
+    pub(crate) fn last_loss(&self) -> Option<Instant> {
+        self.last_loss
+    }
+
+    /// Streams that did not reach the other end whole, leaving out connections of which an end was lost.
     pub(crate) fn incomplete(&self) -> Vec<String> {
-        let aborted = |&(from, to): &Direction| {
-            [(from, to), (to, from)]
-                .iter()
-                .any(|key| self.records.get(key).is_some_and(|record| record.aborted))
-        };
         let missing = self.records.iter().filter(|&(direction, record)| {
-            !aborted(direction)
+            !self.is_excused(direction)
                 && (record.read != record.written || !record.finished || !record.ended)
         });
         missing
             .map(|((from, to), record)| format!("{from} > {to}: {record:?}"))
             .collect()
+    }
+
+    /// Whether an end of this connection is gone. Where one had only so much time left, someone must have seen a
+    /// failure, if it was accepted before: nothing is lost in silence.
+    fn is_excused(&self, &(from, to): &Direction) -> bool {
+        let both = || {
+            [(from, to), (to, from)]
+                .into_iter()
+                .filter_map(|key| self.records.get(&key))
+        };
+        match both().map(|record| record.fate).max() {
+            Some(Fate::Gone) => true,
+            Some(Fate::Limited) if both().count() < 2 || both().any(|record| !record.opened) => {
+                true
+            }
+            Some(Fate::Limited) => both().any(|record| record.failed.is_some() || record.gave_up),
+            Some(Fate::Kept) | None => false,
+        }
+    }
+
+    /// What readers were told instead of an end.
+    pub(crate) fn failures(&self) -> impl Iterator<Item = ConnError> {
+        self.records.values().filter_map(|record| record.failed)
     }
 
     /// Bytes that were read on all connections.

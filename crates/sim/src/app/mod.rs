@@ -9,7 +9,7 @@ mod stream;
 use std::fmt;
 use std::net::SocketAddr;
 
-pub(crate) use ledger::Ledger;
+pub(crate) use ledger::{Fate, Ledger};
 pub use peer::Peer;
 pub use plan::{Ending, Plan};
 pub use server::Server;

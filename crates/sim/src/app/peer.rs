@@ -4,11 +4,11 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 use tidewire_core::{
-    Conn, ConnError, ConnEvents, ConnId, ConnectOptions, Duration, Instant, ReadError, TcpConfig,
-    WriteError,
+    Conn, ConnError, ConnEvents, ConnId, ConnectError, ConnectOptions, Duration, Instant,
+    ReadError, State, TcpConfig, WriteError,
 };
 
-use super::{App, AppCx, Ending, Plan, Stream};
+use super::{App, AppCx, Ending, Fate, Plan, Stream};
 use crate::laws::Law;
 
 /// An application with one connection.
@@ -32,6 +32,12 @@ pub struct Peer {
     waits: ConnEvents,
     watchdog: Instant,
     suspicious: bool,
+    /// Bytes read when the watchdog last looked.
+    heard: u64,
+    /// Since when the connection is established.
+    connected_at: Option<Instant>,
+    /// The handle was given back, and the connection has to be over by then.
+    lingers_until: Option<Instant>,
     scratch: Vec<u8>,
 }
 
@@ -125,6 +131,9 @@ impl Peer {
             waits: ConnEvents::NONE,
             watchdog: Instant::ZERO,
             suspicious: false,
+            heard: 0,
+            connected_at: None,
+            lingers_until: None,
             scratch: Vec::new(),
         }
     }
@@ -140,6 +149,11 @@ impl Peer {
                 };
                 match cx.connect(*to, options) {
                     Ok(id) => id,
+                    // A full stack takes no more connections, and says so.
+                    Err(ConnectError::NoMemory) => {
+                        cx.wake_after(RETRY);
+                        return None;
+                    }
                     Err(error) => {
                         cx.fail(Law::P1, format!("connect to {to}: {error}"));
                         return None;
@@ -160,6 +174,7 @@ impl Peer {
                 received,
             });
             cx.own(id);
+            cx.ledger.of(local, remote).opened = true;
         }
         Some(id)
     }
@@ -265,69 +280,129 @@ impl Peer {
 
     /// Ends the connection when the plan says so.
     fn end(&mut self, cx: &mut AppCx<'_>, id: ConnId) -> Result<(), ConnError> {
-        let Some(streams) = &mut self.streams else {
+        let Some(Streams {
+            local,
+            remote,
+            sent,
+            ..
+        }) = &self.streams
+        else {
             return Ok(());
         };
+        let (local, remote, offset) = (*local, *remote, sent.offset());
         let Some(mut conn) = cx.stack.conn(id) else {
             return Err(ConnError::Aborted);
         };
-        let all_written = streams.sent.offset() == self.plan.send;
+        let all_written = offset == self.plan.send;
+        let has_arrived = conn.info().bytes_acked > 0;
         match self.plan.ending {
-            Ending::Abort { after } => {
-                if streams.sent.offset() < after.min(self.plan.send) || conn.info().bytes_acked == 0
-                {
-                    cx.wake_after(POLL);
-                    return Ok(());
-                }
+            Ending::Abort { after } if offset >= after.min(self.plan.send) && has_arrived => {
                 conn.abort(cx.now);
-                cx.ledger.of(streams.local, streams.remote).aborted = true;
+                cx.ledger.lose(cx.now, local, remote, Fate::Gone);
                 self.done = true;
             }
             Ending::HalfClose if all_written => {
                 if !self.shut {
                     // The only error is that of a connection that has failed, which the reader reports.
                     self.shut = conn.shutdown_write(cx.now).is_ok();
-                    cx.ledger.of(streams.local, streams.remote).finished = self.shut;
+                    cx.ledger.of(local, remote).finished = self.shut;
                 }
                 if self.shut && self.ended {
-                    conn.close(cx.now);
-                    self.done = true;
+                    self.close(cx, id);
                 }
             }
-            Ending::ReadFirst if all_written && self.ended => {
-                conn.close(cx.now);
-                cx.ledger.of(streams.local, streams.remote).finished = true;
-                self.done = true;
-            }
+            Ending::ReadFirst if all_written && self.ended => self.close(cx, id),
             Ending::CloseAtOnce if all_written => {
-                conn.close(cx.now);
-                cx.ledger.of(streams.local, streams.remote).finished = true;
-                cx.ledger.of(streams.remote, streams.local).ended = true;
-                self.done = true;
+                cx.ledger.of(remote, local).ended = true;
+                self.close(cx, id);
             }
+            Ending::Linger(time) if all_written && (time > Duration::ZERO || has_arrived) => {
+                conn.set_linger(Some(time));
+                cx.ledger.of(remote, local).ended = true;
+                self.close(cx, id);
+                let is_limited = time > Duration::ZERO;
+                let fate = if is_limited {
+                    Fate::Limited
+                } else {
+                    Fate::Gone
+                };
+                cx.ledger.lose(cx.now, local, remote, fate);
+                self.lingers_until = Some(cx.now + time);
+                self.done = false;
+                self.linger(cx, id);
+            }
+            Ending::Abort { .. } | Ending::Linger(_) => cx.wake_after(POLL),
             Ending::HalfClose | Ending::ReadFirst | Ending::CloseAtOnce => {}
         }
         Ok(())
     }
 
-    /// A reader whose other end aborted learns of it only if the reset arrives: as a program with a timeout, it gives
-    /// up some time later.
+    /// Gives the handle back with everything written.
+    fn close(&mut self, cx: &mut AppCx<'_>, id: ConnId) {
+        let (Some(Streams { local, remote, .. }), Some(conn)) = (&self.streams, cx.stack.conn(id))
+        else {
+            return;
+        };
+        conn.close(cx.now);
+        cx.ledger.of(*local, *remote).finished = true;
+        if self.plan.may_time_out() {
+            cx.ledger.lose(cx.now, *local, *remote, Fate::Limited);
+        }
+        self.done = true;
+    }
+
+    /// Behind a close with a linger time: when that is over the peer has everything, or was reset.
+    fn linger(&mut self, cx: &mut AppCx<'_>, id: ConnId) {
+        let Some(until) = self.lingers_until else {
+            return;
+        };
+        self.waits = ConnEvents::NONE;
+        let state = cx.stack.conn(id).map_or(State::Closed, |conn| conn.state());
+        // In FIN-WAIT-2 the peer has everything, and another time runs.
+        if matches!(state, State::FinWait2 | State::TimeWait | State::Closed) {
+            self.done = true;
+        } else if cx.now > until + LATE {
+            cx.fail(Law::P6, format!("{id:?} lingers in {state} since {until}"));
+        } else {
+            cx.wake_after((until + LATE).duration_since(cx.now) + Duration::from_nanos(1));
+        }
+    }
+
+    /// A reader whose other end is gone learns of it only if the reset arrives: as a program with a timeout, it gives
+    /// up some time later. With keep-alive that is the stack's to find out.
     fn watch(&mut self, cx: &mut AppCx<'_>, id: ConnId) {
-        let Some(Streams { local, remote, .. }) = &self.streams else {
+        let Some(Streams {
+            local,
+            remote,
+            received,
+            ..
+        }) = &self.streams
+        else {
             return;
         };
         if cx.now >= self.watchdog {
             self.watchdog = cx.now + WATCHDOG;
-            let aborted = cx.ledger.of(*remote, *local).aborted;
-            if aborted
+            let fate = cx.ledger.of(*remote, *local).fate;
+            let is_quiet = received.offset() == self.heard;
+            self.heard = received.offset();
+            if fate > Fate::Kept
                 && self.suspicious
+                && is_quiet
                 && let Some(conn) = cx.stack.conn(id)
             {
+                if fate == Fate::Gone && self.connected_at.is_some() && self.plan.notices_loss() {
+                    let what = format!(
+                        "keep-alive does not notice that {remote} is gone: {:?}",
+                        conn.info()
+                    );
+                    return cx.fail(Law::P6, what);
+                }
                 conn.abort(cx.now);
+                cx.ledger.of(*remote, *local).gave_up = true;
                 self.done = true;
                 return;
             }
-            self.suspicious = aborted;
+            self.suspicious = fate > Fate::Kept;
         }
         cx.wake_after(self.watchdog.duration_since(cx.now));
     }
@@ -339,24 +414,47 @@ impl Peer {
                 self.waits = ConnEvents::CONNECTED;
                 return Ok(());
             }
-            Some(Err(error)) if self.can_retry(error) => {
+            Some(Err(error)) if self.can_retry(cx, error) => {
                 self.retry(cx, id);
                 return Ok(());
             }
             Some(result) => result?,
         }
+        self.configure(cx, id);
         self.write(cx, id)?;
         self.read(cx, id)?;
         self.end(cx, id)
     }
 
-    fn can_retry(&self, error: ConnError) -> bool {
+    /// Sets the plan's options, once.
+    fn configure(&mut self, cx: &mut AppCx<'_>, id: ConnId) {
+        if self.connected_at.is_some() {
+            return;
+        }
+        self.connected_at = Some(cx.now);
+        let Some(mut conn) = cx.stack.conn(id) else {
+            return;
+        };
+        if self.plan.keepalive.is_some() {
+            conn.set_keepalive(cx.now, self.plan.keepalive);
+        }
+        if self.plan.user_timeout.is_some() {
+            conn.set_user_timeout(cx.now, self.plan.user_timeout);
+        }
+    }
+
+    fn can_retry(&self, cx: &mut AppCx<'_>, error: ConnError) -> bool {
         let retries = match error {
             ConnError::HostUnreachable => true,
             ConnError::Refused => self.insists,
             _ => false,
         };
-        retries && matches!(self.start, Start::Connect { .. })
+        // Nobody listens any more on a host that has restarted.
+        let is_gone = self
+            .streams
+            .as_ref()
+            .is_some_and(|streams| cx.ledger.of(streams.remote, streams.local).fate == Fate::Gone);
+        retries && !is_gone && matches!(self.start, Start::Connect { .. })
     }
 
     /// All address requests of an attempt to connect were lost: a program tries again.
@@ -374,11 +472,28 @@ impl Peer {
     fn fail(&mut self, cx: &mut AppCx<'_>, id: ConnId, error: ConnError) {
         if let Some(Streams { local, remote, .. }) = &self.streams {
             cx.ledger.of(*remote, *local).failed = Some(error);
+            if error == ConnError::TimedOut
+                && self.connected_at.is_some()
+                && self.plan.may_time_out()
+            {
+                cx.ledger.lose(cx.now, *local, *remote, Fate::Gone);
+            }
+        }
+        if let Some(breach) = self.is_too_early(cx.now, error) {
+            cx.fail(Law::P6, breach);
         }
         if let Some(conn) = cx.stack.conn(id) {
             conn.close(cx.now);
         }
         self.done = true;
+    }
+
+    /// No connection times out before its user timeout is over.
+    fn is_too_early(&self, now: Instant, error: ConnError) -> Option<String> {
+        let limit = self.plan.user_timeout?;
+        let lasted = now.duration_since(self.connected_at?);
+        (error == ConnError::TimedOut && lasted < limit)
+            .then(|| format!("timed out after {lasted:?}, {limit:?} were to be waited"))
     }
 }
 
@@ -403,10 +518,13 @@ impl App for Peer {
         }
         self.waits = ConnEvents::NONE;
         let Some(id) = self.open(cx) else { return };
+        if self.lingers_until.is_some() {
+            return self.linger(cx, id);
+        }
         if let Err(error) = self.act(cx, id) {
             self.fail(cx, id, error);
         }
-        if !self.done {
+        if !self.done && self.lingers_until.is_none() {
             self.watch(cx, id);
         }
         if self.done || self.conn.is_none() {
@@ -462,6 +580,8 @@ fn peek_and_read(
 }
 
 const PEEK_PPM: u32 = 20_000;
+/// How late a timer may be noticed.
+const LATE: Duration = Duration::from_millis(100);
 const POLL: Duration = Duration::from_millis(10);
 const RETRY: Duration = Duration::from_secs(1);
 const WATCHDOG: Duration = Duration::from_secs(100);

@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use tidewire_core::Duration;
+use tidewire_core::{Duration, KeepAlive};
 
 /// What a [`Peer`](crate::Peer) does with its connection. Chances are in parts per million per chunk.
 #[derive(Clone, Debug)]
@@ -19,6 +19,10 @@ pub struct Plan {
     pub stall_ppm: u32,
     /// Longest pause.
     pub stall: Duration,
+    /// Set once the connection is established; the stack's default without.
+    pub keepalive: Option<KeepAlive>,
+    /// Set once the connection is established; the stack's default without.
+    pub user_timeout: Option<Duration>,
     /// How it ends.
     pub ending: Ending,
 }
@@ -35,8 +39,25 @@ impl Plan {
             by_reference_ppm: 0,
             stall_ppm: 0,
             stall: Duration::ZERO,
+            keepalive: None,
+            user_timeout: None,
             ending: Ending::HalfClose,
         }
+    }
+
+    /// Whether the connection may time out though its peer is there: with a user timeout, or with probes that a link
+    /// may lose all.
+    pub(crate) fn may_time_out(&self) -> bool {
+        self.user_timeout.is_some()
+            || self
+                .keepalive
+                .is_some_and(|probes| asks_for(probes) < PATIENT)
+    }
+
+    /// Whether keep-alive finds out that the peer is gone before a program with a timeout of its own would.
+    pub(crate) fn notices_loss(&self) -> bool {
+        self.keepalive
+            .is_some_and(|probes| probes.idle + asks_for(probes) < NOTICED)
     }
 }
 
@@ -54,4 +75,16 @@ pub enum Ending {
         /// Bytes written before.
         after: u64,
     },
+    /// Closes after the last byte with a linger time (SO_LINGER): zero resets the connection once some bytes have
+    /// arrived, another one leaves the stack so long to deliver the rest. Only where the other end sends nothing.
+    Linger(Duration),
 }
+
+/// For how long probes are sent.
+fn asks_for(probes: KeepAlive) -> Duration {
+    probes.interval.saturating_mul(probes.count.into())
+}
+
+/// Probes for so long get an answer sooner or later, whatever a link loses, once its faults have stopped.
+const PATIENT: Duration = Duration::from_secs(25);
+const NOTICED: Duration = Duration::from_secs(80);

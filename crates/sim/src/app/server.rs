@@ -8,7 +8,8 @@ use tidewire_core::{Duration, Instant, ListenOptions, ListenerId};
 use super::{App, AppCx, Peer, Plan};
 use crate::laws::Law;
 
-/// An application that listens, accepts a number of connections, and closes its listener.
+/// An application that listens, accepts a number of connections, and closes its listener. It expects no more some time
+/// after the end of a connection was lost, here or elsewhere: that may have been one that it waits for.
 pub struct Server {
     on: SocketAddr,
     options: ListenOptions,
@@ -18,6 +19,7 @@ pub struct Server {
     accepted: usize,
     late: Duration,
     accepts_at: Option<Instant>,
+    gave_up: bool,
 }
 
 impl Server {
@@ -37,6 +39,7 @@ impl Server {
             accepted: 0,
             late: Duration::ZERO,
             accepts_at: None,
+            gave_up: false,
         }
     }
 
@@ -78,15 +81,22 @@ impl App for Server {
             let plan = (self.plan)(client);
             cx.spawn(Peer::accepted(conn, plan));
         }
+        let patience_ends = cx.ledger.last_loss().map(|at| at + PATIENCE);
+        self.gave_up = patience_ends.is_some_and(|at| at <= cx.now);
         if self.is_done() {
             cx.stack.close_listener(cx.now, listener);
+        } else {
+            cx.wake_after(PATIENCE);
         }
     }
 
     fn is_done(&self) -> bool {
-        self.accepted >= self.expected
+        self.accepted >= self.expected || self.gave_up
     }
 }
+
+/// A SYN is sent for 127 s.
+const PATIENCE: Duration = Duration::from_secs(200);
 
 impl fmt::Debug for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -49,6 +49,7 @@ pub(crate) struct Connections {
     /// Those that sent something, had an event, or were called in this step.
     touched: BTreeSet<ConnId>,
     steps: u64,
+    memory_peak: usize,
 }
 
 impl Connections {
@@ -61,12 +62,17 @@ impl Connections {
         self.known.len()
     }
 
+    pub(crate) fn memory_peak(&self) -> usize {
+        self.memory_peak
+    }
+
     /// Checks connections after a step and forgets those that are gone: all of them where they are few, else those
     /// that were touched, and all every so many steps.
     pub(crate) fn check(&mut self, stack: &mut Stack, config: &TcpConfig) -> Result<(), Breach> {
         let live = stack.link().up && stack.poll_timeout().is_none();
         self.steps += 1;
-        let mut result = Ok(());
+        self.memory_peak = self.memory_peak.max(stack.memory_used());
+        let mut result = check_budget(stack);
         let mut check = |stack: &mut Stack, id, last: &mut Option<TcpInfo>| {
             let Some(info) = stack.conn(id).map(|conn| conn.info()) else {
                 return false;
@@ -99,6 +105,9 @@ impl Connections {
 /// More connections than this are checked all only every so many steps.
 const MANY: usize = 16;
 const FULL_CHECK: u64 = 128;
+/// What a connection may hold each way when memory is full: 4 KiB, in blocks that are powers of two.
+const LEAST: usize = 2 * 4 * 1024;
+const MAX_STEP: usize = 64 * 1024;
 
 fn check_one(
     last: Option<&TcpInfo>,
@@ -131,6 +140,19 @@ fn check_flight(last: Option<&TcpInfo>, info: &TcpInfo) -> Result<(), (Law, Stri
                 info.in_flight, info.cwnd
             ),
         ));
+    }
+    Ok(())
+}
+
+/// P9: all connections together. The step in which memory becomes full may take one block or super-frame more. From
+/// then on each connection still takes the least each way.
+fn check_budget(stack: &Stack) -> Result<(), Breach> {
+    let (used, budget) = (stack.memory_used(), stack.config().memory);
+    let full = budget.max(budget / 4 * 3 + MAX_STEP);
+    let most = full + 2 * LEAST * stack.connection_counts().connections;
+    if used > most {
+        let what = format!("{used} bytes held, the budget is {budget} and {most} the most");
+        return Err(Breach::new(Law::P9, what));
     }
     Ok(())
 }

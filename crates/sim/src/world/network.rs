@@ -4,6 +4,7 @@ use bytes::Bytes;
 use tidewire_core::Instant;
 use tidewire_wire::{Frame, MacAddr};
 
+use super::router::too_big;
 use super::{Happening, LinkId, World};
 use crate::host::HostId;
 use crate::laws::{Cause, Remark, Violation};
@@ -171,7 +172,9 @@ impl World {
             (Some(intercept), Ok(parsed)) => intercept(self.now, HostId(host), &parsed),
             _ => true,
         };
-        let lost = if passes {
+        let path_mtu = self.pipes[pipe].pipe.config.path_mtu;
+        let refusal = path_mtu.and_then(|mtu| too_big(&frame, mtu));
+        let lost = if passes && refusal.is_none() {
             !self.carry(pipe, frame.clone(), false)
         } else {
             self.pipes[pipe].pipe.lose();
@@ -179,6 +182,21 @@ impl World {
         };
         let remark = if lost { Remark::Lost } else { Remark::Sent };
         self.note(host, remark, &frame);
+        if let Some(error) = refusal.filter(|_| passes) {
+            self.answer(host, error);
+        }
+    }
+
+    /// A router's answer to what a host sent.
+    fn answer(&mut self, host: usize, error: Bytes) {
+        let links = self.links.iter().flat_map(|link| &link.ports);
+        let back = links
+            .filter(|(to, _)| to.0 == host)
+            .map(|&(_, pipe)| pipe)
+            .next();
+        if let Some(pipe) = back {
+            self.carry(pipe, error, false);
+        }
     }
 
     /// A switch has received a frame whole.

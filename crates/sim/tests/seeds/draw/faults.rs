@@ -48,6 +48,7 @@ pub(super) fn draw_link(rng: &mut Rng) -> LinkConfig {
         mtu: [
             128, 296, 576, 1_280, 1_500, 1_500, 1_500, 1_500, 9_000, 65_535,
         ][rng.below(10) as usize],
+        path_mtu: None,
         up: true,
     }
 }

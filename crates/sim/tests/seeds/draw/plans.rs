@@ -71,6 +71,8 @@ fn draw_plan(rng: &mut Rng, send: u64, receive: u64, ending: Ending) -> Plan {
         by_reference_ppm: rng.below(1_000_001) as u32,
         stall_ppm,
         stall: Duration::from_micros(rng.magnitude(1, 3_000_000)),
+        keepalive: None,
+        user_timeout: None,
         ending,
     }
 }
