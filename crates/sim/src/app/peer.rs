@@ -479,7 +479,7 @@ impl Peer {
                 cx.ledger.lose(cx.now, *local, *remote, Fate::Gone);
             }
         }
-        if let Some(breach) = self.is_too_early(cx.now, error) {
+        if let Some(breach) = self.is_unfounded(cx.now, error) {
             cx.fail(Law::P6, breach);
         }
         if let Some(conn) = cx.stack.conn(id) {
@@ -488,12 +488,16 @@ impl Peer {
         self.done = true;
     }
 
-    /// No connection times out before its user timeout is over.
-    fn is_too_early(&self, now: Instant, error: ConnError) -> Option<String> {
-        let limit = self.plan.user_timeout?;
+    /// An established connection ends by a reset or by a timeout, and by the latter not before its user timeout is over.
+    fn is_unfounded(&self, now: Instant, error: ConnError) -> Option<String> {
         let lasted = now.duration_since(self.connected_at?);
-        (error == ConnError::TimedOut && lasted < limit)
-            .then(|| format!("timed out after {lasted:?}, {limit:?} were to be waited"))
+        match (error, self.plan.user_timeout) {
+            (ConnError::Reset | ConnError::BrokenPipe, _) => None,
+            (ConnError::TimedOut, limit) if limit.is_none_or(|limit| lasted >= limit) => None,
+            (_, limit) => Some(format!(
+                "{error} after {lasted:?} with a user timeout of {limit:?}"
+            )),
+        }
     }
 }
 

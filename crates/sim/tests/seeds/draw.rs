@@ -4,13 +4,17 @@ mod connections;
 mod faults;
 mod host;
 mod plans;
+mod reboot;
 
 use tidewire_core::{Duration, Instant};
 use tidewire_sim::{HostId, Rng, World};
 
-use connections::Connections;
-use faults::{draw_flaps, draw_link, draw_mac_changes};
+use connections::{Connections, most_bytes};
+use faults::{Changes, draw_link};
 use host::draw_host;
+use reboot::draw_reboot;
+
+use crate::coverage::{Coverage, Feature};
 
 /// A world with everything in it, not run yet.
 pub(crate) struct Drawn {
@@ -20,7 +24,27 @@ pub(crate) struct Drawn {
     pub(crate) faults_stop: Instant,
     /// How long everything may take from then on.
     pub(crate) patience: Duration,
+    pub(crate) notes: Notes,
+}
+
+/// What is to be said of a world.
+#[derive(Debug, Default)]
+pub(crate) struct Notes {
     pub(crate) summary: String,
+    /// The memory budget of each host, where it is small.
+    pub(crate) budgets: Vec<(HostId, usize)>,
+    pub(crate) coverage: Coverage,
+}
+
+impl Notes {
+    fn say(&mut self, line: &str) {
+        self.summary += "\n";
+        self.summary += line;
+    }
+
+    fn count(&mut self, feature: Feature) {
+        self.coverage.count(feature);
+    }
 }
 
 /// Which addresses hosts have.
@@ -31,31 +55,51 @@ enum Versions {
     Both,
 }
 
+impl Versions {
+    /// Whether a connection uses IPv6.
+    fn is_v6(self, rng: &mut Rng) -> bool {
+        match self {
+            Self::V4 => false,
+            Self::V6 => true,
+            Self::Both => rng.chance(500_000),
+        }
+    }
+}
+
 /// How much of a world there is.
 struct Size {
     hosts: u8,
     connections: u16,
+    /// Whether hosts have little memory.
+    scarce: bool,
 }
 
 fn draw_size(rng: &mut Rng) -> Size {
-    match rng.below(1_000) {
+    let scarce = rng.chance(50_000);
+    let (hosts, connections) = match rng.below(1_000) {
         // The costly ones are few.
-        0..2 => Size {
-            hosts: rng.between(10, 20) as u8,
-            connections: rng.between(100, 1_000) as u16,
-        },
-        2..52 => Size {
-            hosts: rng.between(4, 20) as u8,
-            connections: rng.between(1, 30) as u16,
-        },
-        52..250 => Size {
-            hosts: 3,
-            connections: rng.between(1, 4) as u16,
-        },
-        _ => Size {
-            hosts: 2,
-            connections: rng.between(1, 4) as u16,
-        },
+        0 => (20, rng.between(900, 1_000)),
+        1..4 => (rng.between(10, 20), rng.between(100, 1_000)),
+        4..52 => (rng.between(4, 20), rng.between(1, 30)),
+        52..250 => (3, rng.between(1, 4)),
+        _ if scarce => (2, rng.between(1, 12)),
+        _ => (2, rng.between(1, 4)),
+    };
+    Size {
+        hosts: hosts as u8,
+        connections: connections as u16,
+        scarce,
+    }
+}
+
+impl Size {
+    fn note(&self, notes: &mut Notes) {
+        if self.hosts >= 10 && self.connections >= 100 {
+            notes.count(Feature::BigWorld);
+        }
+        if self.hosts == 20 && self.connections >= 900 {
+            notes.count(Feature::LargestWorld);
+        }
     }
 }
 
@@ -77,18 +121,21 @@ pub(crate) fn draw(seed: u64) -> Drawn {
         1 => Versions::V6,
         _ => Versions::Both,
     };
-    let mut summary = format!("seed {seed}: {versions:?} {config:?}");
+    let mut notes = Notes::default();
+    size.note(&mut notes);
+    config.path_mtu = faults::draw_path_mtu(&mut rng, &config, versions, &mut notes);
+    notes.summary = format!("seed {seed}: {versions:?} {config:?}");
     let mut smallest_buffer = usize::MAX;
     let hosts: Vec<_> = (1..=size.hosts)
         .map(|last| {
-            let host = draw_host(&mut rng, last, versions);
-            let tcp = &host.stack.tcp;
-            smallest_buffer = smallest_buffer
-                .min(tcp.send_buffer.max())
-                .min(tcp.recv_buffer.max());
-            let offload = (host.segmentation_offload, host.receive_coalescing.is_some());
-            summary += &format!("\nhost {last}: offload {offload:?}, {tcp:?}");
-            world.add_host(host).expect("a legal configuration")
+            let host = draw_host(&mut rng, last, versions, &size, &mut notes);
+            smallest_buffer = smallest_buffer.min(host::smallest_buffer(&host, &size));
+            let budget = host.stack.memory;
+            let id = world.add_host(host).expect("a legal configuration");
+            if size.scarce {
+                notes.budgets.push((id, budget));
+            }
+            id
         })
         .collect();
     let link = match hosts[..] {
@@ -96,24 +143,35 @@ pub(crate) fn draw(seed: u64) -> Drawn {
         _ => world.switch(&hosts, config.clone()),
     };
     let faults_stop = Instant::ZERO + Duration::from_millis(rng.between(1_000, 20_000));
-    draw_flaps(&mut rng, &mut world, link, &config, faults_stop);
-    summary += &draw_mac_changes(&mut rng, &mut world, &hosts, faults_stop);
-    world.configure_at(faults_stop, link, config.without_faults());
+    let most = most_bytes(&size, &config, smallest_buffer);
+    let mut changes = Changes {
+        rng: &mut rng,
+        world: &mut world,
+        notes: &mut notes,
+        hosts: &hosts,
+        versions,
+        link,
+        config: &config,
+        until: faults_stop,
+    };
+    changes.draw();
+    draw_reboot(&mut changes, most);
     let mut drawing = Connections {
         rng: &mut rng,
         world: &mut world,
+        notes: &mut notes,
         hosts: &hosts,
         versions,
         count: size.connections,
     };
-    summary += &drawing.draw(&config, smallest_buffer);
+    drawing.draw(most);
     // The longest back-off is 120 s, and applications that wait for a lost reset give up after 200 s.
     Drawn {
         world,
         hosts,
         faults_stop,
         patience: Duration::from_secs(600),
-        summary,
+        notes,
     }
 }
 

@@ -3,12 +3,15 @@
 //!
 //! `TIDEWIRE_SIM_SEEDS=n` runs more seeds, `TIDEWIRE_SIM_SEED=n` runs one and leaves a capture in the temporary folder.
 
+mod coverage;
 mod draw;
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
+use coverage::{Coverage, Feature};
 use draw::{Drawn, draw};
-use tidewire_core::Duration;
+use tidewire_core::{ConnError, Duration};
 
 const SEEDS: u64 = 2_000;
 
@@ -19,6 +22,7 @@ fn every_seed_delivers_every_byte_and_keeps_every_law() {
     }
     let seeds = number("TIDEWIRE_SIM_SEEDS").unwrap_or(SEEDS);
     let (next, delivered) = (AtomicU64::new(0), AtomicU64::new(0));
+    let coverage = Mutex::new(Coverage::default());
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
     let mut failures: Vec<(u64, String)> = std::thread::scope(|scope| {
         let work = || {
@@ -29,8 +33,10 @@ fn every_seed_delivers_every_byte_and_keeps_every_law() {
                     return failures;
                 }
                 match guarded(seed) {
-                    Ok(bytes) => {
+                    Ok((bytes, of_seed)) => {
                         delivered.fetch_add(bytes, Ordering::Relaxed);
+                        let mut coverage = coverage.lock().unwrap_or_else(PoisonError::into_inner);
+                        coverage.add(&of_seed);
                     }
                     Err(report) => failures.push((seed, report)),
                 }
@@ -43,6 +49,10 @@ fn every_seed_delivers_every_byte_and_keeps_every_law() {
             .collect()
     });
     println!("{seeds} seeds, {} bytes delivered", delivered.into_inner());
+    let coverage = coverage
+        .into_inner()
+        .unwrap_or_else(PoisonError::into_inner);
+    println!("worlds with: {coverage:?}");
     failures.sort();
     for (_, report) in failures.iter().take(3) {
         eprintln!("{report}\n");
@@ -56,6 +66,8 @@ fn every_seed_delivers_every_byte_and_keeps_every_law() {
         "{} of {seeds} seeds failed: {failed:?}",
         failed.len()
     );
+    let missing = coverage.missing();
+    assert!(seeds < SEEDS || missing.is_empty(), "{missing:?}");
 }
 
 /// Law P10.
@@ -93,7 +105,7 @@ fn number(name: &str) -> Option<u64> {
 
 fn replay(seed: u64) {
     let mut drawn = draw(seed);
-    println!("{}", drawn.summary);
+    println!("{}", drawn.notes.summary);
     drawn.world.capture(usize::MAX);
     let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| run(&mut drawn)));
     let path = std::env::temp_dir().join(format!("tidewire-sim-{seed}.pcapng"));
@@ -110,10 +122,10 @@ fn replay(seed: u64) {
 }
 
 /// A panic of a stack counts as the failure of its seed, not of the whole run.
-fn guarded(seed: u64) -> Result<u64, String> {
+fn guarded(seed: u64) -> Result<(u64, Coverage), String> {
     let whole = || {
         let mut drawn = draw(seed);
-        run(&mut drawn).map(|()| drawn.world.bytes_read())
+        run(&mut drawn).map(|()| (drawn.world.bytes_read(), observe(&mut drawn)))
     };
     std::panic::catch_unwind(whole).unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().cloned();
@@ -123,6 +135,36 @@ fn guarded(seed: u64) -> Result<u64, String> {
             text.unwrap_or_default()
         ))
     })
+}
+
+/// What a world had in it, and what was seen to happen there.
+fn observe(drawn: &mut Drawn) -> Coverage {
+    let Drawn {
+        world,
+        notes,
+        hosts,
+        ..
+    } = drawn;
+    let mut coverage = notes.coverage.clone();
+    let is_full = |&(host, budget)| world.memory_peak(host) > budget - budget / 4;
+    if notes.budgets.iter().any(is_full) {
+        coverage.count(Feature::FullMemory);
+    }
+    for error in world.failures() {
+        match error {
+            ConnError::TimedOut => coverage.count(Feature::TimedOut),
+            ConnError::Reset | ConnError::BrokenPipe => coverage.count(Feature::Reset),
+            _ => {}
+        }
+    }
+    let learnt = hosts.iter().any(|&host| {
+        let lowered = world.on(host, |stack, _| stack.stats().path_mtu_lowered);
+        lowered.is_ok_and(|count| count > 0)
+    });
+    if learnt {
+        coverage.count(Feature::PathMtuLearnt);
+    }
+    coverage
 }
 
 fn run(drawn: &mut Drawn) -> Result<(), String> {
@@ -138,6 +180,10 @@ fn run(drawn: &mut Drawn) -> Result<(), String> {
         format!("seed {} at {}: {what}\n  {tail}", world.seed(), world.now())
     };
     let deadline = *faults_stop + *patience;
+    // What happens at a certain time happens also where everything is done before.
+    world
+        .run_until(*faults_stop)
+        .map_err(|violation| violation.to_string())?;
     let done = world
         .run_until_done(deadline)
         .map_err(|violation| violation.to_string())?;

@@ -3,24 +3,46 @@
 use std::net::SocketAddr;
 
 use tidewire_core::ListenOptions;
-use tidewire_sim::{App, HostId, LinkConfig, Peer, Rng, Server, World};
+use tidewire_sim::{App, HostId, LinkConfig, Peer, Plan, Rng, Server, World};
 
 use super::host::address;
-use super::plans::{describe, draw_plans};
-use super::{Versions, micros};
+use super::plans::draw_plans;
+use super::{Notes, Size, Versions, micros};
+
+/// What takes about 60 s: by the link's rate, over all connections and both directions, and by a buffer per trip.
+pub(super) fn most_bytes(size: &Size, config: &LinkConfig, smallest_buffer: usize) -> u64 {
+    let count = u64::from(size.connections);
+    let by_rate = config.rate.map_or(u64::MAX, |rate| rate * 30 / count);
+    let cables = u64::from(size.hosts.min(3));
+    let trip = (2 * config.delay.as_micros()).saturating_mul(cables);
+    // A buffer of less than two usual segments may go at the pace of timeouts.
+    let is_tiny = smallest_buffer < 3_000;
+    let trip = if is_tiny {
+        trip + 1_000_000
+    } else {
+        trip.max(1)
+    };
+    let by_buffer = smallest_buffer as u64 * 60_000_000 / trip;
+    let by_count = if count > 4 {
+        6_000_000 / count
+    } else {
+        MOST_BYTES
+    };
+    by_rate.min(by_buffer).min(by_count).min(MOST_BYTES)
+}
 
 /// What draws the connections of a world.
 pub(super) struct Connections<'a> {
     pub(super) rng: &'a mut Rng,
     pub(super) world: &'a mut World,
+    pub(super) notes: &'a mut Notes,
     pub(super) hosts: &'a [HostId],
     pub(super) versions: Versions,
     pub(super) count: u16,
 }
 
 impl Connections<'_> {
-    pub(super) fn draw(&mut self, config: &LinkConfig, smallest_buffer: usize) -> String {
-        let most = self.most_bytes(config, smallest_buffer);
+    pub(super) fn draw(&mut self, most: u64) {
         match self.rng.below(10) {
             0..5 => self.one_listener(most),
             5..9 => self.a_listener_each(most),
@@ -28,34 +50,8 @@ impl Connections<'_> {
         }
     }
 
-    /// What takes about 60 s: by the link's rate, over all connections and both directions, and by a buffer per trip.
-    fn most_bytes(&self, config: &LinkConfig, smallest_buffer: usize) -> u64 {
-        let count = u64::from(self.count);
-        let by_rate = config.rate.map_or(u64::MAX, |rate| rate * 30 / count);
-        let cables = self.hosts.len().min(3) as u64;
-        let trip = (2 * config.delay.as_micros()).saturating_mul(cables);
-        // A buffer of less than two usual segments may go at the pace of timeouts.
-        let is_tiny = smallest_buffer < 3_000;
-        let trip = if is_tiny {
-            trip + 1_000_000
-        } else {
-            trip.max(1)
-        };
-        let by_buffer = smallest_buffer as u64 * 60_000_000 / trip;
-        let by_count = if count > 4 {
-            6_000_000 / count
-        } else {
-            MOST_BYTES
-        };
-        by_rate.min(by_buffer).min(by_count).min(MOST_BYTES)
-    }
-
     fn is_v6(&mut self) -> bool {
-        match self.versions {
-            Versions::V4 => false,
-            Versions::V6 => true,
-            Versions::Both => self.rng.chance(500_000),
-        }
+        self.versions.is_v6(self.rng)
     }
 
     fn pick(&mut self) -> u8 {
@@ -75,11 +71,18 @@ impl Connections<'_> {
         }
     }
 
+    /// What both ends of a connection do.
+    fn plans(&mut self, most: u64) -> (Plan, Plan) {
+        let (client, server) = draw_plans(self.rng, most, self.notes);
+        self.notes
+            .say(&format!("client {client:?}\nserver {server:?}"));
+        (client, server)
+    }
+
     /// All connect to one listener, which may be late to accept, and small.
-    fn one_listener(&mut self, most: u64) -> String {
+    fn one_listener(&mut self, most: u64) {
         let count = self.count;
-        let plans: Vec<_> = (0..count).map(|_| draw_plans(self.rng, most)).collect();
-        let mut summary = describe(&plans);
+        let plans: Vec<_> = (0..count).map(|_| self.plans(most)).collect();
         let (v6, server) = (self.is_v6(), self.pick());
         let to = SocketAddr::from((address(server + 1, v6), SERVER_PORT));
         let of_client: Vec<_> = plans.iter().map(|(_, server)| server.clone()).collect();
@@ -90,7 +93,8 @@ impl Connections<'_> {
             // SYNs that come again come all at once: in each of their few rounds enough must find room.
             let backlog = 1 + self.rng.below(8) as usize + usize::from(count / 2);
             let late = micros(self.rng, 1, 3_000_000);
-            summary += &format!("\nbacklog {backlog}, accepted after {late:?}");
+            self.notes
+                .say(&format!("backlog {backlog}, accepted after {late:?}"));
             listener = listener
                 .with_options(ListenOptions {
                     backlog,
@@ -105,14 +109,11 @@ impl Connections<'_> {
             let local = (address(client + 1, v6), CLIENT_PORT + index).into();
             self.add(client, Peer::connecting_from(local, to, plan));
         }
-        summary
     }
 
-    fn a_listener_each(&mut self, most: u64) -> String {
-        let mut summary = String::new();
+    fn a_listener_each(&mut self, most: u64) {
         for index in 0..self.count {
-            let plans = draw_plans(self.rng, most);
-            summary += &describe(std::slice::from_ref(&plans));
+            let plans = self.plans(most);
             let (client_plan, server_plan) = plans;
             let (server, client) = self.pick_two();
             let v6 = self.is_v6();
@@ -120,15 +121,13 @@ impl Connections<'_> {
             self.add(server, Server::new(on, 1, move |_| server_plan.clone()));
             self.add(client, Peer::connecting(on, client_plan));
         }
-        summary
     }
 
     /// Both ends connect at the same instant, and again where they do not meet.
-    fn simultaneous(&mut self, most: u64) -> String {
-        let mut summary = "\nsimultaneous opens".to_string();
+    fn simultaneous(&mut self, most: u64) {
+        self.notes.say("simultaneous opens");
         for index in 0..self.count {
-            let plans = draw_plans(self.rng, most);
-            summary += &describe(std::slice::from_ref(&plans));
+            let plans = self.plans(most);
             let (a, b) = self.pick_two();
             let v6 = self.is_v6();
             let left = SocketAddr::from((address(a + 1, v6), CLIENT_PORT + index));
@@ -136,7 +135,6 @@ impl Connections<'_> {
             self.add(a, Peer::connecting_from(left, right, plans.0).insisting());
             self.add(b, Peer::connecting_from(right, left, plans.1).insisting());
         }
-        summary
     }
 }
 

@@ -4,7 +4,8 @@ use tidewire_core::{Duration, Instant};
 use tidewire_sim::{BurstLoss, HostId, LinkConfig, LinkId, Rng, World};
 use tidewire_wire::MacAddr;
 
-use super::micros;
+use super::{Notes, Versions, micros};
+use crate::coverage::Feature;
 
 /// A chance that is zero in half of the worlds.
 fn fault(rng: &mut Rng, most_ppm: u64) -> u32 {
@@ -53,54 +54,125 @@ pub(super) fn draw_link(rng: &mut Rng) -> LinkConfig {
     }
 }
 
-/// In one of ten worlds the link goes down for a while, with the hosts told so.
-pub(super) fn draw_flaps(
+/// In some worlds a router on the way has a smaller MTU than the link.
+pub(super) fn draw_path_mtu(
     rng: &mut Rng,
-    world: &mut World,
-    link: LinkId,
     config: &LinkConfig,
-    until: Instant,
-) {
-    if !rng.chance(100_000) {
-        return;
+    versions: Versions,
+    notes: &mut Notes,
+) -> Option<u32> {
+    if !rng.chance(50_000) {
+        return None;
     }
-    let mut at = Instant::ZERO;
-    loop {
-        at += Duration::from_millis(rng.magnitude(10, 5_000));
-        let back = at + Duration::from_millis(rng.magnitude(1, 3_000));
-        if back >= until {
-            return;
-        }
-        world.configure_at(
-            at,
-            link,
-            LinkConfig {
-                up: false,
-                ..config.clone()
-            },
-        );
-        world.configure_at(back, link, config.clone());
-        at = back;
-    }
+    notes.count(Feature::PathMtu);
+    Some(draw_mtu(rng, versions).min(config.mtu))
 }
 
-/// In one of ten worlds hosts get other MAC addresses.
-pub(super) fn draw_mac_changes(
-    rng: &mut Rng,
-    world: &mut World,
-    hosts: &[HostId],
-    until: Instant,
-) -> String {
-    if !rng.chance(100_000) {
-        return String::new();
+fn draw_mtu(rng: &mut Rng, versions: Versions) -> u32 {
+    let all = [
+        128, 296, 576, 1_006, 1_280, 1_400, 1_492, 1_500, 4_352, 9_000,
+    ];
+    let legal = if versions == Versions::V4 {
+        &all[..]
+    } else {
+        &all[4..]
+    };
+    legal[rng.below(legal.len() as u64) as usize]
+}
+
+/// What draws the events in the course of a run.
+pub(super) struct Changes<'a> {
+    pub(super) rng: &'a mut Rng,
+    pub(super) world: &'a mut World,
+    pub(super) notes: &'a mut Notes,
+    pub(super) hosts: &'a [HostId],
+    pub(super) versions: Versions,
+    pub(super) link: LinkId,
+    pub(super) config: &'a LinkConfig,
+    /// When the faults stop.
+    pub(super) until: Instant,
+}
+
+impl Changes<'_> {
+    pub(super) fn draw(&mut self) {
+        self.draw_flaps();
+        self.draw_mac_changes();
+        let last_mtu = self.draw_mtu_changes();
+        let mut healthy = self.config.without_faults();
+        if self.rng.chance(500_000) {
+            healthy.mtu = last_mtu;
+        }
+        self.world.configure_at(self.until, self.link, healthy);
     }
-    let mut summary = String::new();
-    for change in 0..rng.between(1, 3) as u8 {
-        let host = hosts[rng.below(hosts.len() as u64) as usize];
-        let at = Duration::from_nanos(rng.below(until.as_nanos()));
-        let mac = MacAddr([2, 1, change, rng.below(256) as u8, 0, 0]);
-        summary += &format!("\n{host:?} is at {mac} after {at:?}");
-        world.readdress_at(Instant::ZERO + at, host, mac);
+
+    pub(super) fn moment(&mut self) -> Instant {
+        Instant::from_nanos(self.rng.below(self.until.as_nanos()))
     }
-    summary
+
+    pub(super) fn pick(&mut self) -> usize {
+        self.rng.below(self.hosts.len() as u64) as usize
+    }
+
+    /// In one of ten worlds the link goes down for a while, with the hosts told so.
+    fn draw_flaps(&mut self) {
+        if !self.rng.chance(100_000) {
+            return;
+        }
+        let mut at = Instant::ZERO;
+        loop {
+            at += Duration::from_millis(self.rng.magnitude(10, 5_000));
+            let back = at + Duration::from_millis(self.rng.magnitude(1, 3_000));
+            if back >= self.until {
+                return;
+            }
+            self.notes.count(Feature::LinkDown);
+            let down = LinkConfig {
+                up: false,
+                ..self.config.clone()
+            };
+            self.world.configure_at(at, self.link, down);
+            self.world
+                .configure_at(back, self.link, self.config.clone());
+            at = back;
+        }
+    }
+
+    /// In one of ten worlds hosts get other MAC addresses.
+    fn draw_mac_changes(&mut self) {
+        if !self.rng.chance(100_000) {
+            return;
+        }
+        for change in 0..self.rng.between(1, 3) as u8 {
+            let host = self.hosts[self.pick()];
+            let at = self.moment();
+            let mac = MacAddr([2, 1, change, self.rng.below(256) as u8, 0, 0]);
+            self.notes.count(Feature::OtherMac);
+            self.notes.say(&format!("{host:?} is at {mac} from {at}"));
+            self.world.readdress_at(at, host, mac);
+        }
+    }
+
+    /// In some worlds the link's MTU changes, with the hosts told so; says which one is the last.
+    fn draw_mtu_changes(&mut self) -> u32 {
+        let mut mtu = self.config.mtu;
+        if !self.rng.chance(80_000) {
+            return mtu;
+        }
+        let mut times: Vec<_> = (0..self.rng.between(1, 3)).map(|_| self.moment()).collect();
+        times.sort();
+        for at in times {
+            let before = std::mem::replace(&mut mtu, draw_mtu(self.rng, self.versions));
+            if mtu < before {
+                self.notes.count(Feature::LowerMtu);
+            }
+            self.notes
+                .say(&format!("the link's MTU is {mtu} from {at}"));
+            let changed = LinkConfig {
+                mtu,
+                ..self.config.clone()
+            };
+            self.world.configure_at(at, self.link, changed);
+        }
+        mtu
+    }
 }

@@ -2,10 +2,11 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
-use tidewire_core::{BufferSize, Duration, IpCidr};
+use tidewire_core::{Algorithm, BufferSize, Duration, IpCidr};
 use tidewire_sim::{HostConfig, Rng};
 
-use super::{Versions, micros};
+use super::{Notes, Size, Versions, micros};
+use crate::coverage::Feature;
 
 /// The address of a host that connections use.
 pub(super) fn address(last: u8, v6: bool) -> IpAddr {
@@ -16,7 +17,13 @@ pub(super) fn address(last: u8, v6: bool) -> IpAddr {
     }
 }
 
-pub(super) fn draw_host(rng: &mut Rng, last: u8, versions: Versions) -> HostConfig {
+pub(super) fn draw_host(
+    rng: &mut Rng,
+    last: u8,
+    versions: Versions,
+    size: &Size,
+    notes: &mut Notes,
+) -> HostConfig {
     let v4 = IpCidr::new(address(last, false), 24);
     let v6 = IpCidr::new(address(last, true), 64);
     let mut host = match versions {
@@ -52,7 +59,39 @@ pub(super) fn draw_host(rng: &mut Rng, last: u8, versions: Versions) -> HostConf
     tcp.timestamps = !rng.chance(200_000);
     tcp.sack = !rng.chance(200_000);
     tcp.window_scaling = !rng.chance(200_000);
+    if rng.chance(300_000) {
+        tcp.congestion = Algorithm::NewReno;
+        notes.count(Feature::NewReno);
+    }
+    let (tcp, memory) = (tcp.clone(), draw_memory(rng, size, notes));
+    host.stack.memory = memory.unwrap_or(host.stack.memory);
+    let offload = (host.segmentation_offload, host.receive_coalescing.is_some());
+    notes.say(&format!(
+        "host {last}: offload {offload:?}, memory {memory:?}, {tcp:?}"
+    ));
     host
+}
+
+/// A budget that a few connections use up.
+fn draw_memory(rng: &mut Rng, size: &Size, notes: &mut Notes) -> Option<usize> {
+    if !size.scarce || rng.chance(300_000) {
+        return None;
+    }
+    notes.count(Feature::SmallMemory);
+    let for_all = 2_000 * usize::from(size.connections);
+    Some(for_all + rng.magnitude(8_000, 60_000) as usize)
+}
+
+/// The buffer that holds a connection of this host up.
+pub(super) fn smallest_buffer(host: &HostConfig, size: &Size) -> usize {
+    let tcp = &host.stack.tcp;
+    let least = tcp.send_buffer.max().min(tcp.recv_buffer.max());
+    if size.scarce {
+        // What a connection gets when the others hold the rest.
+        least.min(2_048)
+    } else {
+        least
+    }
 }
 
 fn draw_buffer(rng: &mut Rng, least: u64) -> BufferSize {
