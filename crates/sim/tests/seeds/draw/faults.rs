@@ -61,23 +61,26 @@ pub(super) fn draw_path_mtu(
     versions: Versions,
     notes: &mut Notes,
 ) -> Option<u32> {
-    if !rng.chance(50_000) {
+    let smaller: Vec<_> = legal_mtus(versions)
+        .iter()
+        .filter(|&&mtu| mtu < config.mtu)
+        .collect();
+    if smaller.is_empty() || !rng.chance(60_000) {
         return None;
     }
     notes.count(Feature::PathMtu);
-    Some(draw_mtu(rng, versions).min(config.mtu))
+    Some(*smaller[rng.below(smaller.len() as u64) as usize])
 }
 
-fn draw_mtu(rng: &mut Rng, versions: Versions) -> u32 {
-    let all = [
+fn legal_mtus(versions: Versions) -> &'static [u32] {
+    const ALL: [u32; 10] = [
         128, 296, 576, 1_006, 1_280, 1_400, 1_492, 1_500, 4_352, 9_000,
     ];
-    let legal = if versions == Versions::V4 {
-        &all[..]
+    if versions == Versions::V4 {
+        &ALL
     } else {
-        &all[4..]
-    };
-    legal[rng.below(legal.len() as u64) as usize]
+        &ALL[4..]
+    }
 }
 
 /// What draws the events in the course of a run.
@@ -107,6 +110,11 @@ impl Changes<'_> {
 
     pub(super) fn moment(&mut self) -> Instant {
         Instant::from_nanos(self.rng.below(self.until.as_nanos()))
+    }
+
+    fn draw_mtu(&mut self) -> u32 {
+        let legal = legal_mtus(self.versions);
+        legal[self.rng.below(legal.len() as u64) as usize]
     }
 
     pub(super) fn pick(&mut self) -> usize {
@@ -161,7 +169,7 @@ impl Changes<'_> {
         let mut times: Vec<_> = (0..self.rng.between(1, 3)).map(|_| self.moment()).collect();
         times.sort();
         for at in times {
-            let before = std::mem::replace(&mut mtu, draw_mtu(self.rng, self.versions));
+            let before = std::mem::replace(&mut mtu, self.draw_mtu());
             if mtu < before {
                 self.notes.count(Feature::LowerMtu);
             }
