@@ -138,7 +138,7 @@ impl World {
         it.take_events();
         let result = observed
             .check(cause)
-            .and_then(|()| it.connections.check(&mut it.stack, &it.config.stack.tcp));
+            .and_then(|()| it.connections.check(&mut it.stack, cause));
         result.map_err(|breach| self.violation(host, breach))
     }
 

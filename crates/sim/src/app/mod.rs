@@ -3,6 +3,7 @@
 mod ledger;
 mod peer;
 mod plan;
+mod read;
 mod server;
 mod stream;
 

@@ -4,12 +4,13 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 use tidewire_core::{
-    Conn, ConnError, ConnEvents, ConnId, ConnectError, ConnectOptions, Duration, Instant,
-    ReadError, State, TcpConfig, WriteError,
+    ConnError, ConnEvents, ConnId, ConnectError, ConnectOptions, Duration, Instant, ReadError,
+    State, TcpConfig, WriteError,
 };
 
+use super::read::{peek_and_read, read_piece};
 use super::{App, AppCx, Ending, Fate, Plan, Stream};
-use crate::laws::Law;
+use crate::laws::{LEAST, Law, is_full};
 
 /// An application with one connection.
 ///
@@ -201,9 +202,11 @@ impl Peer {
                 .between(*self.plan.write_chunk.start(), *self.plan.write_chunk.end());
             chunk.resize(size.min(self.plan.send - sent.offset()) as usize, 0);
             sent.fill(&mut chunk);
+            let was_full = is_full(cx.stack);
             let Some(mut conn) = cx.stack.conn(id) else {
                 return Err(ConnError::Aborted);
             };
+            let queued = if was_full { conn.info().send_queue } else { 0 };
             let result = if cx.rng.chance(self.plan.by_reference_ppm) {
                 conn.write_bytes(cx.now, &mut Bytes::copy_from_slice(&chunk))
             } else {
@@ -212,6 +215,11 @@ impl Peer {
             match result {
                 Ok(written) => {
                     sent.advance(written);
+                    if was_full && queued + written > LEAST {
+                        let what =
+                            format!("{written} bytes more than {queued} written with memory full");
+                        cx.fail(Law::P9, what);
+                    }
                     cx.ledger.of(*local, *remote).written += written as u64;
                 }
                 Err(WriteError::Blocked) => {
@@ -545,42 +553,6 @@ impl App for Peer {
             .filter(|_| !self.waits.is_empty())
             .map(|id| (id, self.waits))
     }
-}
-
-/// Puts the next bytes into `scratch`, by one of the ways there are, and says how many; none at the end.
-fn read_piece(
-    conn: &mut Conn<'_>,
-    now: Instant,
-    size: usize,
-    by_reference: bool,
-    scratch: &mut Vec<u8>,
-) -> Result<usize, ReadError> {
-    if by_reference {
-        let piece = conn.read_chunk(now, size)?;
-        scratch.clear();
-        scratch.extend_from_slice(&piece);
-        return Ok(piece.len());
-    }
-    if scratch.len() < size {
-        scratch.resize(size, 0);
-    }
-    conn.read(now, &mut scratch[..size])
-}
-
-/// As [`read_piece`]; what a peek showed comes first, so that a difference becomes a wrong byte.
-fn peek_and_read(
-    conn: &mut Conn<'_>,
-    now: Instant,
-    size: usize,
-    scratch: &mut Vec<u8>,
-) -> Result<usize, ReadError> {
-    let mut peeked = vec![0; size];
-    let peeked_len = conn.peek(&mut peeked)?;
-    scratch.clear();
-    let read = conn.read_with(now, size, &mut |bytes| scratch.extend_from_slice(bytes))?;
-    let common = peeked_len.min(read);
-    scratch[..common].copy_from_slice(&peeked[..common]);
-    Ok(read)
 }
 
 const PEEK_PPM: u32 = 20_000;

@@ -50,6 +50,8 @@ pub(crate) struct Connections {
     touched: BTreeSet<ConnId>,
     steps: u64,
     memory_peak: usize,
+    /// Whether memory was full after the last step.
+    was_full: bool,
 }
 
 impl Connections {
@@ -68,17 +70,26 @@ impl Connections {
 
     /// Checks connections after a step and forgets those that are gone: all of them where they are few, else those
     /// that were touched, and all every so many steps.
-    pub(crate) fn check(&mut self, stack: &mut Stack, config: &TcpConfig) -> Result<(), Breach> {
+    pub(crate) fn check(&mut self, stack: &mut Stack, cause: Cause) -> Result<(), Breach> {
+        let config = &stack.config().tcp.clone();
         let live = stack.link().up && stack.poll_timeout().is_none();
         self.steps += 1;
         self.memory_peak = self.memory_peak.max(stack.memory_used());
         let mut result = check_budget(stack);
+        let was_full = std::mem::replace(&mut self.was_full, is_full(stack));
+        // A step of which all is known: no other connection gave memory back in the middle of it.
+        let is_plain = matches!(cause, Cause::Frames(1) | Cause::Timeout);
+        let kept_full = was_full && is_plain && self.known.len() <= MANY;
         let mut check = |stack: &mut Stack, id, last: &mut Option<TcpInfo>| {
             let Some(info) = stack.conn(id).map(|conn| conn.info()) else {
                 return false;
             };
             if result.is_ok() {
-                result = check_one(last.as_ref(), &info, config, live).map_err(|(law, what)| {
+                let growth = last.as_ref().filter(|_| kept_full);
+                let result_of_one = growth
+                    .map_or(Ok(()), |last| check_growth(last, &info))
+                    .and_then(|()| check_one(last.as_ref(), &info, config, live));
+                result = result_of_one.map_err(|(law, what)| {
                     Breach::new(law, format!("{id:?} in {}: {what}\n  {info:?}", info.state))
                 });
             }
@@ -105,8 +116,10 @@ impl Connections {
 /// More connections than this are checked all only every so many steps.
 const MANY: usize = 16;
 const FULL_CHECK: u64 = 128;
-/// What a connection may hold each way when memory is full: 4 KiB, in blocks that are powers of two.
-const LEAST: usize = 2 * 4 * 1024;
+/// Bytes that a connection may take each way when memory is full.
+pub(crate) const LEAST: usize = 4 * 1024;
+/// The same in blocks that are powers of two, some of which are not full.
+const LEAST_HELD: usize = 2 * LEAST;
 const MAX_STEP: usize = 64 * 1024;
 
 fn check_one(
@@ -144,12 +157,31 @@ fn check_flight(last: Option<&TcpInfo>, info: &TcpInfo) -> Result<(), (Law, Stri
     Ok(())
 }
 
+/// Above three quarters of the budget.
+pub(crate) fn is_full(stack: &Stack) -> bool {
+    let budget = stack.config().memory;
+    stack.memory_used() > budget - budget / 4
+}
+
+/// P9: while memory is full a connection takes no more than the least, which it may hold besides what it had before.
+fn check_growth(last: &TcpInfo, info: &TcpInfo) -> Result<(), (Law, String)> {
+    let (before, now) = (last.recv_queue, info.recv_queue);
+    if now > before.max(LEAST) || info.out_of_order > last.out_of_order {
+        let what = format!(
+            "took data with memory full: {now} bytes are to be read, {before} were; {} are out of order, {} were",
+            info.out_of_order, last.out_of_order
+        );
+        return Err((Law::P9, what));
+    }
+    Ok(())
+}
+
 /// P9: all connections together. The step in which memory becomes full may take one block or super-frame more. From
 /// then on each connection still takes the least each way.
 fn check_budget(stack: &Stack) -> Result<(), Breach> {
     let (used, budget) = (stack.memory_used(), stack.config().memory);
     let full = budget.max(budget / 4 * 3 + MAX_STEP);
-    let most = full + 2 * LEAST * stack.connection_counts().connections;
+    let most = full + 2 * LEAST_HELD * stack.connection_counts().connections;
     if used > most {
         let what = format!("{used} bytes held, the budget is {budget} and {most} the most");
         return Err(Breach::new(Law::P9, what));

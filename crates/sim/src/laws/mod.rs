@@ -5,7 +5,7 @@ mod flow;
 mod tail;
 mod violation;
 
-pub(crate) use connection::{Connections, Observed};
+pub(crate) use connection::{Connections, LEAST, Observed, is_full};
 pub(crate) use flow::Flows;
 pub(crate) use tail::{Remark, Tail};
 pub(crate) use violation::Breach;
