@@ -173,9 +173,8 @@ impl World {
         let host = &mut self.hosts[id.0];
         let mut fresh = Host::new(host.config.clone(), rng, self.now).expect("it was good before");
         fresh.pipe = host.pipe;
-        let own = &host.config.stack.addresses;
-        self.ledger
-            .lose_host(self.now, |ip| own.iter().any(|cidr| cidr.address == ip));
+        let own = host.config.stack.addresses.iter().map(|cidr| cidr.address);
+        self.ledger.lose_host(self.now, own);
         // Times of applications that are gone find nothing to run.
         *host = fresh;
         self.tell_link(id.0);

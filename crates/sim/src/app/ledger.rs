@@ -11,6 +11,8 @@ pub(crate) struct Ledger {
     records: BTreeMap<Direction, Record>,
     /// When an end was last lost before its time: some connection that a server waits for may never come.
     last_loss: Option<Instant>,
+    /// When the host with this address last restarted.
+    restarts: BTreeMap<IpAddr, Instant>,
 }
 
 /// One direction of a connection between applications.
@@ -65,13 +67,20 @@ impl Ledger {
     }
 
     /// A host restarts: no end of a connection is left on it, and no peer is told.
-    pub(crate) fn lose_host(&mut self, now: Instant, is_on_host: impl Fn(IpAddr) -> bool) {
+    pub(crate) fn lose_host(&mut self, now: Instant, addresses: impl Iterator<Item = IpAddr>) {
+        self.restarts
+            .extend(addresses.map(|address| (address, now)));
         for ((from, _), record) in &mut self.records {
-            if is_on_host(from.ip()) {
+            if self.restarts.get(&from.ip()) == Some(&now) {
                 record.fate = Fate::Gone;
             }
         }
         self.last_loss = Some(now);
+    }
+
+    /// When the host with this address last restarted.
+    pub(crate) fn last_restart(&self, address: IpAddr) -> Option<Instant> {
+        self.restarts.get(&address).copied()
     }
 
     /// When an end was last lost.

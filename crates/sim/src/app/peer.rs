@@ -33,6 +33,8 @@ pub struct Peer {
     waits: ConnEvents,
     watchdog: Instant,
     suspicious: bool,
+    /// When it first had a connection.
+    started: Option<Instant>,
     /// Bytes read when the watchdog last looked.
     heard: u64,
     /// Since when the connection is established.
@@ -132,6 +134,7 @@ impl Peer {
             waits: ConnEvents::NONE,
             watchdog: Instant::ZERO,
             suspicious: false,
+            started: None,
             heard: 0,
             connected_at: None,
             lingers_until: None,
@@ -176,6 +179,15 @@ impl Peer {
             });
             cx.own(id);
             cx.ledger.of(local, remote).opened = true;
+            cx.ledger.of(remote, local);
+            let started = *self.started.get_or_insert(cx.now);
+            if cx
+                .ledger
+                .last_restart(remote.ip())
+                .is_some_and(|at| at >= started)
+            {
+                cx.ledger.lose(cx.now, remote, local, Fate::Gone);
+            }
         }
         Some(id)
     }
@@ -311,9 +323,12 @@ impl Peer {
             }
             Ending::HalfClose if all_written => {
                 if !self.shut {
-                    // The only error is that of a connection that has failed, which the reader reports.
-                    self.shut = conn.shutdown_write(cx.now).is_ok();
-                    cx.ledger.of(local, remote).finished = self.shut;
+                    // It has failed, behind the end of what was to be read.
+                    if conn.shutdown_write(cx.now).is_err() {
+                        return Err(conn.take_error().unwrap_or(ConnError::Aborted));
+                    }
+                    self.shut = true;
+                    cx.ledger.of(local, remote).finished = true;
                 }
                 if self.shut && self.ended {
                     self.close(cx, id);
@@ -338,6 +353,10 @@ impl Peer {
                 self.lingers_until = Some(cx.now + time);
                 self.done = false;
                 self.linger(cx, id);
+            }
+            // As above.
+            Ending::Abort { .. } | Ending::Linger(_) if conn.state() == State::Closed => {
+                return Err(conn.take_error().unwrap_or(ConnError::Aborted));
             }
             Ending::Abort { .. } | Ending::Linger(_) => cx.wake_after(POLL),
             Ending::HalfClose | Ending::ReadFirst | Ending::CloseAtOnce => {}
@@ -457,11 +476,11 @@ impl Peer {
             ConnError::Refused => self.insists,
             _ => false,
         };
-        // Nobody listens any more on a host that has restarted.
+        // The other end may be over and done with, or with its host.
         let is_gone = self
             .streams
             .as_ref()
-            .is_some_and(|streams| cx.ledger.of(streams.remote, streams.local).fate == Fate::Gone);
+            .is_some_and(|streams| cx.ledger.of(streams.remote, streams.local).fate > Fate::Kept);
         retries && !is_gone && matches!(self.start, Start::Connect { .. })
     }
 
