@@ -1,5 +1,7 @@
 //! One end of a connection: a writer and a reader that follow a plan.
 
+mod watch;
+
 use std::net::SocketAddr;
 
 use bytes::Bytes;
@@ -39,6 +41,8 @@ pub struct Peer {
     heard: u64,
     /// Since when the connection is established.
     connected_at: Option<Instant>,
+    /// How many bytes were acknowledged, and since when no more although some are under way.
+    stuck_at: Option<(u64, Instant)>,
     /// The handle was given back, and the connection has to be over by then.
     lingers_until: Option<Instant>,
     scratch: Vec<u8>,
@@ -137,6 +141,7 @@ impl Peer {
             started: None,
             heard: 0,
             connected_at: None,
+            stuck_at: None,
             lingers_until: None,
             scratch: Vec::new(),
         }
@@ -378,62 +383,6 @@ impl Peer {
         self.done = true;
     }
 
-    /// Behind a close with a linger time: when that is over the peer has everything, or was reset.
-    fn linger(&mut self, cx: &mut AppCx<'_>, id: ConnId) {
-        let Some(until) = self.lingers_until else {
-            return;
-        };
-        self.waits = ConnEvents::NONE;
-        let state = cx.stack.conn(id).map_or(State::Closed, |conn| conn.state());
-        // In FIN-WAIT-2 the peer has everything, and another time runs.
-        if matches!(state, State::FinWait2 | State::TimeWait | State::Closed) {
-            self.done = true;
-        } else if cx.now > until + LATE {
-            cx.fail(Law::P6, format!("{id:?} lingers in {state} since {until}"));
-        } else {
-            cx.wake_after((until + LATE).duration_since(cx.now) + Duration::from_nanos(1));
-        }
-    }
-
-    /// A reader whose other end is gone learns of it only if the reset arrives: as a program with a timeout, it gives
-    /// up some time later. With keep-alive that is the stack's to find out.
-    fn watch(&mut self, cx: &mut AppCx<'_>, id: ConnId) {
-        let Some(Streams {
-            local,
-            remote,
-            received,
-            ..
-        }) = &self.streams
-        else {
-            return;
-        };
-        if cx.now >= self.watchdog {
-            self.watchdog = cx.now + WATCHDOG;
-            let fate = cx.ledger.of(*remote, *local).fate;
-            let is_quiet = received.offset() == self.heard;
-            self.heard = received.offset();
-            if fate > Fate::Kept
-                && self.suspicious
-                && is_quiet
-                && let Some(conn) = cx.stack.conn(id)
-            {
-                if fate == Fate::Gone && self.connected_at.is_some() && self.plan.notices_loss() {
-                    let what = format!(
-                        "keep-alive does not notice that {remote} is gone: {:?}",
-                        conn.info()
-                    );
-                    return cx.fail(Law::P6, what);
-                }
-                conn.abort(cx.now);
-                cx.ledger.of(*remote, *local).gave_up = true;
-                self.done = true;
-                return;
-            }
-            self.suspicious = fate > Fate::Kept;
-        }
-        cx.wake_after(self.watchdog.duration_since(cx.now));
-    }
-
     fn act(&mut self, cx: &mut AppCx<'_>, id: ConnId) -> Result<(), ConnError> {
         let connected = cx.stack.conn(id).and_then(|conn| conn.connect_result());
         match connected {
@@ -448,6 +397,7 @@ impl Peer {
             Some(result) => result?,
         }
         self.configure(cx, id);
+        self.check_user_timeout(cx, id);
         self.write(cx, id)?;
         self.read(cx, id)?;
         self.end(cx, id)
@@ -514,18 +464,6 @@ impl Peer {
         }
         self.done = true;
     }
-
-    /// An established connection ends by a reset or by a timeout, and by the latter not before its user timeout is over.
-    fn is_unfounded(&self, now: Instant, error: ConnError) -> Option<String> {
-        let lasted = now.duration_since(self.connected_at?);
-        match (error, self.plan.user_timeout) {
-            (ConnError::Reset | ConnError::BrokenPipe, _) => None,
-            (ConnError::TimedOut, limit) if limit.is_none_or(|limit| lasted >= limit) => None,
-            (_, limit) => Some(format!(
-                "{error} after {lasted:?} with a user timeout of {limit:?}"
-            )),
-        }
-    }
 }
 
 impl Streams {
@@ -575,8 +513,5 @@ impl App for Peer {
 }
 
 const PEEK_PPM: u32 = 20_000;
-/// How late a timer may be noticed.
-const LATE: Duration = Duration::from_millis(100);
 const POLL: Duration = Duration::from_millis(10);
 const RETRY: Duration = Duration::from_secs(1);
-const WATCHDOG: Duration = Duration::from_secs(100);
