@@ -2,11 +2,11 @@
 
 use tidewire_wire::{TcpFlags, TcpOptions, TcpTimestamps};
 
-use super::flow::FourTuple;
+use super::flow::{FourTuple, Target};
 use super::{DropReason, ListenerId, Pressure, Stack};
 use crate::tcp::listen::HalfOpen;
 use crate::tcp::segment::SegmentIn;
-use crate::tcp::syn_cookies::{mark, marked};
+use crate::tcp::syn_cookies::{Cookie, mark, marked};
 use crate::tcp::{Payload, State};
 use crate::time::Instant;
 
@@ -68,8 +68,14 @@ impl Stack {
             return false;
         }
         let (irs, iss) = (header.seq.sub(1), header.ack.sub(1));
-        let Some((mss, has_timestamps)) = self.cookies.check(now, &tuple, irs, iss) else {
-            return false;
+        let (mss, has_timestamps) = match self.cookies.check(now, &tuple, irs, iss) {
+            Cookie::Good { mss, timestamps } => (mss, timestamps),
+            Cookie::Foreign => return false,
+            // What came before it was lost, and will come again: a reset would end a connection that can go on.
+            Cookie::OutOfOrder => {
+                self.drop_frame(DropReason::OutOfWindow);
+                return true;
+            }
         };
         let timestamps = segment.options.timestamps.filter(|_| has_timestamps);
         if timestamps.is_some() != has_timestamps {
@@ -91,6 +97,11 @@ impl Stack {
         let Some(record) = self.half_open_record(now, id, tuple, segment, peer) else {
             return false;
         };
+        if let Some(Target::HalfOpen(index)) = self.find_flow(&tuple)
+            && let Some((key, _)) = self.half_open.at(index)
+        {
+            self.forget_half_open(key);
+        }
         let deadline = now + self.tcp_defaults.initial_rto;
         let key = self.remember(HalfOpen {
             iss,

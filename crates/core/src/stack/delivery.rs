@@ -127,7 +127,7 @@ impl Stack {
         let Some((key, half_open)) = self.half_open.at(index) else {
             return;
         };
-        let tuple = half_open.tuple;
+        let (tuple, listener) = (half_open.tuple, half_open.listener);
         let window = self
             .listeners
             .get(half_open.listener.0)
@@ -146,12 +146,16 @@ impl Stack {
         }
         match verdict {
             HalfOpenVerdict::Complete => self.complete_handshake(now, key, segment, payload),
-            HalfOpenVerdict::SynAgain => self.send_syn_ack(now, key),
+            HalfOpenVerdict::SynAgain => self.repeat_syn_ack(now, key),
             HalfOpenVerdict::Reset => {
                 self.stats.resets_in += 1;
                 self.forget_half_open(key);
             }
             HalfOpenVerdict::BadAck => {
+                // Unless the SYN came twice, and this is the answer to the cookie that it got first.
+                if self.accept_cookie(now, listener, tuple, segment, payload) {
+                    return;
+                }
                 self.conclude(now, &tuple, segment, Verdict::Reset(DropReason::BadAck));
             }
             HalfOpenVerdict::Acknowledge(reason) => {

@@ -69,13 +69,13 @@ impl Stack {
         }
     }
 
-    /// The link is down: a connection that has a timer waits for the link, one that has none loses its segment and so
-    /// gets one. Nobody waits without end.
+    /// The link is down: a connection that is going to send again waits for that, another one loses its segment and so
+    /// gets a timer. Nobody waits without end.
     fn hold_while_down(&mut self, now: Instant, id: ConnId) {
         let Some(conn) = self.conns.get_mut(id.0) else {
             return;
         };
-        if conn.timers.next().is_some() {
+        if conn.timers.retransmit().is_some() {
             return self.held.push_back(id);
         }
         conn.in_ready = false;

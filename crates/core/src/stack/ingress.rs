@@ -46,8 +46,11 @@ impl Stack {
     ) -> Parsed<()> {
         let bytes = frame.bytes();
         let (ethernet, at) = EthernetHeader::parse(bytes).map_err(|_| DropReason::Malformed)?;
+        // A tag may carry a priority; another VLAN is another link (IEEE 802.1Q 9.6: VID 0 is no VLAN).
+        let is_of_vlan = ethernet.vlan.is_some_and(|tag| tag.id() != 0);
         if ethernet.dst != self.link.mac && !ethernet.dst.is_multicast()
             || ethernet.src.is_multicast()
+            || is_of_vlan
         {
             return Err(DropReason::NotForUs);
         }

@@ -269,8 +269,20 @@ impl Stack {
         key
     }
 
-    /// Sends the SYN-ACK of a half-open connection, first or again, and sets its timer.
+    /// Sends the SYN-ACK of a half-open connection, first or when its timer came up, and sets that.
     pub(super) fn send_syn_ack(&mut self, now: Instant, key: Key) {
+        if let Some(record) = self.half_open.get_mut(key)
+            && let Some(listener) = self.listeners.get(record.listener.0)
+        {
+            record.arm(now, &listener.config);
+            self.half_open_deadlines
+                .no_later_than(key.index, record.deadline);
+        }
+        self.repeat_syn_ack(now, key);
+    }
+
+    /// Sends it because the SYN came again.
+    pub(super) fn repeat_syn_ack(&mut self, now: Instant, key: Key) {
         let Some(record) = self.half_open.get_mut(key) else {
             return;
         };
@@ -279,8 +291,6 @@ impl Stack {
         };
         let plan = record.syn_ack(now, &listener.config);
         let tuple = record.tuple;
-        self.half_open_deadlines
-            .no_later_than(key.index, record.deadline);
         self.send_control_segment(now, &tuple, &plan, State::SynReceived);
     }
 

@@ -153,21 +153,19 @@ impl HalfOpen {
         HalfOpenVerdict::Complete
     }
 
-    /// The SYN-ACK, first or again; it is accounted for and its timer set.
+    /// Sets the timer of the SYN-ACK that leaves now. One that answers the same SYN again leaves it alone: whoever repeats
+    /// it for ever must not keep the record for ever.
+    pub(crate) fn arm(&mut self, now: Instant, config: &TcpConfig) {
+        let backoff = 1 << self.retries.min(16);
+        let wait = config.initial_rto.saturating_mul(backoff);
+        self.deadline = now + wait.min(config.max_rto);
+    }
+
+    /// The SYN-ACK, first or again; it is accounted for.
     pub(crate) fn syn_ack(&mut self, now: Instant, config: &TcpConfig) -> SegmentPlan {
         let again = self.sends > 0;
         self.sends = self.sends.saturating_add(1);
         self.sent_at = now;
-        let backoff = 1 << self.retries.min(16);
-        let wait = config
-            .initial_rto
-            .saturating_mul(backoff)
-            .min(config.max_rto);
-        // One that answers the same SYN again leaves the timer alone: whoever repeats it for ever must not keep the
-        // record for ever.
-        if self.deadline <= now {
-            self.deadline = now + wait;
-        }
         let mut options = self.offer.options(0, 0);
         // Only what the SYN offered too (RFC 7323 2.5, RFC 2018 2).
         options.window_scale = options

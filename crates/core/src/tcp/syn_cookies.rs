@@ -18,12 +18,30 @@ const MSS: [u16; 8] = [88, 536, 1_220, 1_360, 1_400, 1_440, 1_460, 8_940];
 /// Low bits of a cookie: the index of the MSS, and this.
 const HAS_TIMESTAMPS: u32 = 8;
 const DATA_BITS: u32 = 4;
+/// Above them, the proof that it answers a certain SYN, and on top the one that it went to a certain peer.
+const PROOF_BITS: u32 = 14;
 
 /// Low bits of a timestamp: the peer's window shift, or this, and whether it takes SACK.
 const NO_SCALING: u32 = 15;
 const TAKES_SACK: u32 = 16;
 const MARK_BITS: u32 = 5;
 const MARK: u32 = (1 << MARK_BITS) - 1;
+
+/// What a sequence number says that comes back.
+#[derive(Copy, Clone, Debug, Eq, PartialEq)]
+pub(crate) enum Cookie {
+    /// Nothing: it is none of ours, or too old.
+    Foreign,
+    /// It went to this peer, but the segment that brings it back is not the one after the SYN.
+    OutOfOrder,
+    /// It completes a handshake.
+    Good {
+        /// The MSS that it stands for.
+        mss: u16,
+        /// Whether timestamps were offered.
+        timestamps: bool,
+    },
+}
 
 /// Makes cookies, and knows its own.
 #[derive(Debug)]
@@ -53,30 +71,39 @@ impl SynCookies {
         self.cookie(period(now), tuple, irs, index | with)
     }
 
-    /// The MSS that a cookie stands for, and whether timestamps were offered; `None` where it is not ours, or too old.
+    /// Judges the sequence number that a segment acknowledges, of a peer whose SYN would have had `irs`.
     pub(crate) fn check(
         &self,
         now: Instant,
         tuple: &FourTuple,
         irs: SeqNum,
         iss: SeqNum,
-    ) -> Option<(u16, bool)> {
-        let age = now.duration_since(self.made_at?);
-        if age > PERIOD.saturating_mul(2) {
-            return None;
+    ) -> Cookie {
+        let lately = |at: Instant| now.duration_since(at) <= PERIOD.saturating_mul(2);
+        if !self.made_at.is_some_and(lately) {
+            return Cookie::Foreign;
         }
         let data = iss.raw() & ((1 << DATA_BITS) - 1);
         let current = period(now);
-        let is_ours = [current, current.wrapping_sub(1)]
-            .into_iter()
-            .any(|period| self.cookie(period, tuple, irs, data) == iss);
-        let mss = MSS.get((data & !HAS_TIMESTAMPS) as usize).copied()?;
-        is_ours.then_some((mss, data & HAS_TIMESTAMPS != 0))
+        let theirs =
+            [current, current.wrapping_sub(1)].map(|period| self.cookie(period, tuple, irs, data));
+        let peer = |cookie: SeqNum| cookie.raw() >> (PROOF_BITS + DATA_BITS);
+        let mss = MSS.get((data & !HAS_TIMESTAMPS) as usize).copied();
+        match mss {
+            Some(mss) if theirs.contains(&iss) => Cookie::Good {
+                mss,
+                timestamps: data & HAS_TIMESTAMPS != 0,
+            },
+            _ if theirs.iter().any(|&cookie| peer(cookie) == peer(iss)) => Cookie::OutOfOrder,
+            _ => Cookie::Foreign,
+        }
     }
 
     fn cookie(&self, period: u64, tuple: &FourTuple, irs: SeqNum, data: u32) -> SeqNum {
-        let proof = self.key.hash(&(tuple, irs.raw(), period, data)) as u32;
-        SeqNum::new((proof << DATA_BITS) | data)
+        let peer = self.key.hash(&(tuple, period)) as u32;
+        let syn = self.key.hash(&(tuple, irs.raw(), period, data)) as u32;
+        let syn = syn & ((1 << PROOF_BITS) - 1);
+        SeqNum::new((peer << (PROOF_BITS + DATA_BITS)) | (syn << DATA_BITS) | data)
     }
 }
 
@@ -108,7 +135,7 @@ pub(crate) fn marked(echo: u32) -> (Option<u8>, bool) {
 
 #[cfg(test)]
 mod tests {
-    use super::{SynCookies, mark, marked};
+    use super::{Cookie, SynCookies, mark, marked};
     use crate::stack::{FourTuple, HashKey};
     use crate::time::{Duration, Instant};
     use core::net::{IpAddr, Ipv4Addr};
@@ -153,7 +180,11 @@ mod tests {
             for timestamps in [false, true] {
                 let iss = cookies.make(now, &tuple(1), IRS, &options(mss, timestamps));
                 let back = cookies.check(now, &tuple(1), IRS, iss);
-                assert_eq!(back, Some((kept, timestamps)));
+                let good = Cookie::Good {
+                    mss: kept,
+                    timestamps,
+                };
+                assert_eq!(back, good);
             }
         }
     }
@@ -163,14 +194,17 @@ mod tests {
         let now = Instant::ZERO + Duration::from_secs(1_000);
         let mut ours = cookies(1);
         let iss = ours.make(now, &tuple(1), IRS, &options(1_460, true));
-        assert_eq!(ours.check(now, &tuple(2), IRS, iss), None);
-        assert_eq!(ours.check(now, &tuple(1), IRS.add(1), iss), None);
-        assert_eq!(ours.check(now, &tuple(1), IRS, iss.add(1)), None);
+        let check = |port, irs, iss| ours.check(now, &tuple(port), irs, iss);
+        assert_eq!(check(2, IRS, iss), Cookie::Foreign);
+        assert_eq!(check(1, IRS.add(1), iss), Cookie::OutOfOrder);
+        assert_eq!(check(1, IRS, iss.add(1)), Cookie::OutOfOrder);
+        assert_eq!(check(1, IRS, iss.add(1 << 31)), Cookie::Foreign);
         let mut theirs = cookies(2);
         let foreign = theirs.make(now, &tuple(1), IRS, &options(1_460, true));
-        assert_eq!(ours.check(now, &tuple(1), IRS, foreign), None);
+        assert_eq!(check(1, IRS, foreign), Cookie::Foreign);
         // None is believed by a stack that has made none.
-        assert_eq!(cookies(1).check(now, &tuple(1), IRS, iss), None);
+        let first = cookies(1).check(now, &tuple(1), IRS, iss);
+        assert_eq!(first, Cookie::Foreign);
     }
 
     #[test]
@@ -179,9 +213,11 @@ mod tests {
         for start in 1_000_u64..1_130 {
             let at = |secs| Instant::ZERO + Duration::from_secs(start + secs);
             let iss = cookies.make(at(0), &tuple(1), IRS, &options(1_460, true));
-            assert!(cookies.check(at(60), &tuple(1), IRS, iss).is_some());
+            let back = cookies.check(at(60), &tuple(1), IRS, iss);
+            assert!(matches!(back, Cookie::Good { .. }));
             cookies.make(at(180), &tuple(9), IRS, &options(1_460, true));
-            assert_eq!(cookies.check(at(180), &tuple(1), IRS, iss), None);
+            let late = cookies.check(at(180), &tuple(1), IRS, iss);
+            assert_eq!(late, Cookie::Foreign);
         }
     }
 

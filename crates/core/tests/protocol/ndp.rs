@@ -318,6 +318,14 @@ fn another_probe_for_the_same_address_is_a_conflict_while_ours_goes_on() {
 }
 
 #[test]
+fn a_probe_that_the_link_brings_back_is_no_conflict() {
+    // RFC 4862 5.4.3: the node's own, looped back.
+    let mut host = probing();
+    host.frame(&solicit(A_MAC, "::", A));
+    assert_eq!(conflict(&host.stack), None);
+}
+
+#[test]
 fn own_addresses_are_announced_twice_and_defended_from_then_on() {
     let mut host = probing();
     host.sent.clear();

@@ -89,6 +89,21 @@ fn another_arp_probe_for_the_same_address_is_a_conflict_while_ours_goes_on() {
 }
 
 #[test]
+fn frames_of_another_vlan_are_of_another_link() {
+    let mut t = Tester::new();
+    let plain = arp_frame(ArpOperation::Request, (PEER_MAC, PEER_IP), STACK_IP);
+    for (tci, answers) in [(20_u16, 0), (0xe014, 0), (0, 1), (0xe000, 1)] {
+        t.arp.clear();
+        let mut tagged = plain[..12].to_vec();
+        tagged.extend_from_slice(&[0x81, 0x00]);
+        tagged.extend_from_slice(&tci.to_be_bytes());
+        tagged.extend_from_slice(&plain[12..]);
+        t.frame(&tagged);
+        assert_eq!(t.arp.len(), answers, "{tci:#x}");
+    }
+}
+
+#[test]
 fn arp_packets_are_found_in_padded_frames() {
     let mut t = Tester::new();
     let mut frame = arp_frame(ArpOperation::Request, (PEER_MAC, PEER_IP), STACK_IP);

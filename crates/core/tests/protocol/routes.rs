@@ -79,6 +79,21 @@ fn configurations_that_cannot_work_are_refused() {
     assert_eq!(start(&["10.0.0.1/24"], None, 1279), None);
 }
 
+#[test]
+fn a_link_whose_mtu_is_lowered_too_far_for_ipv6_goes_on_with_ipv4() {
+    let mut pair = Pair::new(&["10.0.0.1/24", "fd00::1/64"], &["10.0.0.2/24"]);
+    let mut link = pair.a.link();
+    link.ip_mtu = 1_200;
+    let now = pair.now;
+    pair.a.set_link(now, link).unwrap();
+    let to = "10.0.0.2:80".parse().unwrap();
+    let listener = pair.b.listen(to, ListenOptions::default()).unwrap();
+    let client = pair.a.connect(now, to, ConnectOptions::default()).unwrap();
+    pair.run();
+    let (server, _) = pair.b.accept(listener).unwrap();
+    transfer(&mut pair, client, server, 10_000);
+}
+
 const BOTH: [[&str; 2]; 2] = [
     ["10.0.0.1/24", "2001:db8::a/64"],
     ["10.0.0.2/24", "2001:db8::b/64"],

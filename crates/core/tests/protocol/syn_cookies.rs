@@ -107,7 +107,7 @@ fn what_was_made_up_is_reset() {
     let mut t = flooded(16, |_| {});
     t.syn(PLAIN);
     t.expect(seg(SYN_ACK));
-    for (seq, ack) in [(1, 2), (2, 1), (1, 1 << 4), (0, 1)] {
+    for (seq, ack) in [(1, 1 << 18), (1, 1 << 30), (0, 1 << 20)] {
         t.peer(seg(ACK).seq(seq).ack(ack));
         t.expect(seg(RST).seq(ack));
     }
@@ -115,6 +115,39 @@ fn what_was_made_up_is_reset() {
     t.peer(seg(ACK).seq(1).ack(1));
     t.expect(seg(RST).seq(1));
     assert_eq!(t.counts(), (0, 1, 0));
+}
+
+#[test]
+fn a_third_segment_may_be_lost_with_the_data_behind_it() {
+    let mut t = flooded(16, |_| {});
+    t.syn(FULL);
+    t.expect(seg(SYN_ACK));
+    // The first 1,000 bytes are lost, too: their sender must not be reset, but send them again.
+    t.peer(seg(ACK).seq(1_001).ack(1).len(500));
+    t.silent();
+    assert_eq!(
+        (t.counts(), t.dropped(DropReason::OutOfWindow)),
+        ((0, 1, 0), 1)
+    );
+    t.peer(seg(ACK).seq(1).ack(1).len(1_000));
+    t.accept();
+    assert_eq!(t.read(2_000), Ok(1_000));
+}
+
+#[test]
+fn a_syn_that_came_twice_is_answered_twice_and_either_answer_will_do() {
+    // The first found no room, its copy did.
+    let mut t = flooded(16, |config| config.tcp.syn_retries = 0);
+    t.syn(FULL);
+    let cookie = t.expect(seg(SYN_ACK)).header.seq;
+    t.advance(secs(2));
+    t.syn(FULL);
+    let remembered = t.expect(seg(SYN_ACK)).header.seq;
+    assert!(cookie != remembered && t.counts() == (0, 1, 0));
+    t.flow.stack_isn = cookie;
+    t.peer(seg(ACK).seq(1).ack(1).len(10));
+    t.accept();
+    assert_eq!((t.read(100), t.counts()), (Ok(10), (1, 0, 0)));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The user timeout (RFC 9293 3.8.3, MUST-21; RFC 5482; Linux: TCP_USER_TIMEOUT).
 
-use tidewire_core::{ConnError, Duration, State};
+use tidewire_core::{ConnError, Duration, KeepAlive, State};
 
 use crate::common::*;
 
@@ -28,6 +28,21 @@ fn unacknowledged_data_ends_the_connection_exactly_then() {
         t.expect(seg(RST_ACK).seq(101));
         assert!(timed_out(&mut t));
     }
+}
+
+#[test]
+fn it_runs_while_the_link_is_down() {
+    // Whatever other timer the connection has.
+    let mut t = with_timeout(secs(10));
+    let now = t.now;
+    let keep_alive = Some(KeepAlive::default());
+    t.conn().set_keepalive(now, keep_alive);
+    let mut link = t.stack.link();
+    link.up = false;
+    t.stack.set_link(now, link).unwrap();
+    t.write(100);
+    t.advance(secs(10));
+    assert!(timed_out(&mut t));
 }
 
 #[test]
