@@ -103,9 +103,9 @@ pub struct StackConfig {
     pub max_connections: usize,
     /// Most half-open passive connections at once, over all listeners (RFC 4987).
     pub max_half_open: usize,
-    /// Answer SYNs beyond that, or beyond a listener's backlog, with cookies, while the accept queue has room (RFC 4987
-    /// 3.6; Linux: tcp_syncookies). They cost no memory; without timestamps such connections have neither window scaling
-    /// nor SACK.
+    /// Answer SYNs beyond that, or beyond a listener's backlog, with cookies, when most half-open connections are not
+    /// answered and the accept queue has room (RFC 4987 3.6; Linux: tcp_syncookies). They cost no memory; without
+    /// timestamps such connections have neither window scaling nor SACK.
     pub syn_cookies: bool,
     /// Most TIME-WAIT records; past it the oldest is dropped.
     pub max_time_wait: usize,

@@ -14,6 +14,13 @@ use crate::time::Instant;
 const UNKNOWN_SENDS: u8 = 2;
 
 impl Stack {
+    /// Whether most of those who began a handshake do not go on with it, as in a flood. A cookie has a price: where the
+    /// third segment is lost and the peer waits to be spoken to, nobody knows any more that there is something to
+    /// repeat. Where peers answer, one more who comes too early better comes again.
+    fn is_flooded(&self) -> bool {
+        self.unanswered * 2 >= self.half_open.len()
+    }
+
     /// Answers a SYN that there is no room to remember; says whether it did.
     pub(super) fn answer_with_cookie(
         &mut self,
@@ -27,7 +34,10 @@ impl Stack {
         let Some(listener) = self.listeners.get(id.0) else {
             return false;
         };
-        if !self.config.syn_cookies || listener.queue_is_full() || self.pressure() == Pressure::Full
+        if !self.config.syn_cookies
+            || !self.is_flooded()
+            || listener.queue_is_full()
+            || self.pressure() == Pressure::Full
         {
             return false;
         }

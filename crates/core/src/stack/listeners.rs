@@ -332,6 +332,7 @@ impl Stack {
             self.forget_half_open(key);
         } else {
             if let Some(record) = self.half_open.get_mut(key) {
+                self.unanswered += usize::from(record.retries == 0);
                 record.retries += 1;
             }
             self.send_syn_ack(now, key);
@@ -343,6 +344,7 @@ impl Stack {
         let Some(record) = self.half_open.remove(key) else {
             return;
         };
+        self.unanswered -= usize::from(record.retries > 0);
         self.free_flow(&record.tuple, Target::HalfOpen(key.index));
         self.half_open_deadlines.remove(key.index);
         if let Some(listener) = self.listeners.get_mut(record.listener.0) {

@@ -193,6 +193,8 @@ pub struct Stack {
     ports: Ports,
     iss: IssGenerator,
     cookies: SynCookies,
+    /// Half-open connections whose SYN-ACK was sent again.
+    unanswered: usize,
     challenge_budget: ChallengeBudget,
     pub(crate) neighbors: NeighborCache,
     pub(crate) announcer: Announcer,
@@ -259,6 +261,7 @@ impl Stack {
             ports: Ports::new(config.ephemeral_ports.clone(), key(purpose::PORTS)),
             iss: IssGenerator::new(key(purpose::ISS), key(purpose::TIMESTAMPS)),
             cookies: SynCookies::new(key(purpose::COOKIES)),
+            unanswered: 0,
             challenge_budget: ChallengeBudget::new(
                 config.challenge_acks_per_second,
                 key(purpose::CHALLENGES),

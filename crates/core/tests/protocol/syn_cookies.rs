@@ -13,6 +13,9 @@ fn flooded(backlog: usize, adjust: impl FnOnce(&mut StackConfig)) -> Tester {
     t.flow = flow(9_999, PORT);
     t.syn(PLAIN);
     t.expect(seg(SYN_ACK));
+    // It does not answer.
+    t.advance(secs(1));
+    t.sent.clear();
     t.flow = flow(1_001, PORT);
     t
 }
@@ -137,7 +140,7 @@ fn a_third_segment_may_be_lost_with_the_data_behind_it() {
 #[test]
 fn a_syn_that_came_twice_is_answered_twice_and_either_answer_will_do() {
     // The first found no room, its copy did.
-    let mut t = flooded(16, |config| config.tcp.syn_retries = 0);
+    let mut t = flooded(16, |config| config.tcp.syn_retries = 1);
     t.syn(FULL);
     let cookie = t.expect(seg(SYN_ACK)).header.seq;
     t.advance(secs(2));
@@ -187,11 +190,24 @@ fn nobody_is_promised_a_place_while_the_accept_queue_is_full() {
 }
 
 #[test]
+fn who_comes_too_early_comes_again_where_others_answer() {
+    let mut t = Tester::listening(1, |_| {});
+    t.syn(PLAIN);
+    t.expect(seg(SYN_ACK));
+    t.flow = flow(1_002, PORT);
+    t.syn(PLAIN);
+    t.silent();
+    let dropped = t.dropped(DropReason::BacklogFull);
+    assert_eq!((dropped, t.stack.stats().syn_cookies_sent), (1, 0));
+}
+
+#[test]
 fn who_completes_a_handshake_when_the_accept_queue_has_filled_gets_another_chance() {
     // The peer believes to be connected and may wait for us to speak: it must not wait for ever.
     let mut t = Tester::listening(1, |_| {});
     t.syn(PLAIN);
     t.expect(seg(SYN_ACK));
+    t.expect_after(secs(1), seg(SYN_ACK));
     let first = t.flow;
     t.flow = flow(1_002, PORT);
     t.syn(PLAIN);
@@ -225,6 +241,7 @@ fn a_flood_costs_no_memory_and_shuts_nobody_out() {
         t.flow = flow(10_000 + port, PORT);
         t.syn(FULL);
     }
+    t.advance(secs(1));
     t.sent.clear();
     let before = t.stack.memory_used();
     for n in 0..20_000_u32 {
