@@ -215,7 +215,7 @@ impl TcpStream {
     /// # Errors
     /// `WouldBlock` when nothing does; the connection's.
     pub fn try_write(&self, buf: &[u8]) -> io::Result<usize> {
-        self.try_write_vectored(&[IoSlice::new(buf)])
+        self.conn.try_write(&[IoSlice::new(buf)])
     }
 
     /// Writes what fits of several buffers.
@@ -223,6 +223,9 @@ impl TcpStream {
     /// # Errors
     /// As [`try_write`](Self::try_write).
     pub fn try_write_vectored(&self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+        if is_nothing(bufs) {
+            return Ok(0);
+        }
         self.conn.try_write(bufs)
     }
 
@@ -475,6 +478,17 @@ impl TcpStream {
         cooperate(cx, |cx| self.conn.poll_write(cx, bufs))
     }
 
+    pub(super) fn poll_write_vectored_shared(
+        &self,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        if is_nothing(bufs) {
+            return Poll::Ready(Ok(0));
+        }
+        self.poll_write_shared(cx, bufs)
+    }
+
     pub(super) fn shutdown_write(&self) {
         self.conn.shutdown_write();
     }
@@ -509,7 +523,7 @@ impl AsyncWrite for TcpStream {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.poll_write_shared(cx, bufs)
+        self.poll_write_vectored_shared(cx, bufs)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -554,6 +568,11 @@ fn cooperate<T>(cx: &mut Context<'_>, poll: impl FnOnce(&mut Context<'_>) -> Pol
         budget.made_progress();
     }
     result
+}
+
+/// The kernel's `writev` of nothing does not get as far as the connection, and never fails; its `send` does.
+fn is_nothing(bufs: &[IoSlice<'_>]) -> bool {
+    bufs.iter().all(|buf| buf.is_empty())
 }
 
 /// Most bytes that one `try_read_buf` appends.

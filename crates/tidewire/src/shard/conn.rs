@@ -380,6 +380,9 @@ fn read_attempt<T>(conn: &mut Conn<'_>, result: Result<T, ReadError>) -> Attempt
 }
 
 /// Writes as much as fits, sending as it goes: the frames leave while their bytes are in the cache.
+///
+/// Nothing at all is written at once, but not where nothing can be written any more: the kernel looks at the error and at
+/// the shutdown before it looks at the length.
 fn write_attempt(
     state: &mut State,
     id: ConnId,
@@ -387,6 +390,14 @@ fn write_attempt(
     bufs: &[IoSlice<'_>],
 ) -> Attempt<usize> {
     let (mut written, mut unsent) = (0, 0);
+    if bufs.iter().all(|buf| buf.is_empty()) {
+        let written = state.stack().conn(id).map(|mut conn| conn.write(now, &[]));
+        return Some(match written {
+            None => Err(os_error(libc::ECONNABORTED)),
+            Some(Ok(_) | Err(WriteError::Blocked)) => Ok(0),
+            Some(Err(error)) => Err(error.to_io()),
+        });
+    }
     for piece in bufs.iter().flat_map(|buf| buf.chunks(WRITE_PIECE)) {
         if unsent >= WRITE_PIECE {
             state.transmit(now);

@@ -1,6 +1,6 @@
 //! Closing, by halves and at once, and what is left of a connection then.
 
-use std::io::ErrorKind;
+use std::io::{ErrorKind, IoSlice};
 
 use tidewire_integration_tests::{TestResult, until};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -13,6 +13,8 @@ super::cases!(
     the_peer_closes_its_half_first,
     shutting_down_twice,
     writing_after_shutdown,
+    writing_nothing_after_shutdown,
+    writing_nothing_after_a_reset,
     both_close_at_once,
     a_drop_delivers_what_was_written,
     a_drop_with_unread_data_resets,
@@ -80,6 +82,31 @@ async fn writing_after_shutdown(world: World) -> TestResult {
         assert_eq!(error.kind(), ErrorKind::BrokenPipe);
         assert_eq!(error.raw_os_error(), Some(libc::EPIPE));
     }
+    Ok(())
+}
+
+/// Even where there is nothing to write, a single buffer is offered to the connection, and several are not.
+async fn writing_nothing_after_shutdown(world: World) -> TestResult {
+    let (mut stream, _peer) = world.outgoing().await?;
+    assert_eq!(stream.write(&[]).await?, 0);
+    stream.shutdown().await?;
+    assert_eq!(code(stream.write(&[]).await), libc::EPIPE);
+    assert_eq!(code(stream.try_write(&[])), libc::EPIPE);
+    let nothing = [IoSlice::new(&[]); 2];
+    assert_eq!(stream.write_vectored(&nothing).await?, 0);
+    assert_eq!(stream.try_write_vectored(&nothing)?, 0);
+    assert_eq!(stream.try_write_vectored(&nothing[..1])?, 0);
+    Ok(())
+}
+
+async fn writing_nothing_after_a_reset(world: World) -> TestResult {
+    let (mut stream, peer) = world.outgoing().await?;
+    reset(peer)?;
+    stream.readable().await?;
+    let nothing = [IoSlice::new(&[]); 2];
+    assert_eq!(stream.write_vectored(&nothing).await?, 0);
+    assert_eq!(code(stream.write(&[]).await), libc::ECONNRESET);
+    assert_eq!(code(stream.write(&[]).await), libc::EPIPE);
     Ok(())
 }
 

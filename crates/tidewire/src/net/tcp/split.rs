@@ -172,7 +172,7 @@ impl AsyncWrite for WriteHalf<'_> {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.0.poll_write_shared(cx, bufs)
+        self.0.poll_write_vectored_shared(cx, bufs)
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -237,7 +237,7 @@ impl AsyncWrite for OwnedWriteHalf {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.stream.poll_write_shared(cx, bufs)
+        self.stream.poll_write_vectored_shared(cx, bufs)
     }
 
     fn is_write_vectored(&self) -> bool {
