@@ -2,8 +2,11 @@
 
 use std::future::poll_fn;
 use std::io::{self, ErrorKind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Wake};
 
-use tidewire_integration_tests::TestResult;
+use tidewire_integration_tests::{TestResult, until};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
 
 use super::{Ends as _, give_up, kind, reset};
@@ -17,7 +20,11 @@ super::cases!(
     a_reset_is_readable_writable_and_closed,
     either_of_two_interests,
     waiting_can_be_given_up,
+    a_reset_is_an_error,
+    an_orderly_end_is_no_error,
     polled_readiness,
+    the_last_who_polled_for_data_is_woken,
+    the_last_who_polled_for_room_is_woken,
     io_is_tried_only_where_ready,
     io_waits_until_ready,
     io_says_what_it_wants,
@@ -111,6 +118,35 @@ async fn waiting_can_be_given_up(world: World) -> TestResult {
     Ok(())
 }
 
+async fn a_reset_is_an_error(world: World) -> TestResult {
+    let (stream, peer) = world.outgoing().await?;
+    give_up(stream.ready(Interest::ERROR));
+    let (ready, done) = tokio::join!(stream.ready(Interest::ERROR), async { reset(peer) });
+    done?;
+    let ready = ready?;
+    assert!(ready.is_error() && !ready.is_readable() && !ready.is_writable());
+    let ready = stream.ready(Interest::READABLE | Interest::ERROR).await?;
+    assert!(ready.is_error() && ready.is_readable());
+    // It is told to those alone who ask.
+    let ready = stream
+        .ready(Interest::READABLE | Interest::WRITABLE)
+        .await?;
+    assert!(ready.is_readable() && ready.is_writable() && !ready.is_error());
+    Ok(())
+}
+
+async fn an_orderly_end_is_no_error(world: World) -> TestResult {
+    let (mut stream, mut peer) = world.outgoing().await?;
+    stream.shutdown().await?;
+    assert_eq!(peer.read(&mut [0]).await?, 0);
+    drop(peer);
+    assert_eq!(stream.read(&mut [0]).await?, 0);
+    let ready = stream.ready(Interest::READABLE | Interest::ERROR).await?;
+    assert!(ready.is_read_closed() && !ready.is_error());
+    give_up(stream.ready(Interest::ERROR));
+    Ok(())
+}
+
 async fn polled_readiness(world: World) -> TestResult {
     let (stream, mut peer) = world.outgoing().await?;
     poll_fn(|cx| stream.poll_write_ready(cx)).await?;
@@ -120,6 +156,68 @@ async fn polled_readiness(world: World) -> TestResult {
     readable?;
     written?;
     assert_eq!(stream.try_read(&mut [0; 8])?, 1);
+    Ok(())
+}
+
+/// Somebody who wants to be woken, and whether they were.
+#[derive(Default)]
+struct Sleeper(AtomicBool);
+
+impl Wake for Sleeper {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
+impl Sleeper {
+    fn is_awake(&self) -> bool {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+/// Two who poll, one after the other, where neither is ready.
+fn two_sleepers(
+    mut poll: impl FnMut(&mut Context<'_>) -> Poll<io::Result<()>>,
+) -> Option<[Arc<Sleeper>; 2]> {
+    let sleepers: [Arc<Sleeper>; 2] = Default::default();
+    for sleeper in &sleepers {
+        let waker = Arc::clone(sleeper).into();
+        if poll(&mut Context::from_waker(&waker)).is_ready() {
+            return None;
+        }
+    }
+    Some(sleepers)
+}
+
+async fn the_last_who_polled_for_data_is_woken(world: World) -> TestResult {
+    let (stream, mut peer) = world.outgoing().await?;
+    let sleepers = two_sleepers(|cx| stream.poll_read_ready(cx));
+    let [first, last] = sleepers.expect("there is no data");
+    // One who polls for room displaces nobody.
+    poll_fn(|cx| stream.poll_write_ready(cx)).await?;
+    peer.write_all(b"x").await?;
+    until("the last one is awake", || last.is_awake()).await?;
+    assert!(!first.is_awake());
+    Ok(())
+}
+
+async fn the_last_who_polled_for_room_is_woken(world: World) -> TestResult {
+    let (stream, mut peer) = world.outgoing().await?;
+    let piece = vec![0; 64 << 10];
+    stream.writable().await?;
+    // Acknowledgements may make room once more while the peer's buffer fills.
+    let [first, last] = loop {
+        while stream.try_write(&piece).is_ok() {}
+        if let Some(sleepers) = two_sleepers(|cx| stream.poll_write_ready(cx)) {
+            break sleepers;
+        }
+    };
+    let drain =
+        tokio::spawn(async move { tokio::io::copy(&mut peer, &mut tokio::io::sink()).await });
+    until("the last one is awake", || last.is_awake()).await?;
+    assert!(!first.is_awake());
+    drop(stream);
+    drain.await??;
     Ok(())
 }
 
