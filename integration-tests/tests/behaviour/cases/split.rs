@@ -1,11 +1,13 @@
 //! Halves.
 
-use std::io::ErrorKind;
+use std::future::poll_fn;
+use std::io::{ErrorKind, IoSlice, IoSliceMut};
+use std::pin::Pin;
 
 use tidewire_integration_tests::TestResult;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 
-use super::{Ends as _, code, kind};
+use super::{Ends as _, code, give_up, kind};
 use crate::World;
 
 super::cases!(
@@ -20,6 +22,8 @@ super::cases!(
     shutting_down_a_half,
     halves_know_the_addresses,
     halves_peek_and_try,
+    borrowed_halves_take_several_buffers,
+    owned_halves_take_several_buffers,
 );
 
 async fn borrowed_halves_work_at_once(world: World) -> TestResult {
@@ -181,5 +185,48 @@ async fn halves_peek_and_try(world: World) -> TestResult {
     let mut both = [0; 2];
     peer.read_exact(&mut both).await?;
     assert_eq!(&both, b"ab");
+    Ok(())
+}
+
+/// What both kinds of halves have, and no trait has.
+macro_rules! talk_in_several_buffers {
+    ($reader:ident, $writer:ident, $peer:ident) => {
+        assert!($writer.is_write_vectored());
+        let buffers = [&b"one"[..], b" two"].map(IoSlice::new);
+        let written = poll_fn(|cx| Pin::new(&mut $writer).poll_write_vectored(cx, &buffers));
+        assert_eq!(written.await?, 7);
+        assert_eq!($writer.try_write_vectored(&buffers)?, 7);
+        let mut all = [0; 14];
+        $peer.read_exact(&mut all).await?;
+        assert_eq!(&all, b"one twoone two");
+
+        let mut bytes = [0; 8];
+        let mut seen = ReadBuf::new(&mut bytes);
+        give_up(poll_fn(|cx| $reader.poll_peek(cx, &mut seen)));
+        $peer.write_all(b"abcdefg").await?;
+        while $reader.peek(&mut [0; 8]).await? < 7 {}
+        let peeked = poll_fn(|cx| $reader.poll_peek(cx, &mut seen)).await?;
+        assert_eq!((peeked, seen.filled()), (7, &b"abcdefg"[..]));
+        let (mut first, mut second) = ([0; 1], [0; 2]);
+        let mut buffers = [&mut first[..], &mut second].map(IoSliceMut::new);
+        assert_eq!($reader.try_read_vectored(&mut buffers)?, 3);
+        assert_eq!((&first, &second), (b"a", b"bc"));
+        let mut rest = Vec::with_capacity(16);
+        assert_eq!($reader.try_read_buf(&mut rest)?, 4);
+        assert_eq!(rest, b"defg");
+    };
+}
+
+async fn borrowed_halves_take_several_buffers(world: World) -> TestResult {
+    let (mut stream, mut peer) = world.outgoing().await?;
+    let (mut reader, mut writer) = stream.split();
+    talk_in_several_buffers!(reader, writer, peer);
+    Ok(())
+}
+
+async fn owned_halves_take_several_buffers(world: World) -> TestResult {
+    let (stream, mut peer) = world.outgoing().await?;
+    let (mut reader, mut writer) = stream.into_split();
+    talk_in_several_buffers!(reader, writer, peer);
     Ok(())
 }
