@@ -15,6 +15,7 @@ on_both_runtimes!(
     readiness_follows_the_buffers,
     many_tasks_wait_for_the_same_stream,
     writable_wakes_after_a_write_that_filled_the_buffer,
+    nobody_starves_beside_one_who_asks_whether_it_is_ready,
 );
 
 async fn readiness_follows_the_buffers() {
@@ -152,4 +153,27 @@ async fn writable_wakes_after_a_write_that_filled_the_buffer() {
     accepted.read_to_end(&mut received).await.unwrap();
     assert_eq!(received.len(), total);
     writer.await.unwrap();
+}
+
+/// tokio's own `readable` does not spend the task's budget; ours does.
+async fn nobody_starves_beside_one_who_asks_whether_it_is_ready() {
+    let (server, client) = pair().await;
+    let (accepted, mut stream) = connected(&server, &client).await;
+    stream.write_all(b"x").await.unwrap();
+    let turns = AtomicUsize::new(0);
+    let bystander = std::future::poll_fn(|_| {
+        turns.fetch_add(1, Ordering::Relaxed);
+        Poll::<()>::Pending
+    });
+    let busy = async {
+        for _ in 0..1_000 {
+            accepted.readable().await.unwrap();
+            stream.writable().await.unwrap();
+        }
+    };
+    tokio::select! {
+        () = busy => {}
+        () = bystander => {}
+    }
+    assert!(turns.into_inner() > 10, "nobody else had a turn");
 }

@@ -34,6 +34,7 @@ on_both_runtimes!(
     reads_vectored,
     peeks,
     reads_and_writes_bytes_without_copying,
+    a_chunk_that_was_given_up_is_not_lost,
     options_are_kept,
     info_speaks_of_the_connection,
 );
@@ -429,6 +430,18 @@ async fn reads_and_writes_bytes_without_copying() {
     }
     send.await.unwrap();
     assert!(received == expected, "{} bytes", received.len());
+}
+
+async fn a_chunk_that_was_given_up_is_not_lost() {
+    let (server, client) = pair().await;
+    let (accepted, mut stream) = connected(&server, &client).await;
+    let mut lost = Box::pin(accepted.read_chunk());
+    assert!(is_pending(lost.as_mut()));
+    stream.write_all(b"chunk").await.unwrap();
+    // The data is there, and who waited for it is woken, but never asks again.
+    accepted.readable().await.unwrap();
+    drop(lost);
+    assert_eq!(accepted.read_chunk().await.unwrap(), "chunk");
 }
 
 async fn options_are_kept() {

@@ -2,24 +2,31 @@
 
 use std::cell::Cell;
 use std::future::poll_fn;
-use std::io;
+use std::io::{self, ErrorKind};
+use std::net::SocketAddr;
 use std::task::Poll;
 
-use tidewire_integration_tests::TestResult;
+use tidewire_integration_tests::{TestResult, Version};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::{Ends as _, give_up};
+use super::super::net::{TcpListener, TcpSocket, TcpStream};
+use super::{Ends as _, give_up, kind};
 use crate::World;
 
 super::cases!(
     a_read_that_was_given_up_took_nothing,
     a_write_that_was_given_up_wrote_nothing,
     a_peek_that_was_given_up,
+    waiting_for_room_that_was_given_up,
     whichever_comes_first,
     a_task_takes_over_from_another,
     a_reader_on_another_task_is_woken,
     nobody_starves_beside_a_busy_reader,
     nobody_starves_beside_a_busy_writer,
+    nobody_starves_beside_one_who_peeks,
+    nobody_starves_beside_one_who_asks_whether_it_is_ready,
+    nobody_starves_beside_one_who_accepts,
+    nobody_starves_beside_one_who_connects,
     an_aborted_task_closes_its_stream,
 );
 
@@ -63,6 +70,29 @@ async fn a_peek_that_was_given_up(world: World) -> TestResult {
     peer.write_all(b"x").await?;
     assert_eq!(stream.peek(&mut [0; 8]).await?, 1);
     assert_eq!(stream.try_read(&mut [0; 8])?, 1);
+    Ok(())
+}
+
+async fn waiting_for_room_that_was_given_up(world: World) -> TestResult {
+    let (stream, mut peer) = world.outgoing().await?;
+    let piece = vec![1; 64 << 10];
+    stream.writable().await?;
+    let mut written = 0;
+    while let Ok(n) = stream.try_write(&piece) {
+        written += n as u64;
+    }
+    for _ in 0..3 {
+        give_up(stream.writable());
+    }
+    let drain = async {
+        let mut all = (&mut peer).take(written);
+        tokio::io::copy(&mut all, &mut tokio::io::sink()).await
+    };
+    let (drained, writable) = tokio::join!(drain, stream.writable());
+    writable?;
+    assert_eq!(drained?, written);
+    // Nothing came from those who gave up.
+    assert_eq!(kind(peer.try_read(&mut [0])), ErrorKind::WouldBlock);
     Ok(())
 }
 
@@ -161,6 +191,79 @@ async fn nobody_starves_beside_a_busy_writer(world: World) -> TestResult {
     });
     assert!(turns.await? > 10, "nobody else had a turn");
     peer.read_exact(&mut [0; 2_000]).await?;
+    Ok(())
+}
+
+async fn nobody_starves_beside_one_who_peeks(world: World) -> TestResult {
+    let (stream, mut peer) = world.outgoing().await?;
+    peer.write_all(b"x").await?;
+    let turns = turns_beside(async {
+        for _ in 0..2_000 {
+            assert_eq!(stream.peek(&mut [0]).await?, 1);
+        }
+        Ok(())
+    });
+    assert!(turns.await? > 10, "nobody else had a turn");
+    Ok(())
+}
+
+async fn nobody_starves_beside_one_who_asks_whether_it_is_ready(world: World) -> TestResult {
+    let (stream, mut peer) = world.outgoing().await?;
+    peer.write_all(b"x").await?;
+    let turns = turns_beside(async {
+        for _ in 0..1_000 {
+            poll_fn(|cx| stream.poll_read_ready(cx)).await?;
+            poll_fn(|cx| stream.poll_write_ready(cx)).await?;
+        }
+        Ok(())
+    });
+    assert!(turns.await? > 10, "nobody else had a turn");
+    Ok(())
+}
+
+/// Several times a task's budget.
+const MANY: u32 = 500;
+
+/// A listener with room for so many in its queue.
+fn spacious_listener(world: &World) -> io::Result<(TcpListener, SocketAddr)> {
+    let socket = match world.net.version() {
+        Version::V4 => TcpSocket::new_v4()?,
+        Version::V6 => TcpSocket::new_v6()?,
+    };
+    socket.bind(SocketAddr::new(world.own, 0))?;
+    let listener = socket.listen(2 * MANY)?;
+    let address = listener.local_addr()?;
+    Ok((listener, address))
+}
+
+async fn nobody_starves_beside_one_who_accepts(world: World) -> TestResult {
+    let (listener, address) = spacious_listener(&world)?;
+    let mut peers = Vec::new();
+    for _ in 0..MANY {
+        peers.push(world.net.kernel_connect(address).await?);
+    }
+    let mut accepted = Vec::new();
+    let turns = turns_beside(async {
+        for _ in 0..MANY {
+            accepted.push(listener.accept().await?);
+        }
+        Ok(())
+    });
+    assert!(turns.await? >= 3, "nobody else had a turn");
+    Ok(())
+}
+
+/// To a listener of one's own, where no answer has a way to go.
+async fn nobody_starves_beside_one_who_connects(world: World) -> TestResult {
+    let (_listener, address) = spacious_listener(&world)?;
+    let mut streams = Vec::new();
+    let turns = turns_beside(async {
+        for _ in 0..MANY {
+            streams.push(TcpStream::connect(address).await?);
+        }
+        Ok(())
+    });
+    assert!(turns.await? >= 3, "nobody else had a turn");
     Ok(())
 }
 
