@@ -7,6 +7,7 @@
 mod over_kernel;
 mod over_tidewire;
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::process::ExitCode;
 
@@ -33,12 +34,37 @@ pub(crate) struct World {
 
 fn main() -> ExitCode {
     let (kernel, tidewire) = (over_kernel::cases::trials(), over_tidewire::cases::trials());
+    let names = check(&kernel, "kernel::");
     assert_eq!(
-        kernel.len(),
-        tidewire.len(),
+        names,
+        check(&tidewire, "tidewire::"),
         "no case is for one of them only"
     );
+    assert!(
+        names.len() >= LEAST_CASES * SETTINGS.len(),
+        "a module of cases was left out: {} trials",
+        names.len()
+    );
     run(kernel.into_iter().chain(tidewire))
+}
+
+/// Each case has two trials over each implementation; what is new adds to that.
+const LEAST_CASES: usize = 125;
+
+const SETTINGS: [(Version, Flavor); 2] = [
+    (Version::V4, Flavor::CurrentThread),
+    (Version::V6, Flavor::MultiThread),
+];
+
+/// The names of the cases with what they run in, all of which run.
+fn check<'a>(trials: &'a [Trial], prefix: &str) -> BTreeSet<&'a str> {
+    let names: BTreeSet<_> = trials
+        .iter()
+        .filter(|trial| !trial.has_ignored_flag())
+        .filter_map(|trial| trial.name().strip_prefix(prefix))
+        .collect();
+    assert_eq!(names.len(), trials.len(), "ignored, or named twice");
+    names
 }
 
 /// A case over one implementation, with IPv4 on one kind of runtime and with IPv6 on the other.
@@ -47,11 +73,7 @@ where
     F: FnOnce(World) -> Fut + Copy + Send + 'static,
     Fut: Future<Output = TestResult>,
 {
-    let settings = [
-        (Version::V4, Flavor::CurrentThread),
-        (Version::V6, Flavor::MultiThread),
-    ];
-    settings.map(|(version, flavor)| {
+    SETTINGS.map(|(version, flavor)| {
         let mut setting = Setting::new(flavor, version);
         match over {
             Implementation::Kernel => on_the_kernel(setting, name, case),
