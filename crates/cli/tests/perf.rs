@@ -19,7 +19,10 @@ fn main() -> ExitCode {
         Trial::test("a_test_by_time_has_intervals_that_add_up", intervals),
         Trial::test("round_trips_have_percentiles", round_trips),
         Trial::test("connections_are_made_and_closed_over_and_over", connections),
-        Trial::test("both_ends_on_tidewire_over_ipv6", ipv6),
+        Trial::test("a_tidewire_server_over_ipv6", ipv6),
+        Trial::test("both_ends_on_tidewire_over_ipv6", both_over_ipv6),
+        Trial::test("a_runtime_of_many_threads_and_no_spinning", runtimes),
+        Trial::test("nagle_can_be_turned_off", no_delay),
         Trial::test("another_server_is_told_apart", wrong_server),
         Trial::test(
             "another_client_is_told_apart_and_does_no_harm",
@@ -201,6 +204,62 @@ fn ipv6() -> Result<(), Failed> {
     let tidewire_server = server(lab.left(), &tidewire)?;
     adds_up(&client(lab.right(), "fd77::2", &KERNEL, &["-n", "1M"])?);
     succeeded(&finish(tidewire_server, Vec::new())?)
+}
+
+/// The kernel at neither end has an address.
+fn both_over_ipv6() -> Result<(), Failed> {
+    let none = LinkEnd {
+        addresses: Vec::new(),
+        ..LinkEnd::default()
+    };
+    let link = LinkOptions {
+        right: none.clone(),
+        left: none,
+        ..LinkOptions::default()
+    };
+    let lab = Lab::new(&LabOptions { link })?;
+    let tidewire_server = server(lab.left(), &["--iface", "tw0", "--address", "fd77::2/64"])?;
+    let end = ["--iface", "tw0", "--address", "fd77::1/64"];
+    let document = client(lab.right(), "fd77::2", &end, &["-n", "1M", "--bidir"])?;
+    adds_up(&document);
+    assert_eq!(document["start"]["transport"], "tidewire");
+    let connected = &document["start"]["connected"][0];
+    assert_eq!(connected["local_host"], "fd77::1");
+    succeeded(&finish(tidewire_server, Vec::new())?)
+}
+
+fn runtimes() -> Result<(), Failed> {
+    let lab = Lab::new(&LabOptions::default())?;
+    for how in [
+        &["--multi-thread"][..],
+        &["--spin", "0"],
+        &["--multi-thread", "--spin", "0"],
+    ] {
+        let tidewire = [&TIDEWIRE[..], how].concat();
+        let kernel_server = server(lab.right(), &["--kernel", "--multi-thread"])?;
+        let what = ["-n", "1M", "--bidir", "-P", "2"];
+        adds_up(&client(lab.left(), "10.77.0.1", &tidewire, &what)?);
+        succeeded(&finish(kernel_server, Vec::new())?)?;
+
+        let tidewire_server = server(lab.left(), &tidewire)?;
+        adds_up(&client(lab.right(), "10.77.0.2", &KERNEL, &what)?);
+        succeeded(&finish(tidewire_server, Vec::new())?)?;
+    }
+    Ok(())
+}
+
+fn no_delay() -> Result<(), Failed> {
+    for (what, is_off) in [
+        (&["-n", "100000", "-l", "100"][..], false),
+        (&["-n", "100000", "-l", "100", "-N"], true),
+    ] {
+        both(what, |document| {
+            adds_up(document);
+            assert_eq!(document["start"]["test_start"]["no_delay"], is_off);
+            assert_eq!(document["end"]["sum_received"]["bytes"], 100_000);
+        })?;
+    }
+    Ok(())
 }
 
 fn wrong_server() -> Result<(), Failed> {
