@@ -5,7 +5,7 @@ use std::io;
 use libtest_mimic::Trial;
 use tidewire_cli::report::Progress;
 use tidewire_cli::traffic::{Transfer, receive, send};
-use tidewire_integration_tests::{Flavor, Net, Opener, Setting, TestResult, Version};
+use tidewire_integration_tests::{Net, Opener, Setting, TestResult, everywhere};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::task::JoinHandle;
 
@@ -18,28 +18,15 @@ crate::trials!(
     single_bytes_from_the_kernel,
 );
 
-/// One direction at a time: 1 GiB with either IP version, and less of it on the other runtime.
+const GIB: u64 = 1 << 30;
+
+/// One direction at a time.
 pub(crate) fn trials_of_bulk() -> Vec<Trial> {
-    let mut trials = Vec::new();
-    for setting in Setting::each() {
-        let mib = match setting.flavor {
-            Flavor::CurrentThread => 128,
-            Flavor::MultiThread => 1024,
-        };
-        let total = mib * MIB;
-        let sending = setting.clone();
-        trials.push(
-            sending.trial(&format!("transfer::sends_{mib}_mib"), move |net| {
-                sends(net, total)
-            }),
-        );
-        trials.push(
-            setting.trial(&format!("transfer::receives_{mib}_mib"), move |net| {
-                receives(net, total)
-            }),
-        );
-    }
-    trials
+    let trials = [
+        everywhere("transfer::sends_a_gibibyte", |net| sends(net, GIB)),
+        everywhere("transfer::receives_a_gibibyte", |net| receives(net, GIB)),
+    ];
+    trials.into_iter().flatten().collect()
 }
 
 async fn sends(net: Net, total: u64) -> TestResult {
@@ -185,28 +172,30 @@ const OFFLOADS: [Offloads; 5] = [
     },
 ];
 
-/// Both directions at once over links with and without offloads, with two MTUs.
+/// Both directions at once over links with and without offloads, with two MTUs, whoever opened the connection.
 pub(crate) fn trials_of_links() -> Vec<Trial> {
     let mut trials = Vec::new();
-    for version in Version::EACH {
+    for setting in Setting::each() {
         for offloads in OFFLOADS {
-            trials.extend([1500, 9000].map(|mtu| trial_of_link(version, offloads, mtu)));
+            trials.extend([1500, 9000].map(|mtu| trial_of_link(setting.clone(), offloads, mtu)));
         }
     }
     trials
 }
 
-fn trial_of_link(version: Version, offloads: Offloads, mtu: u32) -> Trial {
-    let mut setting = Setting::new(Flavor::MultiThread, version);
+fn trial_of_link(mut setting: Setting, offloads: Offloads, mtu: u32) -> Trial {
+    let headers = setting.version.headers();
     setting.link.mtu = mtu;
     setting.link.left.offloads = offloads.left_interface;
     setting.link.right.offloads = offloads.right_interface;
     let name = format!("transfer::{}_mtu_{mtu}", offloads.name);
     setting.trial(&name, async move |net: Net| {
         let stack = net.builder().offload(offloads.stack).start().await?;
-        let (ours, theirs) = net.connection(&stack, Opener::Tidewire).await?;
-        assert_eq!(ours.info().snd_mss, mtu - version.headers());
-        exchange(&net, ours, theirs, 16 * MIB).await?;
+        for opener in Opener::EACH {
+            let (ours, theirs) = net.connection(&stack, opener).await?;
+            assert_eq!(ours.info().snd_mss, mtu - headers);
+            exchange(&net, ours, theirs, 16 * MIB).await?;
+        }
         assert_eq!(stack.link_stats().tx_lost, 0);
         Ok(())
     })
