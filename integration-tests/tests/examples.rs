@@ -16,6 +16,7 @@ fn main() -> ExitCode {
     let mut trials = vec![
         on(Version::V4).trial("echo_server", echo_server),
         on(Version::V6).trial("ipv6_echo", ipv6_echo),
+        Trial::test("each_is_short", length),
         Trial::test("without_arguments", usage),
         Trial::test("simulation", simulation),
         Trial::test("congestion_control", congestion_control),
@@ -58,6 +59,21 @@ async fn echoes(net: &Net) -> io::Result<SocketAddr> {
     theirs.read_to_string(&mut echo).await?;
     assert_eq!(echo, "echo");
     theirs.local_addr()
+}
+
+/// A reader takes each in at a glance.
+fn length() -> TestResult {
+    let mut examples = 0;
+    for entry in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../examples"))? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "rs") {
+            let lines = std::fs::read_to_string(&path)?.lines().count();
+            assert!(lines < 120, "{}: {lines} lines", path.display());
+            examples += 1;
+        }
+    }
+    assert!(examples >= 8, "{examples} examples were found");
+    Ok(())
 }
 
 /// Each program says how it is used.
