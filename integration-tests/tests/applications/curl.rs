@@ -1,4 +1,4 @@
-//! curl on the kernel's TCP, against the example `http_server`.
+//! curl on the kernel's TCP, against axum: the example `http_server`, and the same on a runtime of one thread.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -6,36 +6,55 @@ use std::process::{Command, Output, Stdio};
 
 use libtest_mimic::{Failed, Trial};
 use tidewire_cli::lab::INTERFACE;
-use tidewire_integration_tests::{Flavor, Net, Program, Setting, TestResult, Version};
-use tokio::task::spawn_blocking;
+use tidewire_integration_tests::{Net, Program, TestResult, everywhere};
+use tokio::runtime::{Handle, RuntimeFlavor};
+use tokio::task::{JoinHandle, spawn_blocking};
+
+use crate::server;
 
 pub(crate) fn trials() -> Vec<Trial> {
-    // The server is a program of its own: this process' runtime makes no difference.
-    let on = |version| Setting::new(Flavor::CurrentThread, version);
-    Version::EACH
-        .into_iter()
-        .flat_map(|version| {
-            [
-                on(version).trial("curl::downloads_a_gibibyte", downloads_a_gibibyte),
-                on(version).trial("curl::uploads_a_gibibyte", uploads_a_gibibyte),
-                on(version).trial("curl::keeps_a_connection", keeps_a_connection),
-                on(version).trial("curl::tells_the_peers_address", tells_the_peers_address),
-                on(version).trial("curl::a_hundred_at_once", a_hundred_at_once),
-            ]
-        })
-        .collect()
+    let trials = [
+        everywhere("curl::downloads_a_gibibyte", downloads_a_gibibyte),
+        everywhere("curl::uploads_a_gibibyte", uploads_a_gibibyte),
+        everywhere("curl::keeps_a_connection", keeps_a_connection),
+        everywhere("curl::tells_the_peers_address", tells_the_peers_address),
+        everywhere("curl::a_hundred_at_once", a_hundred_at_once),
+    ];
+    trials.into_iter().flatten().collect()
 }
 
-/// The example on the left, and its URL.
-fn serve(net: &Net) -> Result<(Program, String), Failed> {
+/// A server, which ends with this.
+#[derive(Debug)]
+enum Server {
+    /// The example, whose runtime has many threads.
+    Example { _program: Program },
+    /// One on the test's own runtime, which has one thread.
+    Own(JoinHandle<io::Result<()>>),
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if let Self::Own(serving) = self {
+            serving.abort();
+        }
+    }
+}
+
+/// A server on the left, of the kind of runtime that the test is for, and its URL.
+async fn serve(net: &Net) -> Result<(Server, String), Failed> {
+    if Handle::current().runtime_flavor() == RuntimeFlavor::CurrentThread {
+        let (serving, address) = server::start(net).await?;
+        return Ok((Server::Own(serving), format!("http://{address}")));
+    }
     let mut command = Command::new(env!("CARGO_BIN_EXE_http_server"));
     command.args([INTERFACE, &net.tidewire_address()]);
-    let mut server = Program::start(net.left(), command)?;
-    let line = server.line()?;
+    let mut program = Program::start(net.left(), command)?;
+    let line = program.line()?;
     let address = line
         .strip_prefix("listening at ")
         .ok_or_else(|| line.clone())?;
-    Ok((server, format!("http://{address}")))
+    let url = format!("http://{address}");
+    Ok((Server::Example { _program: program }, url))
 }
 
 /// A curl that says what went wrong and nothing else, and gives up after two minutes.
@@ -66,7 +85,7 @@ const GIBIBYTE: u64 = 1 << 30;
 
 /// In chunks (RFC 9112 7.1), each byte looked at.
 async fn downloads_a_gibibyte(net: Net) -> TestResult {
-    let (_server, url) = serve(&net)?;
+    let (_server, url) = serve(&net).await?;
     let mut command = curl();
     command
         .arg(format!("{url}/bytes/{GIBIBYTE}"))
@@ -105,7 +124,7 @@ fn count(mut body: impl Read) -> io::Result<u64> {
 }
 
 async fn uploads_a_gibibyte(net: Net) -> TestResult {
-    let (_server, url) = serve(&net)?;
+    let (_server, url) = serve(&net).await?;
     let mut command = curl();
     command.args(["--upload-file", "-", &format!("{url}/length")]);
     let zeros = File::open("/dev/zero")?.take(GIBIBYTE);
@@ -126,7 +145,7 @@ async fn uploads_a_gibibyte(net: Net) -> TestResult {
 
 /// Several requests of one curl need one connection.
 async fn keeps_a_connection(net: Net) -> TestResult {
-    let (_server, url) = serve(&net)?;
+    let (_server, url) = serve(&net).await?;
     let mut command = curl();
     command.args([
         "--write-out",
@@ -154,7 +173,7 @@ async fn keeps_a_connection(net: Net) -> TestResult {
 
 /// Handlers know who asks.
 async fn tells_the_peers_address(net: Net) -> TestResult {
-    let (_server, url) = serve(&net)?;
+    let (_server, url) = serve(&net).await?;
     let mut command = curl();
     command.args(["--write-out", "%{local_ip} %{local_port}\n"]);
     command.arg(format!("{url}/peer"));
@@ -166,7 +185,7 @@ async fn tells_the_peers_address(net: Net) -> TestResult {
 }
 
 async fn a_hundred_at_once(net: Net) -> TestResult {
-    let (_server, url) = serve(&net)?;
+    let (_server, url) = serve(&net).await?;
     let mut command = curl();
     command.args([
         "--parallel",

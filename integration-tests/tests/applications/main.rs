@@ -3,6 +3,7 @@
 
 mod curl;
 mod nginx;
+mod server;
 
 use std::env;
 use std::process::{Command, ExitCode};
