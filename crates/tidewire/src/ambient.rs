@@ -121,4 +121,17 @@ mod tests {
             ));
         }
     }
+
+    /// What needs a stack without an `await`, such as `TcpSocket::listen`, finds it once it is there.
+    #[tokio::test]
+    async fn the_environments_stack_is_the_current_one_while_it_runs() {
+        assert!(current().is_none());
+        let (link, _other_end) = crate::MemoryLink::pair();
+        let builder = Stack::in_memory(link).address("10.0.0.2/24");
+        let stack = builder.start().await.unwrap();
+        put(&FROM_ENVIRONMENT, stack.clone());
+        assert!(current().is_some());
+        stack.shutdown(std::time::Duration::ZERO).await.ok();
+        assert!(current().is_none());
+    }
 }
