@@ -7,7 +7,7 @@ use tidewire_integration_tests::{TestResult, Version};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::super::net::{TcpListener, TcpSocket, TcpStream};
-use super::{Ends as _, code, give_up, kind};
+use super::{Ends as _, code, give_up, kind, where_one_was};
 use crate::World;
 
 super::cases!(
@@ -242,8 +242,11 @@ async fn an_attempt_can_be_given_up(world: World) -> TestResult {
     let local = SocketAddr::new(world.own, 4715);
     for _ in 0..2 {
         // The port is free again at once.
-        let socket = socket(world.net.version())?;
-        socket.bind(local)?;
+        let bind = async || {
+            let socket = socket(world.net.version())?;
+            socket.bind(local).map(|()| socket)
+        };
+        let socket = where_one_was(&world, bind).await?;
         give_up(socket.connect(nobody));
     }
     Ok(())

@@ -1,15 +1,14 @@
 //! Listening and accepting.
 
 use std::future::poll_fn;
-use std::io;
 use std::net::SocketAddr;
 
 use tidewire_integration_tests::{TestResult, Version, until};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::super::net::{TcpListener, TcpSocket};
-use super::{Ends as _, code, give_up, reset};
-use crate::{Implementation, World};
+use super::{Ends as _, code, give_up, reset, where_one_was};
+use crate::World;
 
 super::cases!(
     port_zero_is_a_free_one,
@@ -61,26 +60,10 @@ async fn the_first_address_that_can_be_bound(world: World) -> TestResult {
     Ok(())
 }
 
-/// Binds where a listener was. The kernel's goes with the last copy of its socket, and a program that another test is
-/// starting may have one for a moment; Tidewire's goes at once.
-async fn bind_again(world: &World, address: SocketAddr) -> io::Result<TcpListener> {
-    loop {
-        match TcpListener::bind(address).await {
-            Err(error)
-                if error.kind() == io::ErrorKind::AddrInUse
-                    && world.over == Implementation::Kernel =>
-            {
-                tokio::task::yield_now().await;
-            }
-            result => return result,
-        }
-    }
-}
-
 async fn a_port_is_free_after_the_listener(world: World) -> TestResult {
     let (listener, address) = world.listener().await?;
     drop(listener);
-    bind_again(&world, address).await?;
+    where_one_was(&world, async || TcpListener::bind(address).await).await?;
     Ok(())
 }
 
@@ -92,7 +75,7 @@ async fn a_port_is_free_while_connections_end(world: World) -> TestResult {
     drop((stream, listener));
     assert_eq!(peer.read(&mut [0]).await?, 0);
     drop(peer);
-    let again = bind_again(&world, address).await?;
+    let again = where_one_was(&world, async || TcpListener::bind(address).await).await?;
     let peer = world.net.kernel_connect(address);
     let (accepted, peer) = tokio::join!(again.accept(), peer);
     assert_eq!(accepted?.1, peer?.local_addr()?);
@@ -196,7 +179,7 @@ async fn every_waiter_gets_one(world: World) -> TestResult {
         for _ in 0..3 {
             peers.push(world.net.kernel_connect(address).await?);
         }
-        io::Result::Ok(peers)
+        std::io::Result::Ok(peers)
     };
     let (a, b, c, peers) = tokio::join!(accept(), accept(), accept(), connect);
     let mut accepted = [a?, b?, c?];

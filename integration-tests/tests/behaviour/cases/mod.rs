@@ -18,7 +18,7 @@ use libtest_mimic::Trial;
 use tokio::net::TcpStream as PeerStream;
 
 use super::net::{TcpListener, TcpStream};
-use crate::World;
+use crate::{Implementation, World};
 
 pub(crate) fn trials() -> Vec<Trial> {
     let trials = [
@@ -110,6 +110,25 @@ fn give_up<F: Future>(future: F) {
         .as_mut()
         .poll(&mut Context::from_waker(Waker::noop()));
     assert!(poll.is_pending(), "it did not have to wait");
+}
+
+/// Binds where a socket was. The kernel's goes with its last copy, and a program that another test is starting may have one
+/// for a moment; Tidewire's goes at once.
+async fn where_one_was<T>(
+    world: &World,
+    mut bind: impl AsyncFnMut() -> io::Result<T>,
+) -> io::Result<T> {
+    loop {
+        match bind().await {
+            Err(error)
+                if error.kind() == io::ErrorKind::AddrInUse
+                    && world.over == Implementation::Kernel =>
+            {
+                tokio::task::yield_now().await;
+            }
+            result => return result,
+        }
+    }
 }
 
 /// Resets a connection of the peer.
