@@ -6,8 +6,10 @@ mod common;
 use std::fmt::Debug;
 use std::future::poll_fn;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 use common::{connect_to, listen, on_current_thread, on_multi_thread, pair};
@@ -186,6 +188,27 @@ async fn in_a_call(switch: &'static Switch, algorithm: Algorithm) {
     failed(world.client.bind("10.0.0.2:0").await);
 }
 
+/// A call that hands out a listener panics when that is made already: what it would drop must not wait for the lock that
+/// the panic holds.
+async fn in_a_call_that_makes_a_handle(switch: &'static Switch, algorithm: Algorithm) {
+    let world = world(algorithm).await;
+    // In a burst, for which the clock stands still, the second is left to whoever sends next.
+    tokio::time::pause();
+    for _ in 0..2 {
+        assert_eq!(world.fragile.try_write(b"x").unwrap(), 1);
+    }
+    switch.on_sent.store(true, Ordering::SeqCst);
+    // At once, before the driver gets to it.
+    let binding = catch_unwind(AssertUnwindSafe(|| {
+        let mut bind = pin!(world.client.bind("10.0.0.2:0"));
+        let mut cx = Context::from_waker(Waker::noop());
+        bind.as_mut().poll(&mut cx).is_ready()
+    }));
+    assert!(binding.is_err(), "it panics");
+    failed(world.listener.accept().await);
+    failed(world.client.bind("10.0.0.2:0").await);
+}
+
 macro_rules! with_a_switch {
     ($($name:ident: $run:ident($test:ident);)+) => {
         $(#[test]
@@ -201,4 +224,5 @@ with_a_switch! {
     in_the_driver_on_several_threads: on_multi_thread(in_the_driver);
     in_a_call_on_the_current_thread: on_current_thread(in_a_call);
     in_a_call_on_several_threads: on_multi_thread(in_a_call);
+    in_a_call_with_a_handle: on_current_thread(in_a_call_that_makes_a_handle);
 }

@@ -224,6 +224,12 @@ impl Conn<'_> {
         self.stack.settle(self.id);
     }
 
+    /// The error that the connection failed with, whether or not it was taken, and whatever is left to be read.
+    #[must_use]
+    pub fn error(&self) -> Option<ConnError> {
+        self.get().and_then(|conn| conn.app.error)
+    }
+
     /// The error the connection failed with, once (SO_ERROR).
     pub fn take_error(&mut self) -> Option<ConnError> {
         self.connection(|conn| {

@@ -4,7 +4,8 @@ use socket2::SockFilter;
 use tidewire_core::wire::MacAddr;
 
 /// Accepts frames to `mac`, and of those to a group (broadcast included) ARP and IPv6; rejects all
-/// else. A rejected frame costs a tenth of a microsecond and no wake-up.
+/// else, and frames of a VLAN, which is another link: the kernel shows them without their tag. A
+/// rejected frame costs a tenth of a microsecond and no wake-up.
 pub(super) fn program(mac: MacAddr) -> Vec<SockFilter> {
     let [a, b, c, d, e, f] = mac.0;
     let high = u32::from_be_bytes([a, b, c, d]);
@@ -17,19 +18,21 @@ pub(super) fn program(mac: MacAddr) -> Vec<SockFilter> {
 
 type Instruction = (u16, u8, u8, u32);
 
-fn instructions(high: u32, low: u32) -> [Instruction; 11] {
+fn instructions(high: u32, low: u32) -> [Instruction; 13] {
     [
-        (LOAD_U32, 0, 0, 0),             // 0: destination, first four bytes
-        (JUMP_EQ, 0, 2, high),           // 1: else 4
-        (LOAD_U16, 0, 0, 4),             // 2: destination, last two bytes
-        (JUMP_EQ, 5, 0, low),            // 3: own address: 9
-        (LOAD_U8, 0, 0, 0),              // 4: destination, first byte
-        (JUMP_SET, 0, 4, GROUP_BIT),     // 5: not a group: 10
-        (LOAD_U16, 0, 0, 12),            // 6: EtherType
-        (JUMP_EQ, 1, 0, ETHERTYPE_ARP),  // 7: 9
-        (JUMP_EQ, 0, 1, ETHERTYPE_IPV6), // 8: 9, else 10
-        (RETURN, 0, 0, ACCEPT),          // 9
-        (RETURN, 0, 0, REJECT),          // 10
+        (LOAD_U32, 0, 0, VLAN_TAG),      // 0: the tag that was taken off
+        (JUMP_SET, 10, 0, VLAN_ID),      // 1: of a VLAN: 12
+        (LOAD_U32, 0, 0, 0),             // 2: destination, first four bytes
+        (JUMP_EQ, 0, 2, high),           // 3: else 6
+        (LOAD_U16, 0, 0, 4),             // 4: destination, last two bytes
+        (JUMP_EQ, 5, 0, low),            // 5: own address: 11
+        (LOAD_U8, 0, 0, 0),              // 6: destination, first byte
+        (JUMP_SET, 0, 4, GROUP_BIT),     // 7: not a group: 12
+        (LOAD_U16, 0, 0, 12),            // 8: EtherType
+        (JUMP_EQ, 1, 0, ETHERTYPE_ARP),  // 9: 11
+        (JUMP_EQ, 0, 1, ETHERTYPE_IPV6), // 10: 11, else 12
+        (RETURN, 0, 0, ACCEPT),          // 11
+        (RETURN, 0, 0, REJECT),          // 12
     ]
 }
 
@@ -40,6 +43,10 @@ const JUMP_EQ: u16 = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;
 const JUMP_SET: u16 = (libc::BPF_JMP | libc::BPF_JSET | libc::BPF_K) as u16;
 const RETURN: u16 = (libc::BPF_RET | libc::BPF_K) as u16;
 
+/// An address beyond every frame, at which the kernel answers for `skb->vlan_tci`.
+const VLAN_TAG: u32 = (libc::SKF_AD_OFF + libc::SKF_AD_VLAN_TAG).cast_unsigned();
+/// The bits of the tag that name a VLAN; none of them marks a mere priority.
+const VLAN_ID: u32 = 0x0fff;
 const GROUP_BIT: u32 = 1;
 const ETHERTYPE_ARP: u32 = 0x0806;
 const ETHERTYPE_IPV6: u32 = 0x86dd;
@@ -52,7 +59,7 @@ mod tests {
     use super::*;
 
     /// Runs the program as the kernel would.
-    fn accepts(own: [u8; 6], frame: &[u8; 14]) -> bool {
+    fn accepts(own: [u8; 6], frame: &[u8; 14], vlan: u32) -> bool {
         let [a, b, c, d, e, f] = own;
         let program = instructions(
             u32::from_be_bytes([a, b, c, d]),
@@ -64,6 +71,10 @@ mod tests {
             let at = k as usize;
             pc += 1;
             let jump = match code {
+                LOAD_U32 if k == 0xffff_f02c => {
+                    acc = vlan;
+                    continue;
+                }
                 LOAD_U32 => {
                     acc = u32::from_be_bytes(frame[at..at + 4].try_into().unwrap());
                     continue;
@@ -111,13 +122,16 @@ mod tests {
         ];
         for (to, ethertype) in accepted {
             assert!(
-                accepts(OWN, &frame(to, ethertype)),
+                accepts(OWN, &frame(to, ethertype), 0),
                 "{to:02x?} {ethertype:#x}"
             );
+            // A tag of priority 7; one of VLAN 20.
+            assert!(accepts(OWN, &frame(to, ethertype), 0xe000));
+            assert!(!accepts(OWN, &frame(to, ethertype), 20));
         }
         for (to, ethertype) in rejected {
             assert!(
-                !accepts(OWN, &frame(to, ethertype)),
+                !accepts(OWN, &frame(to, ethertype), 0),
                 "{to:02x?} {ethertype:#x}"
             );
         }

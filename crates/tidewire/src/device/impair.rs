@@ -132,11 +132,9 @@ impl Device for Impaired {
     }
 
     fn deadline(&self) -> Option<Instant> {
-        let dues = [
-            self.leaving.due(),
-            self.arriving.due(),
-            self.inner.deadline(),
-        ];
+        // What waits for the device is not waited for by the clock.
+        let leaving = self.leaving.due().filter(|_| !self.inner.is_blocked());
+        let dues = [leaving, self.arriving.due(), self.inner.deadline()];
         dues.into_iter().flatten().min()
     }
 

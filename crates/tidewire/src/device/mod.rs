@@ -7,7 +7,9 @@ mod filter;
 mod impair;
 mod interface;
 mod memory;
+mod note;
 mod packet_socket;
+mod packet_tx;
 mod pcapng;
 mod pool;
 mod sys;
@@ -24,6 +26,7 @@ pub(crate) use impair::Impaired;
 pub use impair::Impairment;
 pub(crate) use interface::Interface;
 pub use memory::MemoryLink;
+pub(crate) use note::Note;
 pub(crate) use packet_socket::{PacketOptions, PacketSocket};
 pub(crate) use tap::Tap;
 
@@ -80,7 +83,8 @@ pub(crate) trait Device: fmt::Debug + Send {
         None
     }
 
-    /// Hands over the tasks that have to be woken because of what was done since the last call.
+    /// Hands over the tasks that have to be woken, and what is to be logged, because of what was done since the last
+    /// call.
     fn collect_wakes(&mut self, wakes: &mut Wakes) {
         let _ = wakes;
     }

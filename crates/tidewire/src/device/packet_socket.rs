@@ -1,22 +1,21 @@
 //! A packet socket (packet(7)) with virtio headers: super-frames both ways, one system call each.
 
-use std::collections::VecDeque;
-use std::io::{self, IoSlice};
+use std::io;
 use std::os::fd::AsFd;
 use std::task::{Context, Poll, ready};
 
 use socket2::{Domain, Socket, Type};
 use tidewire_core::wire::{GsoType, MacAddr, VnetFlags, VnetHeader};
-use tidewire_core::{
-    Duration, Instant, LinkCaps, RxChecksum, RxMeta, Transmit, TxOffload, segment,
-};
+use tidewire_core::{Duration, Instant, LinkCaps, RxChecksum, RxMeta, TxOffload, segment};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 use super::interface::Interface;
+use super::packet_tx::Sender;
 use super::pool::{Pool, RxBuffer};
-use super::{Device, Frame, LinkStats, Look, OwnedFrame, Sink, filter, sys};
+use super::{Device, Frame, LinkStats, Look, Note, OwnedFrame, Sink, filter, sys};
 use crate::error::StackError;
+use crate::shard::Wakes;
 
 /// How a packet socket is to be opened.
 #[derive(Clone, Debug)]
@@ -40,6 +39,8 @@ pub(crate) struct PacketSocket {
     link: LinkCaps,
     rx: Receiver,
     tx: Sender,
+    /// An offload was refused, which is to be told.
+    refused_offload: bool,
 }
 
 impl PacketSocket {
@@ -81,25 +82,14 @@ impl PacketSocket {
                 truncated: 0,
                 overflows: 0,
             },
-            tx: Sender {
-                vnet: opened.vnet,
-                kept: VecDeque::new(),
-                room: None,
-                refused: 0,
-                retry_at: None,
-                blocked: 0,
-                lost: 0,
-                resegmented: 0,
-            },
+            tx: Sender::new(opened.vnet),
+            refused_offload: false,
         })
     }
 
     /// The device refused an offload it had promised: no more of that, and the frame is cut here.
     fn fall_back(&mut self, frame: Frame<'_>) {
-        tracing::warn!(
-            interface = self.interface.name,
-            "offload refused, now in software"
-        );
+        self.refused_offload = true;
         self.link.max_superframe = 0;
         self.link.tx_checksum = false;
         self.tx.resegmented += 1;
@@ -120,8 +110,9 @@ impl PacketSocket {
                 self.tx.kept.push_front(frame.to_owned());
             }
             // A queue below is full and nothing will tell when it is not: look again soon, but not
-            // for ever, because to TCP a full queue is congestion.
-            Some(libc::ENOBUFS) if self.tx.refused < MAX_REFUSALS => {
+            // for ever, because to TCP a full queue is congestion. Or a filter took the frame: where
+            // others pass, they need not wait for it.
+            Some(libc::ENOBUFS) if self.tx.waits_for_room() => {
                 self.tx.blocked += 1;
                 self.tx.refused += 1;
                 self.tx.retry_at = Some(now + RETRY_DELAY);
@@ -131,15 +122,13 @@ impl PacketSocket {
                 self.fall_back(frame);
             }
             code => {
-                self.tx.refused = 0;
-                self.tx.lost += 1;
+                self.tx.note_lost(error);
                 if code == Some(libc::EMSGSIZE) {
                     // The interface's MTU was lowered meanwhile.
                     if let Ok(mtu) = sys::mtu(self.fd.as_fd(), &self.interface.name) {
                         self.link.ip_mtu = mtu.min(self.link.ip_mtu);
                     }
                 }
-                tracing::debug!(interface = self.interface.name, %error, "frame lost");
             }
         }
     }
@@ -149,7 +138,7 @@ impl PacketSocket {
         self.tx.kept.pop_front();
         self.tx.retry_at = None;
         match result {
-            Ok(()) => self.tx.refused = 0,
+            Ok(()) => self.tx.note_sent(),
             Err(error) => self.handle_send_error(now, &error, frame),
         }
         if self.tx.kept.is_empty() {
@@ -198,7 +187,11 @@ impl Device for PacketSocket {
                 return false;
             }
             match self.tx.transmit(self.fd.get_ref(), frame.as_frame()) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    // The runtime tells when there is room, not the clock.
+                    self.tx.retry_at = None;
+                    return false;
+                }
                 result => self.finish_kept(now, result, frame.as_frame()),
             }
         }
@@ -206,8 +199,9 @@ impl Device for PacketSocket {
     }
 
     fn send(&mut self, now: Instant, frame: Frame<'_>) {
-        if let Err(error) = self.tx.transmit(self.fd.get_ref(), frame) {
-            self.handle_send_error(now, &error, frame);
+        match self.tx.transmit(self.fd.get_ref(), frame) {
+            Ok(()) => self.tx.note_sent(),
+            Err(error) => self.handle_send_error(now, &error, frame),
         }
     }
 
@@ -261,6 +255,21 @@ impl Device for PacketSocket {
 
     fn deadline(&self) -> Option<Instant> {
         self.tx.retry_at
+    }
+
+    fn collect_wakes(&mut self, wakes: &mut Wakes) {
+        let interface = || self.interface.name.clone();
+        if std::mem::take(&mut self.refused_offload) {
+            let interface = interface();
+            wakes.note(Note::OffloadRefused { interface });
+        }
+        if let Some((count, error)) = self.tx.loss.take() {
+            wakes.note(Note::FramesLost {
+                interface: interface(),
+                count,
+                error,
+            });
+        }
     }
 
     fn stats(&mut self) -> LinkStats {
@@ -358,79 +367,6 @@ fn meta_from_status(status: Option<u32>, len: usize, ip_mtu: u32) -> RxMeta {
     }
 }
 
-/// The sending half: frames that have to wait.
-#[derive(Debug)]
-struct Sender {
-    vnet: bool,
-    /// One frame, or the pieces of one.
-    kept: VecDeque<OwnedFrame>,
-    /// How often the first of them was refused for want of buffers.
-    refused: u32,
-    /// The socket once more, watched for room while there is none. Watched all the time it would
-    /// wake the runtime once for every frame that leaves.
-    room: Option<AsyncFd<Socket>>,
-    /// When to try it again, where no event will tell.
-    retry_at: Option<Instant>,
-    blocked: u64,
-    lost: u64,
-    resegmented: u64,
-}
-
-impl Sender {
-    /// Watches for room from now on.
-    fn watch_room(&mut self, socket: &Socket) {
-        if self.room.is_none() {
-            let watched = socket
-                .try_clone()
-                .and_then(|socket| sys::watch(socket, Interest::WRITABLE));
-            self.room = watched.ok();
-        }
-    }
-
-    fn transmit(&self, socket: &Socket, frame: Frame<'_>) -> io::Result<()> {
-        let vnet = vnet_header(frame.offload).encode();
-        let mut pieces = [IoSlice::new(&[]); 2 + Transmit::MAX_SLICES];
-        let mut used = 0;
-        let prefix: &[u8] = if self.vnet { &vnet } else { &[] };
-        for (slot, piece) in pieces
-            .iter_mut()
-            .zip(std::iter::once(prefix).chain(frame.pieces()))
-        {
-            *slot = IoSlice::new(piece);
-            used += 1;
-        }
-        // A packet socket takes a frame whole or not at all.
-        socket.send_vectored(&pieces[..used]).map(|_| ())
-    }
-}
-
-fn vnet_header(offload: TxOffload) -> VnetHeader {
-    match offload {
-        TxOffload::None => VnetHeader::default(),
-        TxOffload::Checksum { start, offset } => VnetHeader {
-            flags: VnetFlags::NEEDS_CSUM,
-            csum_start: start,
-            csum_offset: offset,
-            ..VnetHeader::default()
-        },
-        TxOffload::Tcp {
-            v6,
-            header_len,
-            mss,
-            start,
-            offset,
-        } => VnetHeader {
-            flags: VnetFlags::NEEDS_CSUM,
-            gso: if v6 { GsoType::TcpV6 } else { GsoType::TcpV4 },
-            ecn: false,
-            header_len,
-            gso_size: mss,
-            csum_start: start,
-            csum_offset: offset,
-        },
-    }
-}
-
 struct Opened {
     socket: Socket,
     /// Whether each frame is preceded by a virtio header.
@@ -468,8 +404,7 @@ fn open_socket(interface: &Interface, options: &PacketOptions) -> io::Result<Ope
 /// Each way. The windows of all connections share it, and a 64 KiB frame is charged about 70 KiB.
 const BUFFER_BYTES: libc::c_int = 8 << 20;
 
-/// Times that one frame may be refused for want of buffers before it counts as lost.
-const MAX_REFUSALS: u32 = 3;
+/// Until a frame is tried again that was refused for want of buffers.
 const RETRY_DELAY: Duration = Duration::from_millis(1);
 
 const ETHERNET_LEN: usize = 14;
@@ -523,23 +458,5 @@ mod tests {
             Some(1448)
         );
         assert_eq!(meta_from_vnet(&header(GsoType::UdpL4)).segment_len, None);
-    }
-
-    #[test]
-    fn an_offload_becomes_a_virtio_header() {
-        let header = vnet_header(TxOffload::Tcp {
-            v6: true,
-            header_len: 86,
-            mss: 1428,
-            start: 54,
-            offset: 16,
-        });
-        assert_eq!(header.gso, GsoType::TcpV6);
-        assert_eq!(
-            (header.gso_size, header.csum_start, header.csum_offset),
-            (1428, 54, 16)
-        );
-        assert!(header.flags.contains(VnetFlags::NEEDS_CSUM));
-        assert_eq!(vnet_header(TxOffload::None).encode(), [0; VnetHeader::LEN]);
     }
 }

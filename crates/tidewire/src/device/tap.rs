@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use tidewire_core::{Instant, LinkCaps};
 
 use super::pcapng::{FrameDirection, PcapngWriter};
-use super::{Device, Frame, LinkStats, Look, Sink};
+use super::{Device, Frame, LinkStats, Look, Note, Sink};
 use crate::shard::{Clock, Wakes};
 
 /// A device and the file that its frames are written to. Super-frames are recorded whole, and
@@ -18,6 +18,8 @@ pub(crate) struct Tap {
     inner: Box<dyn Device>,
     /// `None` after a failed write: the recording ends, the network does not.
     file: Option<PcapngWriter<BufWriter<File>>>,
+    /// Why it ended, until that is told.
+    failed: Option<io::Error>,
 }
 
 impl Tap {
@@ -30,13 +32,17 @@ impl Tap {
         Ok(Self {
             inner,
             file: Some(file),
+            failed: None,
         })
     }
 }
 
 /// Records one frame, and gives the file up when that fails.
 fn record<'a>(
-    file: &mut Option<PcapngWriter<BufWriter<File>>>,
+    (file, failed): (
+        &mut Option<PcapngWriter<BufWriter<File>>>,
+        &mut Option<io::Error>,
+    ),
     now: Instant,
     direction: FrameDirection,
     pieces: impl Iterator<Item = &'a [u8]>,
@@ -44,7 +50,7 @@ fn record<'a>(
     if let Some(writer) = file
         && let Err(error) = writer.frame(Clock::unix_nanos(now), direction, pieces)
     {
-        tracing::warn!(%error, "the capture file cannot be written, recording ends");
+        *failed = Some(error);
         *file = None;
     }
 }
@@ -55,10 +61,10 @@ impl Device for Tap {
     }
 
     fn receive(&mut self, now: Instant, look: Look, sink: &mut Sink<'_>) -> bool {
-        let file = &mut self.file;
+        let (file, failed) = (&mut self.file, &mut self.failed);
         self.inner.receive(now, look, &mut |frame, meta| {
             record(
-                file,
+                (file, failed),
                 now,
                 FrameDirection::Inbound,
                 std::iter::once(frame.bytes()),
@@ -73,7 +79,7 @@ impl Device for Tap {
 
     fn send(&mut self, now: Instant, frame: Frame<'_>) {
         record(
-            &mut self.file,
+            (&mut self.file, &mut self.failed),
             now,
             FrameDirection::Outbound,
             frame.pieces(),
@@ -99,11 +105,14 @@ impl Device for Tap {
 
     fn collect_wakes(&mut self, wakes: &mut Wakes) {
         self.inner.collect_wakes(wakes);
+        if let Some(error) = self.failed.take() {
+            wakes.note(Note::CaptureEnded(error));
+        }
     }
 
     fn rest(&mut self) {
         if let Some(Err(error)) = self.file.as_mut().map(PcapngWriter::flush) {
-            tracing::warn!(%error, "the capture file cannot be written, recording ends");
+            self.failed = Some(error);
             self.file = None;
         }
         self.inner.rest();

@@ -454,8 +454,7 @@ fn readiness(conn: &mut Conn<'_>, interest: Interest) -> Ready {
             ready |= Ready::WRITE_CLOSED;
         }
     }
-    let failed = || matches!(conn.peek(&mut [0]), Err(ReadError::Failed(_)));
-    if interest.is_error() && over && failed() {
+    if interest.is_error() && conn.error().is_some() {
         ready |= Ready::ERROR;
     }
     ready

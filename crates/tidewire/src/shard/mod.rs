@@ -81,12 +81,17 @@ pub(crate) struct Shard {
 impl Shard {
     /// Runs `f` under the lock, then sends what it made ready to send, and wakes whom it concerns.
     pub(crate) fn with<R>(&self, f: impl FnOnce(&mut State, core::Instant) -> R) -> R {
+        // Out here, because it may be a handle: should settling panic, it is dropped when the lock is free.
+        let mut result = None;
         self.inspect(|state| {
             let now = state.now();
-            let result = f(state, now);
+            result = Some(f(state, now));
             state.settle();
-            result
-        })
+        });
+        let Some(result) = result else {
+            unreachable!("it was made under the lock")
+        };
+        result
     }
 
     /// Runs `f` under the lock. What may run foreign code follows after it: tasks are woken, and

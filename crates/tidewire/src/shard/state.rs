@@ -4,12 +4,12 @@ use std::io;
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
-use tidewire_core::{Duration, Event, Instant, Secret, Stack, State as TcpState};
+use tidewire_core::{Duration, Event, Instant, LinkCaps, Secret, Stack, State as TcpState};
 
 use super::clock::Clock;
 use super::wakers::Wakers;
 use super::wakes::Wakes;
-use crate::device::{Device, Frame, LinkStats, Look};
+use crate::device::{Device, Frame, LinkStats, Look, Note};
 
 /// Why a stack has stopped.
 #[derive(Copy, Clone, Debug, Eq, PartialEq)]
@@ -70,6 +70,8 @@ pub(crate) struct State {
     /// The same on the machine's clock: a test may stop tokio's, and the spin must end all the same.
     spun_from: std::time::Instant,
     last_transmit: Instant,
+    /// What the link changed to last that the stack cannot use.
+    refused_link: Option<LinkCaps>,
     /// Bytes sent since the device was asked for frames last.
     unheard: usize,
     last_now: Instant,
@@ -120,6 +122,7 @@ impl State {
             last_activity: now,
             spun_from: std::time::Instant::now(),
             last_transmit: Instant::ZERO,
+            refused_link: None,
             unheard: 0,
             last_now: now,
             hold: false,
@@ -214,6 +217,8 @@ impl State {
         let Self {
             stack,
             device: Some(device),
+            refused_link,
+            wakes,
             ..
         } = self
         else {
@@ -234,9 +239,11 @@ impl State {
             frames += 1;
             let link = device.link();
             if link != stack.link()
+                && *refused_link != Some(link)
                 && let Err(error) = stack.set_link(now, link)
             {
-                tracing::error!(%error, "the link changed to something unusable");
+                *refused_link = Some(link);
+                wakes.note(Note::BadLink(error));
             }
         }
         if frames > 0 {

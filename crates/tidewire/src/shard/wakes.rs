@@ -1,9 +1,11 @@
-//! Wakers taken out under the lock, to be woken or dropped after it.
+//! What is to be done when the lock is free again: tasks to wake, wakers to drop, events to log.
 
 use std::fmt;
 use std::task::Waker;
 
-/// Tasks to wake, and wakers to drop. Both may run foreign code, which might want the lock.
+use crate::device::Note;
+
+/// Tasks to wake, wakers to drop, and events to log. All of it may run foreign code, which might want the lock.
 #[derive(Default)]
 pub(crate) struct Wakes {
     /// The usual few, without an allocation.
@@ -11,6 +13,7 @@ pub(crate) struct Wakes {
     far: Vec<Waker>,
     discarded: Option<Waker>,
     more_discarded: Vec<Waker>,
+    notes: Vec<Note>,
 }
 
 impl Wakes {
@@ -32,6 +35,11 @@ impl Wakes {
         }
     }
 
+    /// Adds an event to log.
+    pub(crate) fn note(&mut self, note: Note) {
+        self.notes.push(note);
+    }
+
     /// Makes `waker` the one in `slot`.
     pub(crate) fn register(&mut self, slot: &mut Option<Waker>, waker: &Waker) {
         if !slot.as_ref().is_some_and(|known| known.will_wake(waker)) {
@@ -46,6 +54,7 @@ impl Wakes {
             far,
             discarded,
             more_discarded,
+            notes,
         } = std::mem::take(other);
         near.into_iter().for_each(|waker| self.wake(waker));
         far.into_iter().for_each(|waker| self.wake(Some(waker)));
@@ -53,6 +62,7 @@ impl Wakes {
         more_discarded
             .into_iter()
             .for_each(|waker| self.discard(Some(waker)));
+        self.notes.extend(notes);
     }
 
     /// Whether there is no task to wake.
@@ -61,11 +71,14 @@ impl Wakes {
         self.near.iter().all(Option::is_none)
     }
 
-    /// Wakes and drops. No lock may be held.
+    /// Wakes, drops and logs. No lock may be held.
     pub(crate) fn finish(self) {
-        let Self { near, far, .. } = self;
+        let Self {
+            near, far, notes, ..
+        } = self;
         near.into_iter().flatten().for_each(Waker::wake);
         far.into_iter().for_each(Waker::wake);
+        notes.into_iter().for_each(Note::tell);
     }
 }
 

@@ -21,6 +21,7 @@ super::cases!(
     either_of_two_interests,
     waiting_can_be_given_up,
     a_reset_is_an_error,
+    a_reset_is_an_error_whatever_came_before_it,
     an_orderly_end_is_no_error,
     polled_readiness,
     the_last_who_polled_for_data_is_woken,
@@ -132,6 +133,23 @@ async fn a_reset_is_an_error(world: World) -> TestResult {
         .ready(Interest::READABLE | Interest::WRITABLE)
         .await?;
     assert!(ready.is_readable() && ready.is_writable() && !ready.is_error());
+    Ok(())
+}
+
+async fn a_reset_is_an_error_whatever_came_before_it(world: World) -> TestResult {
+    for ends_first in [false, true] {
+        let (mut stream, mut peer) = world.outgoing().await?;
+        peer.write_all(b"unread").await?;
+        if ends_first {
+            peer.shutdown().await?;
+        }
+        stream.readable().await?;
+        let (ready, done) = tokio::join!(stream.ready(Interest::ERROR), async { reset(peer) });
+        done?;
+        assert!(ready?.is_error());
+        let mut bytes = [0; 8];
+        assert_eq!(stream.read(&mut bytes).await?, 6);
+    }
     Ok(())
 }
 

@@ -1,0 +1,50 @@
+//! Log events of devices. A subscriber is foreign code, which might want the shard's lock: they are told after it.
+
+use std::io;
+
+use tidewire_core::ConfigError;
+
+/// Something to log.
+#[derive(Debug)]
+pub(crate) enum Note {
+    /// The interface refused an offload that it had promised.
+    OffloadRefused {
+        /// The interface's name.
+        interface: String,
+    },
+    /// The interface did not take frames.
+    FramesLost {
+        /// The interface's name.
+        interface: String,
+        /// How many since it was said last.
+        count: u64,
+        /// Why it did not take the last one.
+        error: io::Error,
+    },
+    /// A capture file cannot be written.
+    CaptureEnded(io::Error),
+    /// The link changed to something that the stack cannot use.
+    BadLink(ConfigError),
+}
+
+impl Note {
+    /// Logs it. No lock may be held.
+    pub(crate) fn tell(self) {
+        match self {
+            Self::OffloadRefused { interface } => {
+                tracing::warn!(interface, "offload refused, now in software");
+            }
+            Self::FramesLost {
+                interface,
+                count,
+                error,
+            } => tracing::debug!(interface, count, %error, "frames lost"),
+            Self::CaptureEnded(error) => {
+                tracing::warn!(%error, "the capture file cannot be written, recording ends");
+            }
+            Self::BadLink(error) => {
+                tracing::error!(%error, "the link changed to something unusable");
+            }
+        }
+    }
+}
