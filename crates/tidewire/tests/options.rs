@@ -87,9 +87,7 @@ async fn a_port_can_be_shared() {
     let bind = |reuseport| {
         let socket = TcpSocket::new_v4_on(&server).unwrap();
         socket.set_reuseport(reuseport).unwrap();
-        socket
-            .bind((SERVER.parse::<std::net::Ipv4Addr>().unwrap(), 80).into())
-            .unwrap();
+        socket.bind((SERVER.parse::<std::net::Ipv4Addr>().unwrap(), 80).into())?;
         socket.listen(8)
     };
     let _first = bind(true).unwrap();
