@@ -118,6 +118,7 @@ impl Stack {
             irs,
             sends: UNKNOWN_SENDS,
             deadline,
+            answered: true,
             ..record
         });
         self.half_open_deadlines.no_later_than(key.index, deadline);

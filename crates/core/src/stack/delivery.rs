@@ -176,6 +176,7 @@ impl Stack {
     ) {
         let Some((id, owner)) = self.promote(now, key) else {
             // The accept queue is full: as if the segment were lost. The SYN-ACK comes again, and with it the chance.
+            self.note_answered(key);
             return self.drop_frame(DropReason::BacklogFull);
         };
         self.deliver_to_conn(now, id.0.index, segment, payload);

@@ -3,6 +3,7 @@
 //! Peers choose their half of the 4-tuple, so the table hashes it with a secret key (SipHash): nobody can aim at one
 //! bucket.
 
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::hash::{Hash, Hasher};
 use core::net::{IpAddr, SocketAddr};
@@ -89,6 +90,8 @@ pub(crate) struct FlowTable {
     key: HashKey,
     slots: Vec<Option<Entry>>,
     len: usize,
+    /// How many tuples there are of each local port.
+    by_port: BTreeMap<u16, u32>,
 }
 
 impl FlowTable {
@@ -97,6 +100,7 @@ impl FlowTable {
             key,
             slots: Vec::new(),
             len: 0,
+            by_port: BTreeMap::new(),
         }
     }
 
@@ -122,6 +126,12 @@ impl FlowTable {
         let hash = self.hash(tuple);
         self.place(Entry { hash, target });
         self.len += 1;
+        *self.by_port.entry(tuple.local_port).or_default() += 1;
+    }
+
+    /// Whether there is a tuple with this local port.
+    pub(crate) fn has_port(&self, local: u16) -> bool {
+        self.by_port.contains_key(&local)
     }
 
     /// Replaces the target of a tuple; says whether it was there.
@@ -142,6 +152,12 @@ impl FlowTable {
             return;
         };
         self.len -= 1;
+        if let Some(count) = self.by_port.get_mut(&tuple.local_port) {
+            *count -= 1;
+            if *count == 0 {
+                self.by_port.remove(&tuple.local_port);
+            }
+        }
         // Close the gap: move back every following entry that may not be found otherwise.
         let mask = self.slots.len() - 1;
         let mut next = (hole + 1) & mask;

@@ -187,7 +187,12 @@ impl Stack {
     fn free_local_port(&mut self, ip: IpAddr) -> Option<u16> {
         let to = (ip, ip, 0);
         let is_free = |port| !self.is_local_port(port);
-        let choice = self.ports.find(self.now, to, is_free)?;
+        // One without connections first: whoever connects from it must not find that two ends are in use already.
+        let is_unused = |port| is_free(port) && !self.flows.has_port(port);
+        let choice = self
+            .ports
+            .find(self.now, to, is_unused)
+            .or_else(|| self.ports.find(self.now, to, is_free))?;
         self.ports.take(to, choice);
         Some(choice.port)
     }
@@ -254,6 +259,7 @@ impl Stack {
             sends: 0,
             retries: 0,
             deadline: now,
+            answered: false,
             challenges: ChallengeLimit::default(),
         })
     }
@@ -332,10 +338,19 @@ impl Stack {
             self.forget_half_open(key);
         } else {
             if let Some(record) = self.half_open.get_mut(key) {
-                self.unanswered += usize::from(record.retries == 0);
+                self.unanswered += usize::from(record.retries == 0 && !record.answered);
                 record.retries += 1;
             }
             self.send_syn_ack(now, key);
+        }
+    }
+
+    /// The peer of a half-open connection has shown that it is there.
+    pub(super) fn note_answered(&mut self, key: Key) {
+        if let Some(record) = self.half_open.get_mut(key)
+            && !core::mem::replace(&mut record.answered, true)
+        {
+            self.unanswered -= usize::from(record.retries > 0);
         }
     }
 
@@ -344,7 +359,7 @@ impl Stack {
         let Some(record) = self.half_open.remove(key) else {
             return;
         };
-        self.unanswered -= usize::from(record.retries > 0);
+        self.unanswered -= usize::from(record.retries > 0 && !record.answered);
         self.free_flow(&record.tuple, Target::HalfOpen(key.index));
         self.half_open_deadlines.remove(key.index);
         if let Some(listener) = self.listeners.get_mut(record.listener.0) {

@@ -93,6 +93,8 @@ pub(crate) struct HalfOpen {
     pub(crate) sends: u8,
     pub(crate) retries: u8,
     pub(crate) deadline: Instant,
+    /// The peer has completed the handshake, when there was no room in the accept queue.
+    pub(crate) answered: bool,
     pub(crate) challenges: ChallengeLimit,
 }
 

@@ -5,6 +5,9 @@
 //! bits of its timestamp; without timestamps a connection that began so has neither window scaling nor SACK.
 //!
 //! DEVIATION(RFC 9293 3.4.1, MUST-8): such a sequence number does not follow the clock.
+//!
+//! DEVIATION(RFC 9293 3.10.7.2): while cookies are being made, what a peer sends on a connection that began with one and is
+//! gone may look like data behind a third segment that was lost, and gets no reset until its cookie is too old.
 
 use tidewire_wire::{SeqNum, TcpOptions};
 

@@ -99,6 +99,30 @@ fn of_two_that_reuse_an_address_one_may_listen() {
 }
 
 #[test]
+fn a_port_that_is_chosen_has_no_connections_while_there_are_others() {
+    let mut config = host_config(A_MAC, &["10.0.0.1/24"]);
+    config.ephemeral_ports = 50_000..=50_099;
+    let mut host = Host::with(config);
+    let to = "10.0.0.2:80".parse().unwrap();
+    let any = "10.0.0.1:0".parse().unwrap();
+    // To one destination, each from the port that was bound for it.
+    for n in 0..100 {
+        let id = host.stack.bind(any, PLAIN).unwrap();
+        let local = host.stack.bound_addr(id);
+        let options = ConnectOptions { local, tcp: None };
+        let connected = host.stack.connect(host.now, to, options);
+        assert!(connected.is_ok(), "{n}: {connected:?}");
+        host.stack.unbind(id);
+    }
+    // Then any will do: it may be towards another destination.
+    let id = host.stack.bind(any, PLAIN).unwrap();
+    let local = host.stack.bound_addr(id);
+    let elsewhere = "10.0.0.3:80".parse().unwrap();
+    let options = ConnectOptions { local, tcp: None };
+    assert!(host.stack.connect(host.now, elsewhere, options).is_ok());
+}
+
+#[test]
 fn no_connection_gets_a_bound_port_by_itself() {
     let mut config = host_config(A_MAC, &["10.0.0.1/24"]);
     config.ephemeral_ports = 50_000..=50_001;

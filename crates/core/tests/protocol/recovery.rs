@@ -244,6 +244,36 @@ fn a_lost_retransmission_is_repaired_by_the_timer() {
 }
 
 #[test]
+fn what_was_sacked_and_thrown_away_before_a_closed_window_is_sent_again() {
+    // RFC 2018 8: the receiver had no memory, dropped what it had out of order, and closed the window over it.
+    for probed in [false, true] {
+        let mut t = ten_in_flight(SACK);
+        t.peer(seg(ACK).ack(1).sack(&[(at(1), at(10))]));
+        t.expect(seg(ACK).seq(1));
+        t.peer(seg(ACK).ack(at(1)).win(0));
+        t.silent();
+        if probed {
+            assert!(
+                t.wait_sent(secs(5)).is_some(),
+                "the closed window is probed"
+            );
+            t.expect(seg(ACK).seq(at(1)));
+            t.peer(seg(ACK).ack(at(1)).win(0));
+            t.sent.clear();
+        }
+        t.peer(seg(ACK).ack(at(1)).win(65_535));
+        for _ in 0..20 {
+            t.advance(secs(1));
+            let Some(end) = t.drain().iter().map(|&(seq, len)| seq + len as i64).max() else {
+                continue;
+            };
+            t.peer(seg(ACK).ack(end));
+        }
+        assert_eq!(t.conn().info().bytes_acked, 14_600, "{probed}");
+    }
+}
+
+#[test]
 fn a_lost_tail_is_repaired_up_to_the_fin() {
     let mut t = Tester::established(SACK);
     t.write(100);

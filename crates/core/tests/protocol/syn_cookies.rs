@@ -202,6 +202,49 @@ fn who_comes_too_early_comes_again_where_others_answer() {
 }
 
 #[test]
+fn peers_that_wait_for_a_slow_application_are_no_flood() {
+    // Four have completed the handshake, and there is room in the queue for one of them at a time.
+    let mut t = Tester::listening(4, |_| {});
+    let flows = [1_001, 1_002, 1_003, 1_004, 1_005, 1_006, 1_007].map(|port| flow(port, PORT));
+    let mut begun = Vec::new();
+    for flow in flows {
+        t.flow = flow;
+        t.syn(PLAIN);
+        if t.sent.pop_front().is_some() {
+            begun.push(t.flow);
+        }
+    }
+    assert_eq!(begun.len(), 4);
+    t.flow = begun[0];
+    t.peer(seg(ACK));
+    t.flow = flows[4];
+    t.syn(PLAIN);
+    t.expect(seg(SYN_ACK));
+    begun.push(t.flow);
+    for flow in &begun[1..4] {
+        t.flow = *flow;
+        t.peer(seg(ACK));
+    }
+    t.flow = begun[4];
+    t.peer(seg(ACK));
+    assert_eq!(
+        (t.counts(), t.dropped(DropReason::BacklogFull)),
+        ((4, 1, 0), 4)
+    );
+    t.advance(secs(1));
+    t.accept();
+    t.sent.clear();
+    // The one that waits has answered: who comes now is remembered as usual.
+    t.flow = flows[5];
+    t.syn(PLAIN);
+    t.expect(seg(SYN_ACK));
+    assert_eq!(
+        (t.counts(), t.stack.stats().syn_cookies_sent),
+        ((4, 2, 0), 0)
+    );
+}
+
+#[test]
 fn who_completes_a_handshake_when_the_accept_queue_has_filled_gets_another_chance() {
     // The peer believes to be connected and may wait for us to speak: it must not wait for ever.
     let mut t = Tester::listening(1, |_| {});

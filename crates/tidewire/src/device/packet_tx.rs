@@ -63,8 +63,8 @@ impl Sender {
     }
 
     pub(super) fn note_sent(&mut self) {
-        self.refused = 0;
-        self.filtered |= std::mem::take(&mut self.lost_last);
+        let at_once = std::mem::take(&mut self.refused) == 0;
+        self.filtered |= std::mem::take(&mut self.lost_last) && at_once;
     }
 
     pub(super) fn note_lost(&mut self, error: &io::Error) {
@@ -183,6 +183,10 @@ mod tests {
         // Two in a row: the queue is full after all.
         assert!(!tx.waits_for_room());
         tx.note_lost(&refused);
+        assert!(tx.waits_for_room());
+        // It passes after a while, which says nothing of a filter.
+        tx.refused += 1;
+        tx.note_sent();
         assert!(tx.waits_for_room());
         assert_eq!((tx.lost, tx.loss.map(|(count, _)| count)), (7, Some(7)));
     }

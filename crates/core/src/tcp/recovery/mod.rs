@@ -279,13 +279,7 @@ impl Recovery {
         self.retries = self.retries.saturating_add(1);
         self.dup_acks = 0;
         self.dup_credit = 0;
-        if self.sacked.containing(una).is_some()
-            || self.sacked.first().is_some_and(|run| run.start <= una)
-        {
-            // The receiver may have thrown away what it SACKed (RFC 2018 8): the left edge must be sent again.
-            self.sacked.clear();
-            self.sent.forget_sacks();
-        }
+        self.forget_reneged(una);
         let holes: alloc::vec::Vec<_> = self.sacked.gaps(una..nxt).collect();
         for hole in holes {
             self.lost.insert(hole);
@@ -297,16 +291,38 @@ impl Recovery {
         repeated
     }
 
+    /// The receiver may have thrown away what it SACKed (RFC 2018 8): what it acknowledges next must be sent again.
+    fn forget_reneged(&mut self, una: u64) {
+        let reneged = self.sacked.containing(una).is_some()
+            || self.sacked.first().is_some_and(|run| run.start <= una);
+        if reneged {
+            self.sacked.clear();
+            self.sent.forget_sacks();
+        }
+    }
+
     /// Everything in flight has to be sent again: it went into a closed window, or was a SYN that needs an ACK now.
     pub(crate) fn mark_all_lost(&mut self, una: u64, nxt: u64) {
+        self.forget_reneged(una);
         self.mark_lost(una..nxt);
+        self.prolong(nxt);
     }
 
     /// What was sent in pieces of more than `len` bytes has to be sent again: it was too large for the path.
     pub(crate) fn mark_longer_lost(&mut self, len: u64) {
         let too_long: alloc::vec::Vec<_> = self.sent.longer_than(len).collect();
         for range in too_long {
+            let end = range.end;
             self.mark_lost(range);
+            self.prolong(end);
+        }
+    }
+
+    /// What is sent again for another reason than congestion is of the episode that goes on, if one does: its loss is not
+    /// to be told as another one's when that is over.
+    fn prolong(&mut self, to: u64) {
+        if let Phase::Recovery { point } | Phase::Loss { point } = &mut self.phase {
+            *point = (*point).max(to);
         }
     }
 
