@@ -37,15 +37,19 @@ async fn main() -> io::Result<()> {
     };
     let stack = Stack::on(interface).address(address).start().await?;
 
-    let app = Router::new()
+    let listener = stack.bind((stack.addresses()[0], 80)).await?;
+    println!("listening at {}", listener.local_addr()?);
+    let app = app().into_make_service_with_connect_info::<PeerAddr>();
+    axum::serve(listener, app).await
+}
+
+/// What is served where.
+pub(crate) fn app() -> Router {
+    Router::new()
         .route("/", get(|| async { "hello from user space\n" }))
         .route("/peer", get(peer))
         .route("/bytes/{length}", get(bytes))
-        .route("/length", put(length).post(length));
-    let listener = stack.bind((stack.addresses()[0], 80)).await?;
-    println!("listening at {}", listener.local_addr()?);
-    let app = app.into_make_service_with_connect_info::<PeerAddr>();
-    axum::serve(listener, app).await
+        .route("/length", put(length).post(length))
 }
 
 /// Who asks.

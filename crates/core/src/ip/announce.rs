@@ -73,6 +73,21 @@ impl Stack {
         self.make_announcements(now);
     }
 
+    /// Whether somebody asked for an address that is tentative, which must not be answered. Who probes it as well is in
+    /// conflict with us (RFC 5227 2.1.1, RFC 4862 5.4.3), unless the link brought our own probe back.
+    pub(crate) fn must_not_answer(
+        &mut self,
+        target: IpAddr,
+        is_probe: bool,
+        from: MacAddr,
+    ) -> bool {
+        let is_tentative = self.tentative.contains(&target);
+        if is_tentative && is_probe && from != self.link().mac {
+            self.note_conflict(target, from);
+        }
+        is_tentative
+    }
+
     /// The own address that somebody else claimed last, and who.
     #[must_use]
     pub fn address_conflict(&self) -> Option<(IpAddr, MacAddr)> {

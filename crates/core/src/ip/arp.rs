@@ -27,11 +27,9 @@ impl Stack {
         let target = IpAddr::V4(packet.target_ip);
         let target_is_own = self.is_own(target);
         let is_probe = packet.sender_ip.is_unspecified();
-        if packet.operation == ArpOperation::Request && self.tentative.contains(&target) {
-            // RFC 5227 2.1.1: a tentative address is not answered for; who else wants it is in conflict with us.
-            if is_probe {
-                self.note_conflict(target, packet.sender_mac);
-            }
+        if packet.operation == ArpOperation::Request
+            && self.must_not_answer(target, is_probe, packet.sender_mac)
+        {
             return self.drop_frame(DropReason::BadSource);
         }
         match packet.operation {

@@ -37,12 +37,7 @@ impl Stack {
             return self.drop_frame(DropReason::NotForUs);
         }
         let is_probe = ip.src.is_unspecified();
-        if self.tentative.contains(&IpAddr::V6(target)) {
-            // RFC 4862 5.4.3: a tentative address is not answered for; who else wants it is in conflict with us, unless
-            // the link brought our own probe back.
-            if is_probe && from != self.link().mac {
-                self.note_conflict(IpAddr::V6(target), from);
-            }
+        if self.must_not_answer(IpAddr::V6(target), is_probe, from) {
             return self.drop_frame(DropReason::BadSource);
         }
         if is_probe {

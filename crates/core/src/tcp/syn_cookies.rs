@@ -11,13 +11,23 @@
 
 use tidewire_wire::{SeqNum, TcpOptions};
 
+use super::tcb::{DEFAULT_MSS, MIN_MSS};
 use crate::stack::{FourTuple, HashKey};
 use crate::time::{Duration, Instant};
 
 /// A cookie is good for this one and the next.
 const PERIOD: Duration = Duration::from_secs(64);
 /// The MSS that a cookie can stand for; of a peer's the next smaller is used.
-const MSS: [u16; 8] = [88, 536, 1_220, 1_360, 1_400, 1_440, 1_460, 8_940];
+const MSS: [u16; 8] = [
+    MIN_MSS as u16,
+    DEFAULT_MSS as u16,
+    1_220,
+    1_360,
+    1_400,
+    1_440,
+    1_460,
+    8_940,
+];
 /// Low bits of a cookie: the index of the MSS, and this.
 const HAS_TIMESTAMPS: u32 = 8;
 const DATA_BITS: u32 = 4;
@@ -68,8 +78,11 @@ impl SynCookies {
         peer: &TcpOptions,
     ) -> SeqNum {
         self.made_at = Some(now);
-        let mss = peer.mss.unwrap_or(536);
-        let index = MSS.iter().rposition(|&known| known <= mss).unwrap_or(0) as u32;
+        let mss = peer.mss.map_or(DEFAULT_MSS, u32::from);
+        let index = MSS
+            .iter()
+            .rposition(|&known| u32::from(known) <= mss)
+            .unwrap_or(0) as u32;
         let with = u32::from(peer.timestamps.is_some()) * HAS_TIMESTAMPS;
         self.cookie(period(now), tuple, irs, index | with)
     }
@@ -111,7 +124,7 @@ impl SynCookies {
 }
 
 fn period(now: Instant) -> u64 {
-    now.as_nanos() / PERIOD.as_nanos().max(1)
+    now.as_nanos() / PERIOD.as_nanos()
 }
 
 /// The largest timestamp up to `value` that says what the peer's SYN offered.

@@ -51,9 +51,9 @@ pub(crate) struct Negotiated {
 }
 
 /// Default MSS where the SYN carries no option (RFC 9293 3.7.1, MUST-15).
-const DEFAULT_MSS: u32 = 536;
+pub(crate) const DEFAULT_MSS: u32 = 536;
 /// A peer that offers less wastes more on headers than it carries (CVE-2019-11479).
-const MIN_MSS: u32 = 88;
+pub(crate) const MIN_MSS: u32 = 88;
 
 impl Negotiated {
     /// What both sides' SYN options have in common; `own` is what we offered or would offer.

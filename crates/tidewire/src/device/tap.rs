@@ -16,6 +16,11 @@ use crate::shard::{Clock, Wakes};
 #[derive(Debug)]
 pub(crate) struct Tap {
     inner: Box<dyn Device>,
+    recording: Recording,
+}
+
+#[derive(Debug)]
+struct Recording {
     /// `None` after a failed write: the recording ends, the network does not.
     file: Option<PcapngWriter<BufWriter<File>>>,
     /// Why it ended, until that is told.
@@ -31,27 +36,31 @@ impl Tap {
         let file = PcapngWriter::new(BufWriter::new(File::create(path)?), name)?;
         Ok(Self {
             inner,
-            file: Some(file),
-            failed: None,
+            recording: Recording {
+                file: Some(file),
+                failed: None,
+            },
         })
     }
 }
 
-/// Records one frame, and gives the file up when that fails.
-fn record<'a>(
-    (file, failed): (
-        &mut Option<PcapngWriter<BufWriter<File>>>,
-        &mut Option<io::Error>,
-    ),
-    now: Instant,
-    direction: FrameDirection,
-    pieces: impl Iterator<Item = &'a [u8]>,
-) {
-    if let Some(writer) = file
-        && let Err(error) = writer.frame(Clock::unix_nanos(now), direction, pieces)
-    {
-        *failed = Some(error);
-        *file = None;
+impl Recording {
+    /// Records one frame.
+    fn frame<'a>(
+        &mut self,
+        now: Instant,
+        direction: FrameDirection,
+        pieces: impl Iterator<Item = &'a [u8]>,
+    ) {
+        self.write(|file| file.frame(Clock::unix_nanos(now), direction, pieces));
+    }
+
+    /// Writes to the file, and gives it up when that fails.
+    fn write(&mut self, write: impl FnOnce(&mut PcapngWriter<BufWriter<File>>) -> io::Result<()>) {
+        if let Some(Err(error)) = self.file.as_mut().map(write) {
+            self.failed = Some(error);
+            self.file = None;
+        }
     }
 }
 
@@ -61,14 +70,10 @@ impl Device for Tap {
     }
 
     fn receive(&mut self, now: Instant, look: Look, sink: &mut Sink<'_>) -> bool {
-        let (file, failed) = (&mut self.file, &mut self.failed);
+        let recording = &mut self.recording;
         self.inner.receive(now, look, &mut |frame, meta| {
-            record(
-                (file, failed),
-                now,
-                FrameDirection::Inbound,
-                std::iter::once(frame.bytes()),
-            );
+            let bytes = std::iter::once(frame.bytes());
+            recording.frame(now, FrameDirection::Inbound, bytes);
             sink(frame, meta);
         })
     }
@@ -78,12 +83,8 @@ impl Device for Tap {
     }
 
     fn send(&mut self, now: Instant, frame: Frame<'_>) {
-        record(
-            (&mut self.file, &mut self.failed),
-            now,
-            FrameDirection::Outbound,
-            frame.pieces(),
-        );
+        let pieces = frame.pieces();
+        self.recording.frame(now, FrameDirection::Outbound, pieces);
         self.inner.send(now, frame);
     }
 
@@ -105,16 +106,13 @@ impl Device for Tap {
 
     fn collect_wakes(&mut self, wakes: &mut Wakes) {
         self.inner.collect_wakes(wakes);
-        if let Some(error) = self.failed.take() {
+        if let Some(error) = self.recording.failed.take() {
             wakes.note(Note::CaptureEnded(error));
         }
     }
 
     fn rest(&mut self) {
-        if let Some(Err(error)) = self.file.as_mut().map(PcapngWriter::flush) {
-            self.failed = Some(error);
-            self.file = None;
-        }
+        self.recording.write(PcapngWriter::flush);
         self.inner.rest();
     }
 

@@ -182,9 +182,9 @@ impl TcpSocket {
         let local = std::mem::take(&mut *self.local());
         match local {
             Local::Bound(binding) => TcpListener::on_bound(binding, listen, options.linger),
-            Local::Wanted(local) => TcpListener::bind_with(stack, local, listen, options.linger),
-            Local::Unbound => {
-                TcpListener::bind_with(stack, self.unspecified(), listen, options.linger)
+            unbound => {
+                let local = unbound.addr().unwrap_or_else(|| self.unspecified());
+                TcpListener::bind_with(stack, local, listen, options.linger)
             }
         }
     }
