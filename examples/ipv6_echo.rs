@@ -6,7 +6,7 @@
 //! ```
 //!
 //! Talk to it from another host: `nc 2001:db8:1::77 7`, or `nc fe80::77%eth0 7`. Neighbours find it by Neighbor Discovery
-//! (RFC 4861); before it takes an address, it asks whether somebody has it (RFC 4862 5.4).
+//! (RFC 4861); before it takes an address, it asks whether somebody has it (RFC 4862 §5.4).
 
 use std::env;
 use std::io;

@@ -104,7 +104,7 @@ pub struct StackConfig {
     /// Most half-open passive connections at once, over all listeners (RFC 4987).
     pub max_half_open: usize,
     /// Answer SYNs beyond that, or beyond a listener's backlog, with cookies, when most half-open connections are not
-    /// answered and the accept queue has room (RFC 4987 3.6; Linux: tcp_syncookies). They cost no memory; without
+    /// answered and the accept queue has room (RFC 4987 §3.6; Linux: tcp_syncookies). They cost no memory; without
     /// timestamps such connections have neither window scaling nor SACK.
     pub syn_cookies: bool,
     /// Most TIME-WAIT records; past it the oldest is dropped.
@@ -112,7 +112,7 @@ pub struct StackConfig {
     /// Most connections without a handle that still have data or FINs to exchange; one more is reset when its handle
     /// is given back (Linux: tcp_max_orphans).
     pub max_orphans: usize,
-    /// Most answers to suspicious segments in a second, over all connections (RFC 5961 7); a secret, changing part of
+    /// Most answers to suspicious segments in a second, over all connections (RFC 5961 §7); a secret, changing part of
     /// up to a half of it is withheld. Each connection has a limit of its own besides.
     pub challenge_acks_per_second: u32,
     /// Bytes that connections may hold together: buffers, out-of-order data, handshakes under way, and the control
@@ -132,7 +132,7 @@ impl StackConfig {
             gateways: Gateways::default(),
             link,
             tcp: TcpConfig::default(),
-            // RFC 6335 dynamic range start, as Linux' default upper part; RFC 6056 3.2 asks for as many as possible.
+            // RFC 6335 dynamic range start, as Linux' default upper part; RFC 6056 §3.2 asks for as many as possible.
             ephemeral_ports: 32_768..=65_535,
             max_connections: 1 << 20,
             max_half_open: 4_096,
@@ -206,7 +206,7 @@ impl StackConfig {
     }
 }
 
-/// How an idle connection is asked whether its peer is still there (RFC 9293 3.8.4).
+/// How an idle connection is asked whether its peer is still there (RFC 9293 §3.8.4).
 ///
 /// It is off unless asked for (MUST-25), and set per connection (MUST-24, MUST-27).
 #[derive(Copy, Clone, Debug, Eq, PartialEq, Hash)]
@@ -268,33 +268,33 @@ pub struct TcpConfig {
     /// Most bytes held for the application to read; the largest window ever advertised. By default it follows what the
     /// application reads in a round trip, from 64 KiB up to 4 MiB.
     pub recv_buffer: BufferSize,
-    /// Send small segments at once (true) or gather them while data is in flight (false: Nagle, RFC 9293 3.7.4).
+    /// Send small segments at once (true) or gather them while data is in flight (false: Nagle, RFC 9293 §3.7.4).
     pub nodelay: bool,
     /// The congestion controller of new connections.
     pub congestion: Algorithm,
-    /// Longest delay of an ACK (SHLD-18); RFC 9293 3.8.6.3 allows 500 ms (MUST-40), Linux uses 40 ms.
+    /// Longest delay of an ACK (SHLD-18); RFC 9293 §3.8.6.3 allows 500 ms (MUST-40), Linux uses 40 ms.
     pub delayed_ack: Duration,
-    /// RTO before the first measurement, RFC 6298 2.1: 1 s.
+    /// RTO before the first measurement, RFC 6298 §2.1: 1 s.
     pub initial_rto: Duration,
-    /// Least RTO. DEVIATION(RFC 6298 2.4): 200 ms as Linux has it, where the RFC says 1 s; RFC 8961 4 allows it.
+    /// Least RTO. DEVIATION(RFC 6298 §2.4): 200 ms as Linux has it, where the RFC says 1 s; RFC 8961 §4 allows it.
     pub min_rto: Duration,
-    /// Greatest RTO, RFC 6298 2.5: at least 60 s.
+    /// Greatest RTO, RFC 6298 §2.5: at least 60 s.
     pub max_rto: Duration,
     /// Retransmissions of a SYN or SYN-ACK before giving up.
-    /// DEVIATION(RFC 9293 3.8.3, MUST-23): 6 as Linux has it, which is 127 s where the RFC says three minutes; 7 is 255
+    /// DEVIATION(RFC 9293 §3.8.3, MUST-23): 6 as Linux has it, which is 127 s where the RFC says three minutes; 7 is 255
     /// s.
     pub syn_retries: u8,
-    /// Retransmissions of data in a row before giving up (RFC 9293 3.8.3, R2; the default is minutes, SHLD-11).
+    /// Retransmissions of data in a row before giving up (RFC 9293 §3.8.3, R2; the default is minutes, SHLD-11).
     pub data_retries: u8,
     /// Probing of idle connections; `None` (the default, MUST-25) for never.
     pub keepalive: Option<KeepAlive>,
     /// How long sent data may stay unacknowledged, a closed window may stay closed with data waiting, or keep-alive
-    /// probes unanswered, before the connection ends (RFC 9293 3.8.3, MUST-21; Linux: TCP_USER_TIMEOUT). `None`:
+    /// probes unanswered, before the connection ends (RFC 9293 §3.8.3, MUST-21; Linux: TCP_USER_TIMEOUT). `None`:
     /// `data_retries` and [`KeepAlive::count`] decide, and a peer that answers may keep its window closed for ever.
     pub user_timeout: Option<Duration>,
-    /// TTL or hop limit of every packet (RFC 9293 3.9.2, MUST-49). Default: 64 (RFC 1700). At least 1.
+    /// TTL or hop limit of every packet (RFC 9293 §3.9.2, MUST-49). Default: 64 (RFC 1700). At least 1.
     pub hop_limit: u8,
-    /// The IPv4 TOS or IPv6 traffic class byte of every packet (RFC 9293 3.9.1.9, MUST-48): the DiffServ code point in
+    /// The IPv4 TOS or IPv6 traffic class byte of every packet (RFC 9293 §3.9.1.9, MUST-48): the DiffServ code point in
     /// the upper six bits. The lower two are ECN's and count as 0.
     pub traffic_class: u8,
     /// How long TIME-WAIT lasts (2 MSL). Linux: 60 s.
@@ -340,7 +340,7 @@ impl TcpConfig {
         let field = if self.send_buffer.max() == 0 {
             "tcp.send_buffer"
         } else if self.recv_buffer.max() == 0 || self.recv_buffer.max() > 1 << 30 {
-            // RFC 7323 2.3: windows end at 2^30.
+            // RFC 7323 §2.3: windows end at 2^30.
             "tcp.recv_buffer"
         } else if self.min_rto == Duration::ZERO || self.min_rto > self.max_rto {
             "tcp.min_rto"

@@ -9,13 +9,13 @@ use core::fmt;
 #[derive(Copy, Clone, Debug, Eq, PartialEq, Hash)]
 #[non_exhaustive]
 pub enum ConnError {
-    /// The peer answered the SYN with a reset (RFC 9293 3.10.7.3): `ECONNREFUSED`.
+    /// The peer answered the SYN with a reset (RFC 9293 §3.10.7.3): `ECONNREFUSED`.
     Refused,
-    /// The peer reset an established connection (RFC 9293 3.10.7.4): `ECONNRESET`.
+    /// The peer reset an established connection (RFC 9293 §3.10.7.4): `ECONNRESET`.
     Reset,
     /// The peer reset a connection after its FIN, in CLOSE-WAIT: it will read no more. `EPIPE`, as Linux has it.
     BrokenPipe,
-    /// Retransmissions went unanswered for too long (RFC 9293 3.8.3, R2): `ETIMEDOUT`.
+    /// Retransmissions went unanswered for too long (RFC 9293 §3.8.3, R2): `ETIMEDOUT`.
     TimedOut,
     /// The application aborted the connection itself: `ECONNABORTED`.
     Aborted,
@@ -37,7 +37,7 @@ pub enum WriteError {
     Failed(ConnError),
 }
 
-/// Why a `read` gave no bytes. The end of the stream is not an error: `Ok(0)` (RFC 9293 3.6, MUST-12).
+/// Why a `read` gave no bytes. The end of the stream is not an error: `Ok(0)` (RFC 9293 §3.6, MUST-12).
 #[derive(Copy, Clone, Debug, Eq, PartialEq, Hash)]
 #[non_exhaustive]
 pub enum ReadError {
@@ -103,7 +103,7 @@ pub enum ConfigError {
     BadAddress,
     /// No own address is on the gateway's link.
     GatewayOffLink,
-    /// The link's MTU is not within 128 to 65,535 bytes, or below 1,280 with an IPv6 address (RFC 8200 5).
+    /// The link's MTU is not within 128 to 65,535 bytes, or below 1,280 with an IPv6 address (RFC 8200 §5).
     BadMtu,
     /// The link's MAC address is a group address or all zeros.
     BadMac,

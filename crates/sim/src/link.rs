@@ -223,7 +223,7 @@ impl Pipe {
     }
 }
 
-/// Whether no checksum covers the byte: traffic class, flow label and hop limit of IPv6 (RFC 8200 8.1). A segment is
+/// Whether no checksum covers the byte: traffic class, flow label and hop limit of IPv6 (RFC 8200 §8.1). A segment is
 /// as good without them.
 fn is_unprotected(frame: &[u8], at: usize) -> bool {
     const FIRST_WORD: std::ops::Range<usize> = ETHERNET_HEADER..ETHERNET_HEADER + 4;

@@ -133,8 +133,8 @@ impl StackBuilder {
         self
     }
 
-    /// How long the start waits for another host to claim one of the addresses (RFC 5227 2.1,
-    /// RFC 4862 5.4); zero to start without asking. The default is 100 ms on an interface, zero in memory.
+    /// How long the start waits for another host to claim one of the addresses (RFC 5227 §2.1,
+    /// RFC 4862 §5.4); zero to start without asking. The default is 100 ms on an interface, zero in memory.
     ///
     /// The RFCs wait for one second and for several. A host that is awake answers within milliseconds, and the
     /// stack notices later claims, too ([`Stack::address_conflict`]).
@@ -307,7 +307,7 @@ fn parse_cidr(text: &str) -> Result<IpCidr, StackError> {
     parse().ok_or_else(|| StackError::BadAddress(text.to_owned()))
 }
 
-/// The groups whose members are asked where these addresses are, and all nodes (RFC 4291 2.8). ARP
+/// The groups whose members are asked where these addresses are, and all nodes (RFC 4291 §2.8). ARP
 /// needs none: the broadcast address always passes.
 fn groups_of(addresses: &[IpAddr]) -> Vec<MacAddr> {
     let mut groups = Vec::new();

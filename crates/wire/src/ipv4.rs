@@ -92,7 +92,7 @@ impl Ipv4Header {
     #[inline]
     pub fn parse(packet: &[u8]) -> Result<(Self, usize), ParseError> {
         let (header, len) = Self::parse_unverified(packet)?;
-        // RFC 1122 3.2.1.2: verified on every received datagram.
+        // RFC 1122 §3.2.1.2: verified on every received datagram.
         if checksum_of(packet, len)? != 0 {
             return Err(ParseError::malformed(Layer::Ipv4, 10, Malformed::Checksum));
         }

@@ -83,7 +83,7 @@ fn text(output: &[u8]) -> String {
 
 const GIBIBYTE: u64 = 1 << 30;
 
-/// In chunks (RFC 9112 7.1), each byte looked at.
+/// In chunks (RFC 9112 §7.1), each byte looked at.
 async fn downloads_a_gibibyte(net: Net) -> TestResult {
     let (_server, url) = serve(&net).await?;
     let mut command = curl();

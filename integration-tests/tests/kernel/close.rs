@@ -65,7 +65,7 @@ where
     Ok(())
 }
 
-/// The FINs cross on a link with a delay (RFC 9293 3.6, figure 13): FIN-WAIT-1, CLOSING, TIME-WAIT.
+/// The FINs cross on a link with a delay (RFC 9293 §3.6, figure 13): FIN-WAIT-1, CLOSING, TIME-WAIT.
 async fn both_close_at_once(net: Net) -> TestResult {
     let delay = Duration::from_millis(100);
     let stack = net.builder().delay(delay).trace(1000).start().await?;
@@ -175,7 +175,7 @@ async fn zero_linger_resets(net: Net) -> TestResult {
     Ok(())
 }
 
-/// RFC 2525 2.17: the peer must learn that its data was not read.
+/// RFC 2525 §2.17: the peer must learn that its data was not read.
 async fn unread_data_on_drop_resets(net: Net) -> TestResult {
     let stack = net.stack().await?;
     for opener in Opener::EACH {

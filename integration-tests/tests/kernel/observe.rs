@@ -50,7 +50,7 @@ async fn looks_for_frames_once(net: Net) -> TestResult {
     Ok(())
 }
 
-/// An echo request (RFC 792, RFC 4443 4.1) from the right, and the reply to it.
+/// An echo request (RFC 792, RFC 4443 §4.1) from the right, and the reply to it.
 fn ping(net: &Net, payload_len: usize) -> io::Result<()> {
     let payload: Vec<u8> = (0..payload_len).map(|at| (at % 251) as u8).collect();
     let (ours, theirs) = (net.tidewire(), net.kernel());

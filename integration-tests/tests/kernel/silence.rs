@@ -54,7 +54,7 @@ fn fall_silent(net: &Net) -> TestResult {
     Ok(())
 }
 
-/// RFC 9293 3.8.3, MUST-21.
+/// RFC 9293 §3.8.3, MUST-21.
 async fn data_is_unacknowledged_for_the_user_timeout(net: Net) -> TestResult {
     let tcp = TcpConfig {
         user_timeout: Some(Duration::from_secs(1).into()),
@@ -72,7 +72,7 @@ async fn data_is_unacknowledged_for_the_user_timeout(net: Net) -> TestResult {
     Ok(())
 }
 
-/// RFC 9293 3.8.4.
+/// RFC 9293 §3.8.4.
 async fn an_idle_peer_answers_no_probe(net: Net) -> TestResult {
     let tcp = TcpConfig {
         keepalive: Some(KeepAlive {

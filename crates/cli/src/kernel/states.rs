@@ -175,7 +175,7 @@ mod tests {
         reaches(server, client, &[State::Established]);
 
         drop(stream);
-        // The acknowledgement of the FIN may be delayed (RFC 9293 3.8.6.3).
+        // The acknowledgement of the FIN may be delayed (RFC 9293 §3.8.6.3).
         reaches(client, server, &[State::FinWait1, State::FinWait2]);
         reaches(server, client, &[State::CloseWait]);
 

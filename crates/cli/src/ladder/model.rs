@@ -7,7 +7,7 @@ use serde::Serialize;
 
 pub use crate::lab::Direction;
 
-/// A connection state of RFC 9293 section 3.3.2.
+/// A connection state of RFC 9293 §3.3.2.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[allow(missing_docs)]
 pub enum State {

@@ -7,7 +7,7 @@ use tidewire_wire::{ArpOperation, MacAddr};
 use crate::stack::Stack;
 use crate::time::{Duration, Instant};
 
-/// Announcements of an address, and the time between them (RFC 5227 1.1; RFC 4861 7.2.6 allows three, a second apart).
+/// Announcements of an address, and the time between them (RFC 5227 §1.1; RFC 4861 §7.2.6 allows three, a second apart).
 const ANNOUNCE_NUM: u8 = 2;
 const ANNOUNCE_INTERVAL: Duration = Duration::from_secs(2);
 
@@ -43,11 +43,11 @@ impl Announcer {
 }
 
 impl Stack {
-    /// Asks the link whether somebody else uses `address`: an ARP probe (RFC 5227 2.1.1), or a Neighbor Solicitation
-    /// from nobody (RFC 4862 5.4.2). See [`address_conflict`](Self::address_conflict).
+    /// Asks the link whether somebody else uses `address`: an ARP probe (RFC 5227 §2.1.1), or a Neighbor Solicitation
+    /// from nobody (RFC 4862 §5.4.2). See [`address_conflict`](Self::address_conflict).
     ///
     /// Until [`announce_addresses`](Self::announce_addresses) an own address that was asked for is tentative: the stack
-    /// does not answer for it, and whoever asks for it as well is in conflict with us (RFC 5227 2.1.1, RFC 4862 5.4.3).
+    /// does not answer for it, and whoever asks for it as well is in conflict with us (RFC 5227 §2.1.1, RFC 4862 §5.4.3).
     pub fn probe_address(&mut self, now: Instant, address: IpAddr) {
         self.take_time(now);
         if self.is_own(address) && !self.tentative.contains(&address) {
@@ -64,7 +64,7 @@ impl Stack {
         }
     }
 
-    /// Tells the link where the own addresses are, now and once more (RFC 5227 2.3, RFC 4861 7.2.6): hosts that know
+    /// Tells the link where the own addresses are, now and once more (RFC 5227 §2.3, RFC 4861 §7.2.6): hosts that know
     /// them at another MAC address, as after a restart, need not wait for that to expire.
     pub fn announce_addresses(&mut self, now: Instant) {
         let now = self.take_time(now);
@@ -74,7 +74,7 @@ impl Stack {
     }
 
     /// Whether somebody asked for an address that is tentative, which must not be answered. Who probes it as well is in
-    /// conflict with us (RFC 5227 2.1.1, RFC 4862 5.4.3), unless the link brought our own probe back.
+    /// conflict with us (RFC 5227 §2.1.1, RFC 4862 §5.4.3), unless the link brought our own probe back.
     pub(crate) fn must_not_answer(
         &mut self,
         target: IpAddr,

@@ -20,7 +20,7 @@ impl Stack {
             return self.drop_frame(DropReason::BadSource);
         }
         if self.is_own(sender) {
-            // Somebody else uses our address (RFC 5227 2.4). It is reported, and defended by answering on.
+            // Somebody else uses our address (RFC 5227 §2.4). It is reported, and defended by answering on.
             self.note_conflict(sender, packet.sender_mac);
             return self.drop_frame(DropReason::BadSource);
         }
@@ -68,7 +68,7 @@ impl Stack {
         }
     }
 
-    /// Sends an ARP packet; a request without sender address is a probe (RFC 5227 1.1).
+    /// Sends an ARP packet; a request without sender address is a probe (RFC 5227 §1.1).
     pub(crate) fn send_arp(
         &mut self,
         operation: ArpOperation,

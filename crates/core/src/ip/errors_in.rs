@@ -1,7 +1,7 @@
 //! ICMP errors about our packets: RFC 5461 (what they may do to TCP), RFC 5927 (what attackers do with them), RFC 1191
 //! and RFC 8201 (path MTU discovery).
 //!
-//! DEVIATION(RFC 5927 7.2): a report that a packet is too big is acted on at once, and not only when its data is late as
+//! DEVIATION(RFC 5927 §7.2): a report that a packet is too big is acted on at once, and not only when its data is late as
 //! well. Whoever forges one has to know a sequence number in flight, and can do no worse than the floor of the path MTU.
 
 use core::net::IpAddr;
@@ -39,7 +39,7 @@ pub(super) fn report_of_icmpv4<'a>(message: &Icmpv4Message<'a>) -> Option<(Repor
             next_hop_mtu,
             quoted,
         } => {
-            // As Linux maps them (RFC 1122 3.2.2.1, RFC 1812 5.2.7.1).
+            // As Linux maps them (RFC 1122 §3.2.2.1, RFC 1812 §5.2.7.1).
             let report = match code {
                 0 | 6 | 9 | 11 => Report::Unreachable(NetworkUnreachable),
                 2 | 3 => Report::Unreachable(Refused),
@@ -48,7 +48,7 @@ pub(super) fn report_of_icmpv4<'a>(message: &Icmpv4Message<'a>) -> Option<(Repor
             };
             (report, quoted)
         }
-        // Source Quench is none of these, and so ignored (RFC 9293 3.9.2.2, MUST-55).
+        // Source Quench is none of these, and so ignored (RFC 9293 §3.9.2.2, MUST-55).
         Icmpv4Message::TimeExceeded { quoted, .. }
         | Icmpv4Message::ParameterProblem { quoted, .. } => {
             (Report::Unreachable(HostUnreachable), quoted)
@@ -69,9 +69,9 @@ pub(super) fn report_of_icmpv6<'a>(message: &Icmpv6Message<'a>) -> Option<(Repor
             };
             (Report::Unreachable(error), quoted)
         }
-        // RFC 8201 4: never below the minimum link MTU, and IPv6 routers always know.
+        // RFC 8201 §4: never below the minimum link MTU, and IPv6 routers always know.
         Icmpv6Message::PacketTooBig { mtu, quoted } => (Report::TooBig(mtu.max(1)), quoted),
-        // RFC 4443 3.4, code 1: the protocol is not known there.
+        // RFC 4443 §3.4, code 1: the protocol is not known there.
         Icmpv6Message::ParameterProblem {
             code: 1, quoted, ..
         } => (Report::Unreachable(Refused), quoted),
@@ -119,8 +119,8 @@ fn quoted_segment(packet: &[u8]) -> Option<Quoted> {
 }
 
 impl Stack {
-    /// An ICMP error arrived. It counts where it quotes a segment of ours that is in flight (RFC 9293 3.9.2.2, MUST-54;
-    /// RFC 5927 4.1).
+    /// An ICMP error arrived. It counts where it quotes a segment of ours that is in flight (RFC 9293 §3.9.2.2, MUST-54;
+    /// RFC 5927 §4.1).
     pub(super) fn handle_icmp_error(&mut self, now: Instant, report: Report, packet: &[u8]) {
         let quoted = quoted_segment(packet);
         let is_ours = quoted.is_some_and(|quoted| self.deliver_icmp_error(now, report, &quoted));

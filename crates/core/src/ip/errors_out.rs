@@ -1,5 +1,5 @@
-//! ICMP errors that this host sends: of an unknown protocol (RFC 1122 3.2.2.1), and of headers that it does not
-//! understand (RFC 8200 4, RFC 4443 3.4). All others are a router's or UDP's; a TCP port that nobody listens on is
+//! ICMP errors that this host sends: of an unknown protocol (RFC 1122 §3.2.2.1), and of headers that it does not
+//! understand (RFC 8200 §4, RFC 4443 §3.4). All others are a router's or UDP's; a TCP port that nobody listens on is
 //! answered by a reset.
 
 use core::net::IpAddr;
@@ -12,16 +12,16 @@ use super::icmp::IcmpMessage;
 use crate::stack::{Ends, Stack, ip_header_len};
 use crate::time::{Duration, Instant};
 
-/// Errors that may be sent in a row, and the time in which one more may (RFC 4443 2.4 (f), a token bucket).
+/// Errors that may be sent in a row, and the time in which one more may (RFC 4443 §2.4 (f), a token bucket).
 const BURST: u8 = 10;
 const INTERVAL: Duration = Duration::from_millis(100);
-/// Longest error over IPv4 (RFC 1812 4.3.2.3) and over IPv6 (RFC 4443 2.4 (c)).
+/// Longest error over IPv4 (RFC 1812 §4.3.2.3) and over IPv6 (RFC 4443 §2.4 (c)).
 const MOST_IPV4: usize = 576;
 const MOST_IPV6: usize = 1280;
 /// ICMP type, code, checksum, and a word that depends on the type.
 const ICMP_HEADER: usize = 8;
 
-/// Codes of an ICMPv6 parameter problem (RFC 4443 3.4).
+/// Codes of an ICMPv6 parameter problem (RFC 4443 §3.4).
 const ERRONEOUS_FIELD: u8 = 0;
 const UNKNOWN_NEXT_HEADER: u8 = 1;
 const UNKNOWN_OPTION: u8 = 2;
@@ -102,15 +102,15 @@ impl Stack {
         let byte = |at: usize| packet.get(at).copied().unwrap_or_default();
         let mut answers_groups = false;
         let problem = match what {
-            // RFC 8200 4.2: the two high bits of the option's type say whether, and whether to groups too.
+            // RFC 8200 §4.2: the two high bits of the option's type say whether, and whether to groups too.
             Malformed::UnrecognizedOption if byte(at) >> 6 > 1 => {
                 answers_groups = byte(at) >> 6 == 2;
                 (UNKNOWN_OPTION, at)
             }
-            // RFC 5095 3, RFC 8200 4.4: the pointer is to the routing type.
+            // RFC 5095 §3, RFC 8200 §4.4: the pointer is to the routing type.
             Malformed::RoutingType0 if byte(at + 1) != 0 => (ERRONEOUS_FIELD, at),
             Malformed::SegmentsLeft => (ERRONEOUS_FIELD, at.saturating_sub(1)),
-            // RFC 8200 4.1: as a next header that is not known.
+            // RFC 8200 §4.1: as a next header that is not known.
             Malformed::HopByHopPosition => {
                 let pointer = next_header_field(ip, packet, offset);
                 (UNKNOWN_NEXT_HEADER, pointer)
@@ -130,7 +130,7 @@ impl Stack {
         (code, pointer): (u8, usize),
     ) {
         let dst = IpAddr::V6(ip.src);
-        // RFC 4443 2.2: from the address that was asked, where it is a host's.
+        // RFC 4443 §2.2: from the address that was asked, where it is a host's.
         let src = if ip.dst.is_multicast() {
             self.source_for(dst)
         } else {
@@ -150,7 +150,7 @@ impl Stack {
         self.send_icmp_error(now, Ends { src, dst }, IcmpMessage::V6(message));
     }
 
-    /// Sends an error if it may be sent at all (RFC 1122 3.2.2, RFC 4443 2.4 (e)): never to nobody, to ourselves or to a
+    /// Sends an error if it may be sent at all (RFC 1122 §3.2.2, RFC 4443 §2.4 (e)): never to nobody, to ourselves or to a
     /// group, and not too many.
     fn send_icmp_error(&mut self, now: Instant, ends: Ends, message: IcmpMessage<'_>) {
         let to = ends.dst;

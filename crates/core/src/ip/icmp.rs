@@ -1,4 +1,4 @@
-//! ICMP of both versions: echo (RFC 1122 3.2.2.6, RFC 4443 4.2), and to whom each message goes.
+//! ICMP of both versions: echo (RFC 1122 §3.2.2.6, RFC 4443 §4.2), and to whom each message goes.
 
 use core::net::IpAddr;
 
@@ -61,7 +61,7 @@ impl Stack {
         match message {
             Icmpv6Message::EchoRequest { id, seq, data } => {
                 let dst = IpAddr::V6(ip.src);
-                // RFC 4443 4.2: a request to a group is answered from an own address.
+                // RFC 4443 §4.2: a request to a group is answered from an own address.
                 let src = if ip.dst.is_multicast() {
                     self.source_for(dst)
                 } else {

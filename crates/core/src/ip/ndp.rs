@@ -1,5 +1,5 @@
 //! Neighbor Discovery (RFC 4861) as far as a host with configured addresses needs it: resolution, and duplicate address
-//! detection (RFC 4862 5.4). Router advertisements and redirects are ignored: prefixes and gateways are configured.
+//! detection (RFC 4862 §5.4). Router advertisements and redirects are ignored: prefixes and gateways are configured.
 
 use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv6Addr};
@@ -14,14 +14,14 @@ use crate::stack::{DropReason, Ends, Stack, build_packet};
 use crate::tcp::segment::IpFields;
 use crate::time::Instant;
 
-/// RFC 4861 7.1: what a router forwarded has less.
+/// RFC 4861 §7.1: what a router forwarded has less.
 const FIELDS: IpFields = IpFields {
     hop_limit: 255,
     traffic_class: 0,
 };
 
 impl Stack {
-    /// A Neighbor Solicitation arrived (RFC 4861 7.2.3), in a frame from `from`.
+    /// A Neighbor Solicitation arrived (RFC 4861 §7.2.3), in a frame from `from`.
     pub(crate) fn handle_solicit(
         &mut self,
         now: Instant,
@@ -60,7 +60,7 @@ impl Stack {
         self.send_advert(target, (ip.src, known.unwrap_or(from)), true);
     }
 
-    /// A Neighbor Advertisement arrived (RFC 4861 7.2.5), in a frame from `from`.
+    /// A Neighbor Advertisement arrived (RFC 4861 §7.2.5), in a frame from `from`.
     pub(crate) fn handle_advert(
         &mut self,
         now: Instant,
@@ -73,7 +73,7 @@ impl Stack {
         }
         let target = IpAddr::V6(advert.target);
         if self.is_own(target) {
-            // RFC 4862 5.4.4: somebody else uses our address.
+            // RFC 4862 §5.4.4: somebody else uses our address.
             self.note_conflict(target, advert.target_mac.unwrap_or(from));
             return self.drop_frame(DropReason::BadSource);
         }
@@ -100,7 +100,7 @@ impl Stack {
         !mac.is_multicast() && mac != self.link().mac
     }
 
-    /// Asks where `target` is: its solicited-node group, or the address that is being verified (RFC 4861 7.2.2, 7.3.3).
+    /// Asks where `target` is: its solicited-node group, or the address that is being verified (RFC 4861 §7.2.2, §7.3.3).
     pub(crate) fn send_solicit(&mut self, source: Ipv6Addr, target: Ipv6Addr, to: Option<MacAddr>) {
         let group = solicited_node(target);
         let (dst, mac) = match to {
@@ -114,7 +114,7 @@ impl Stack {
         self.send_ndp((source, dst), mac, &Icmpv6Message::NeighborSolicit(solicit));
     }
 
-    /// Asks whether somebody has `target`, as a host that has no address yet (RFC 4862 5.4.2).
+    /// Asks whether somebody has `target`, as a host that has no address yet (RFC 4862 §5.4.2).
     pub(crate) fn send_probe(&mut self, target: Ipv6Addr) {
         let group = solicited_node(target);
         let solicit = NeighborSolicit {
@@ -128,7 +128,7 @@ impl Stack {
         );
     }
 
-    /// Tells all nodes where `target` is (RFC 4861 7.2.6).
+    /// Tells all nodes where `target` is (RFC 4861 §7.2.6).
     pub(crate) fn send_announcement(&mut self, target: Ipv6Addr) {
         self.send_advert(
             target,

@@ -1,5 +1,5 @@
-//! The neighbour cache: link addresses of on-link hosts, with the reachability states of RFC 4861 7.3.2, for NDP and for
-//! ARP, which so meets RFC 1122 2.3.2.1 (stale entries are polled by unicast, and flushed when that is not answered).
+//! The neighbour cache: link addresses of on-link hosts, with the reachability states of RFC 4861 §7.3.2, for NDP and for
+//! ARP, which so meets RFC 1122 §2.3.2.1 (stale entries are polled by unicast, and flushed when that is not answered).
 //!
 //! A neighbour that does not answer holds up nobody but those who wait for it: each entry has its own short queue.
 
@@ -12,19 +12,19 @@ use tidewire_wire::MacAddr;
 use crate::stack::ConnId;
 use crate::time::{Duration, Instant};
 
-/// How long a confirmation is good for (RFC 4861 10, REACHABLE_TIME). DEVIATION(RFC 4861 6.3.2): not drawn at random,
+/// How long a confirmation is good for (RFC 4861 §10, REACHABLE_TIME). DEVIATION(RFC 4861 §6.3.2): not drawn at random,
 /// which keeps hosts from asking in step; here each entry starts with its own traffic, and traffic confirms it.
 const REACHABLE_TIME: Duration = Duration::from_secs(30);
-/// How long traffic to a stale neighbour may confirm it before it is asked (RFC 4861 10, DELAY_FIRST_PROBE_TIME).
+/// How long traffic to a stale neighbour may confirm it before it is asked (RFC 4861 §10, DELAY_FIRST_PROBE_TIME).
 const DELAY_FIRST_PROBE_TIME: Duration = Duration::from_secs(5);
-/// Time between requests (RFC 4861 10, RETRANS_TIMER; RFC 1122 2.3.2.1 allows one a second).
+/// Time between requests (RFC 4861 §10, RETRANS_TIMER; RFC 1122 §2.3.2.1 allows one a second).
 const RETRANS_TIMER: Duration = Duration::from_secs(1);
-/// Requests before giving up (RFC 4861 10, MAX_MULTICAST_SOLICIT and MAX_UNICAST_SOLICIT).
+/// Requests before giving up (RFC 4861 §10, MAX_MULTICAST_SOLICIT and MAX_UNICAST_SOLICIT).
 const MAX_SOLICIT: u8 = 3;
 /// Packets held per unresolved neighbour; a newer one displaces the oldest.
 const MAX_PARKED: usize = 4;
 
-/// What the cache knows of a neighbour (RFC 4861 7.3.2).
+/// What the cache knows of a neighbour (RFC 4861 §7.3.2).
 #[derive(Copy, Clone, Debug, Eq, PartialEq)]
 enum State {
     /// Asked for, no answer yet.
@@ -77,7 +77,7 @@ pub(crate) struct Claim {
     pub(crate) mac: Option<MacAddr>,
     /// In answer to a request, so it says.
     pub(crate) solicited: bool,
-    /// To replace another address that is known (the O flag of RFC 4861 4.4).
+    /// To replace another address that is known (the O flag of RFC 4861 §4.4).
     pub(crate) overrides: bool,
 }
 
@@ -163,7 +163,7 @@ impl NeighborCache {
     }
 
     /// The link address of `ip`; asks for it where it is unknown or doubtful. `progress` is when the
-    /// newest of what is known to have arrived there was sent: it confirms the neighbour (RFC 4861 7.3.1).
+    /// newest of what is known to have arrived there was sent: it confirms the neighbour (RFC 4861 §7.3.1).
     pub(crate) fn resolve(
         &mut self,
         now: Instant,
@@ -224,7 +224,7 @@ impl NeighborCache {
         }
     }
 
-    /// A neighbour said where it is (RFC 4861 7.2.5). Returns who waited, or `None` when nobody asked.
+    /// A neighbour said where it is (RFC 4861 §7.2.5). Returns who waited, or `None` when nobody asked.
     pub(crate) fn on_answer(&mut self, now: Instant, ip: IpAddr, claim: Claim) -> Option<Waiters> {
         let entry = self.entries.get_mut(&ip)?;
         let state = entry.state;
@@ -261,7 +261,7 @@ impl NeighborCache {
         })
     }
 
-    /// A host asked for us: it will talk to us soon (RFC 826, RFC 4861 7.2.3).
+    /// A host asked for us: it will talk to us soon (RFC 826, RFC 4861 §7.2.3).
     pub(crate) fn on_request(&mut self, now: Instant, ip: IpAddr, claim: Claim) -> Option<Waiters> {
         if self.entries.contains_key(&ip) {
             return self.on_answer(now, ip, claim);

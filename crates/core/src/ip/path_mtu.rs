@@ -8,17 +8,17 @@ use core::net::IpAddr;
 
 use crate::time::{Duration, Instant};
 
-/// How long a report is believed (RFC 8201 4: never less than 5 minutes, 10 recommended). After that the link's MTU is
+/// How long a report is believed (RFC 8201 §4: never less than 5 minutes, 10 recommended). After that the link's MTU is
 /// tried again.
 const LIFETIME: Duration = Duration::from_secs(600);
 /// Destinations remembered; past it the oldest report is forgotten.
 const CAPACITY: usize = 1024;
-/// Least path MTU over IPv4: fixed headers, 40 bytes of options, and the least MSS that this TCP uses. (RFC 1191 3 has
+/// Least path MTU over IPv4: fixed headers, 40 bytes of options, and the least MSS that this TCP uses. (RFC 1191 §3 has
 /// 68, where a segment would carry next to nothing.)
 const MIN_IPV4: u32 = 128;
-/// Least path MTU over IPv6 (RFC 8201 4: never less than the minimum link MTU).
+/// Least path MTU over IPv6 (RFC 8201 §4: never less than the minimum link MTU).
 const MIN_IPV6: u32 = 1280;
-/// Likely MTUs, for routers that do not say theirs (RFC 1191 7).
+/// Likely MTUs, for routers that do not say theirs (RFC 1191 §7).
 const PLATEAUS: [u32; 10] = [
     65_535, 32_000, 17_914, 8_166, 4_352, 2_002, 1_492, 1_006, 508, 296,
 ];
@@ -59,7 +59,7 @@ impl PathMtuCache {
 
     /// A router says that a packet of `len` bytes to `destination` was larger than `mtu`, the next hop's, where 0 means
     /// that it does not know. `link_mtu` is what we know where nothing was reported. Says whether that lowered the path
-    /// MTU; larger ones, and impossible ones, change nothing (RFC 8201 4).
+    /// MTU; larger ones, and impossible ones, change nothing (RFC 8201 §4).
     pub(crate) fn report(
         &mut self,
         now: Instant,
@@ -103,7 +103,7 @@ impl PathMtuCache {
     }
 }
 
-/// The next smaller likely MTU than the packet that was too large (RFC 1191 5).
+/// The next smaller likely MTU than the packet that was too large (RFC 1191 §5).
 fn plateau_below(len: u32) -> u32 {
     let mut plateaus = PLATEAUS.into_iter();
     plateaus.find(|&mtu| mtu < len).unwrap_or(68)

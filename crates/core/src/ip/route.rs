@@ -6,7 +6,7 @@ use tidewire_wire::solicited_node;
 
 use crate::stack::{Stack, ip_header_len};
 
-/// All nodes of the link (RFC 4291 2.7.1).
+/// All nodes of the link (RFC 4291 §2.7.1).
 pub(crate) const ALL_NODES: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
 /// Fixed part of a TCP header.
 const TCP_HEADER: usize = 20;
@@ -19,7 +19,7 @@ impl Stack {
             .any(|cidr| cidr.address == address)
     }
 
-    /// Whether this is a group that we are in: all nodes, or the solicited-node group of an own address (RFC 4291 2.8).
+    /// Whether this is a group that we are in: all nodes, or the solicited-node group of an own address (RFC 4291 §2.8).
     pub(crate) fn is_own_group(&self, group: Ipv6Addr) -> bool {
         if group == ALL_NODES {
             return self.speaks_ipv6();
@@ -36,7 +36,7 @@ impl Stack {
         })
     }
 
-    /// Whether `address` is on an own prefix; link-local ones are where the stack speaks IPv6 at all (RFC 4861 5.1).
+    /// Whether `address` is on an own prefix; link-local ones are where the stack speaks IPv6 at all (RFC 4861 §5.1).
     pub(crate) fn is_on_link(&self, address: IpAddr) -> bool {
         let mut own = self.config().addresses.iter();
         own.any(|cidr| cidr.contains(address)) || is_link_local(address) && self.speaks_ipv6()
@@ -47,7 +47,7 @@ impl Stack {
         self.own_ipv6().next().is_some()
     }
 
-    /// Whether `address` is all hosts of an own prefix (RFC 1122 3.2.1.3), or none.
+    /// Whether `address` is all hosts of an own prefix (RFC 1122 §3.2.1.3), or none.
     pub(crate) fn is_subnet_broadcast(&self, address: IpAddr) -> bool {
         let IpAddr::V4(address) = address else {
             return false;
@@ -62,7 +62,7 @@ impl Stack {
         })
     }
 
-    /// The own address to use towards `remote` (RFC 6724 5, as far as own addresses differ): itself where it is our
+    /// The own address to use towards `remote` (RFC 6724 §5, as far as own addresses differ): itself where it is our
     /// own, else one on its prefix, else one of its scope, else the first of its version.
     pub(crate) fn source_for(&self, remote: IpAddr) -> Option<IpAddr> {
         if self.is_own(remote) {
@@ -82,7 +82,7 @@ impl Stack {
             .map(|cidr| cidr.address)
     }
 
-    /// Where packets to `remote` go on this link (RFC 1122 3.3.1.1, RFC 4861 5.2).
+    /// Where packets to `remote` go on this link (RFC 1122 §3.3.1.1, RFC 4861 §5.2).
     pub(crate) fn next_hop(&self, remote: IpAddr) -> Option<IpAddr> {
         if self.is_on_link(remote) {
             return Some(remote);
@@ -90,7 +90,7 @@ impl Stack {
         self.config().gateways.to(remote)
     }
 
-    /// Largest segment that the link brings us: MTU less fixed headers (RFC 9293 3.7.1, MUST-67). One link
+    /// Largest segment that the link brings us: MTU less fixed headers (RFC 9293 §3.7.1, MUST-67). One link
     /// has one MTU (SHLD-6).
     pub(crate) fn link_mss(&self, local: IpAddr) -> u16 {
         let headers = ip_header_len(local) + TCP_HEADER;
@@ -99,7 +99,7 @@ impl Stack {
     }
 }
 
-/// Whether this is an IPv6 address that means something on one link only (RFC 4291 2.5.6).
+/// Whether this is an IPv6 address that means something on one link only (RFC 4291 §2.5.6).
 pub(crate) fn is_link_local(address: IpAddr) -> bool {
     matches!(address, IpAddr::V6(ip) if ip.is_unicast_link_local())
 }

@@ -17,7 +17,7 @@ use super::TxOffload;
 ///
 /// A TCP super-frame is cut into pieces of `mss` payload bytes, the last may be shorter: sequence numbers advance, the
 /// IPv4 identification counts up, lengths and checksums are completed, CWR stays on the first piece only (RFC 3168
-/// 6.1.2), PSH and FIN on the last only; options are the same on all. `frame` starts at the Ethernet header.
+/// §6.1.2), PSH and FIN on the last only; options are the same on all. `frame` starts at the Ethernet header.
 ///
 /// Nothing is emitted, and 0 returned, where `offload` contradicts the frame: offsets beyond its end, an MSS of 0,
 /// another IP version.

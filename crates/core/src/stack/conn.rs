@@ -1,4 +1,4 @@
-//! The application's calls on one connection (RFC 9293 3.9.1 and 3.10).
+//! The application's calls on one connection (RFC 9293 §3.9.1 and §3.10).
 
 use bytes::Bytes;
 use core::net::SocketAddr;
@@ -17,7 +17,7 @@ pub struct Conn<'a> {
 }
 
 impl Conn<'_> {
-    /// SEND (RFC 9293 3.10.2): queues the start of `data`, as much as the send buffer has room for, and returns how
+    /// SEND (RFC 9293 §3.10.2): queues the start of `data`, as much as the send buffer has room for, and returns how
     /// many bytes that is.
     ///
     /// # Errors
@@ -50,7 +50,7 @@ impl Conn<'_> {
         Ok(len)
     }
 
-    /// RECEIVE (RFC 9293 3.10.3): copies the oldest bytes received to `into`. `Ok(0)` is the end of the stream, or an
+    /// RECEIVE (RFC 9293 §3.10.3): copies the oldest bytes received to `into`. `Ok(0)` is the end of the stream, or an
     /// empty `into`.
     ///
     /// # Errors
@@ -155,7 +155,7 @@ impl Conn<'_> {
         )
     }
 
-    /// Half of CLOSE (RFC 9293 3.10.4): no more data will be written; the FIN follows what is queued. Again does
+    /// Half of CLOSE (RFC 9293 §3.10.4): no more data will be written; the FIN follows what is queued. Again does
     /// nothing.
     ///
     /// # Errors
@@ -179,8 +179,8 @@ impl Conn<'_> {
         result.unwrap_or(Err(ShutdownError::NotConnected))
     }
 
-    /// CLOSE (RFC 9293 3.10.4), giving the handle back. What is queued is sent in the background, then the FIN. If
-    /// data was received and not read, the peer learns so by a reset (RFC 2525 2.17; RFC 9293 3.6.1, SHLD-3, MAY-1), as
+    /// CLOSE (RFC 9293 §3.10.4), giving the handle back. What is queued is sent in the background, then the FIN. If
+    /// data was received and not read, the peer learns so by a reset (RFC 2525 §2.17; RFC 9293 §3.6.1, SHLD-3, MAY-1), as
     /// it does with a linger time of zero, and where [`StackConfig::max_orphans`](crate::StackConfig::max_orphans)
     /// connections are closing already.
     pub fn close(mut self, now: Instant) {
@@ -207,7 +207,7 @@ impl Conn<'_> {
         self.stack.settle(self.id);
     }
 
-    /// ABORT (RFC 9293 3.10.5), giving the handle back: the peer gets a reset, nothing queued is sent.
+    /// ABORT (RFC 9293 §3.10.5), giving the handle back: the peer gets a reset, nothing queued is sent.
     pub fn abort(mut self, now: Instant) {
         self.stack.advance(now);
         let now = self.stack.now;
@@ -245,7 +245,7 @@ impl Conn<'_> {
         self.get().map_or(State::Closed, |conn| conn.state)
     }
 
-    /// STATUS (RFC 9293 3.10.6): everything worth knowing, as of the stack's latest input or call.
+    /// STATUS (RFC 9293 §3.10.6): everything worth knowing, as of the stack's latest input or call.
     #[must_use]
     pub fn info(&self) -> TcpInfo {
         let now = self.stack.now;

@@ -1,4 +1,4 @@
-//! Handshakes that are not remembered: SYN cookies, when the half-open table is full (RFC 4987 3.6).
+//! Handshakes that are not remembered: SYN cookies, when the half-open table is full (RFC 4987 §3.6).
 
 use tidewire_wire::{TcpFlags, TcpOptions, TcpTimestamps};
 
@@ -10,7 +10,7 @@ use crate::tcp::syn_cookies::{Cookie, mark, marked};
 use crate::tcp::{Payload, State};
 use crate::time::Instant;
 
-/// A SYN-ACK of which neither the time nor the number is known: no round trip is measured by it (RFC 6298 3).
+/// A SYN-ACK of which neither the time nor the number is known: no round trip is measured by it (RFC 6298 §3).
 const UNKNOWN_SENDS: u8 = 2;
 
 impl Stack {

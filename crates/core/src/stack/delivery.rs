@@ -13,7 +13,7 @@ use crate::tcp::{Payload, State, Verdict};
 use crate::time::Instant;
 
 impl Stack {
-    /// Processes a TCP segment (RFC 9293 3.10.7).
+    /// Processes a TCP segment (RFC 9293 §3.10.7).
     pub(super) fn deliver(
         &mut self,
         now: Instant,
@@ -70,7 +70,7 @@ impl Stack {
         let (challenges, owed) = (conn.challenges, conn.ack.is_due());
         let verdict = conn.on_segment(now, segment, payload);
         // What merely lies outside the window, as keep-alive probes of healthy peers do, gets its ACK from its own
-        // connection's allowance: many such peers must not use up each other's (RFC 9293 3.10.7.4; RFC 5961 7 is
+        // connection's allowance: many such peers must not use up each other's (RFC 9293 §3.10.7.4; RFC 5961 §7 is
         // about what may be forged).
         let is_stray = !segment.has(TcpFlags::SYN)
             && matches!(
@@ -231,7 +231,7 @@ impl Stack {
         }
     }
 
-    /// RFC 9293 3.10.7.1 and 3.10.7.2: CLOSED and LISTEN.
+    /// RFC 9293 §3.10.7.1 and §3.10.7.2: CLOSED and LISTEN.
     fn deliver_to_listener(
         &mut self,
         now: Instant,

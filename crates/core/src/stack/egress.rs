@@ -233,7 +233,7 @@ impl Stack {
         }
     }
 
-    /// Answers a segment with a reset (RFC 9293 3.10.7.1).
+    /// Answers a segment with a reset (RFC 9293 §3.10.7.1).
     pub(super) fn send_reset(
         &mut self,
         now: Instant,
@@ -248,7 +248,7 @@ impl Stack {
         } else {
             TcpFlags::RST
         };
-        // RFC 7323 5.2: a reset that answers a segment with timestamps echoes it.
+        // RFC 7323 §5.2: a reset that answers a segment with timestamps echoes it.
         let echo = timestamps.map(|ts| TcpTimestamps {
             value: 0,
             echo: ts.value,
@@ -321,7 +321,7 @@ impl Stack {
         Ok(SocketAddr::new(here, remote.port()))
     }
 
-    /// Both ends of an active open (RFC 9293 3.9.1.1: the source address is chosen now, MUST-44, and stays, MUST-45).
+    /// Both ends of an active open (RFC 9293 §3.9.1.1: the source address is chosen now, MUST-44, and stays, MUST-45).
     pub(super) fn choose_tuple(
         &mut self,
         remote: SocketAddr,

@@ -132,7 +132,7 @@ fn emit_ip(
             let header = Ipv4Header {
                 tos: fields.traffic_class,
                 total_len: u16::try_from(Ipv4Header::MIN_LEN + payload_len).ok()?,
-                // RFC 6864 4.1: with DF the identification means nothing; a constant tells nobody how much we send.
+                // RFC 6864 §4.1: with DF the identification means nothing; a constant tells nobody how much we send.
                 id: 0,
                 dont_fragment: true,
                 more_fragments: false,
@@ -148,7 +148,7 @@ fn emit_ip(
         (IpAddr::V6(src), IpAddr::V6(dst)) => {
             let header = Ipv6Header {
                 traffic_class: fields.traffic_class,
-                // RFC 6437 3: 0 where flows are not labelled.
+                // RFC 6437 §3: 0 where flows are not labelled.
                 flow_label: 0,
                 payload_len: u16::try_from(payload_len).ok()?,
                 next_header: protocol,

@@ -61,7 +61,7 @@ impl Stack {
                 Ok(())
             }
             EtherType::IPV4 => {
-                // RFC 1122 3.3.6 (MUST-57): a unicast IP packet in a link-layer broadcast is dropped.
+                // RFC 1122 §3.3.6 (MUST-57): a unicast IP packet in a link-layer broadcast is dropped.
                 if ethernet.dst.is_multicast() {
                     return Err(DropReason::NotForUs);
                 }
@@ -85,7 +85,7 @@ impl Stack {
             return Err(DropReason::NotForUs);
         }
         let source = ip.src;
-        // RFC 1122 3.2.1.3 (MUST-63): addresses that are never a host's. Our own from the wire is a loop or a lie
+        // RFC 1122 §3.2.1.3 (MUST-63): addresses that are never a host's. Our own from the wire is a loop or a lie
         // (LAND).
         if source.is_unspecified()
             || source.is_multicast()
@@ -131,7 +131,7 @@ impl Stack {
             return Err(DropReason::NotForUs);
         }
         let source = ip.src;
-        // RFC 4291 2.5.2, 2.5.3, 2.7: addresses that no host on a wire has. One that stands for an IPv4 address
+        // RFC 4291 §2.5.2, §2.5.3, §2.7: addresses that no host on a wire has. One that stands for an IPv4 address
         // (2.5.5.2) would make an IPv6 peer look like an IPv4 one.
         if source.is_multicast() || source.is_loopback() || source.to_ipv4_mapped().is_some() {
             return Err(DropReason::BadSource);

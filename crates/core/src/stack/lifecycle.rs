@@ -54,7 +54,7 @@ impl Stack {
     }
 
     /// The ISS of a new connection: beyond everything that a previous one of the same 4-tuple sent,
-    /// which ended at `after` (RFC 6191 3, RFC 1122 4.2.2.13).
+    /// which ended at `after` (RFC 6191 §3, RFC 1122 §4.2.2.13).
     pub(super) fn fresh_iss(&self, tuple: &FourTuple, after: Option<SeqNum>) -> SeqNum {
         let iss = self.iss.iss(tuple, self.now);
         match after {

@@ -7,7 +7,7 @@ use crate::error::ConfigError;
 /// The least MTU: fixed headers, 40 bytes of options, and something to carry. (RFC 791 allows links
 /// of 68 bytes, on which TCP with options has no room.)
 const MIN_MTU: u32 = 128;
-/// The least MTU of a link that carries IPv6 (RFC 8200 5).
+/// The least MTU of a link that carries IPv6 (RFC 8200 §5).
 const MIN_IPV6_MTU: u32 = 1280;
 
 /// The link's address, sizes and offloads. A driver reports it at start and whenever it changes.

@@ -21,11 +21,11 @@ use crate::tcp::{Connection, State};
 use crate::time::Instant;
 
 impl Stack {
-    /// Opens a listener (RFC 9293 3.10.1, passive), whatever connections have its port (MUST-41, MUST-42). An
+    /// Opens a listener (RFC 9293 §3.10.1, passive), whatever connections have its port (MUST-41, MUST-42). An
     /// unspecified address stands for all own ones, port 0 for an ephemeral port.
     ///
     /// `[::]` serves IPv4 as well, as a Linux socket does that is not `IPV6_V6ONLY`: such connections show both ends as
-    /// IPv4-mapped addresses, `::ffff:192.0.2.1` (RFC 4291 2.5.5.2). A mapped address serves IPv4 alone, and shows the
+    /// IPv4-mapped addresses, `::ffff:192.0.2.1` (RFC 4291 §2.5.5.2). A mapped address serves IPv4 alone, and shows the
     /// same.
     ///
     /// # Errors
@@ -210,7 +210,7 @@ impl Stack {
         Ok(id)
     }
 
-    /// RFC 9293 3.10.7.2: a SYN for a listener. `after` is the sequence number that a previous connection of this
+    /// RFC 9293 §3.10.7.2: a SYN for a listener. `after` is the sequence number that a previous connection of this
     /// tuple ended with.
     pub(super) fn open_passively(
         &mut self,

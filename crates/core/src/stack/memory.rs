@@ -8,12 +8,12 @@
 //! Above half of the budget ([`Pressure::High`]):
 //! - nothing is kept for reuse;
 //! - send buffers take [`PRESSED`] bytes at most, and so do windows: an edge that was promised stays where it is
-//!   (RFC 9293 3.8.6), but it does not move on before the application has read;
+//!   (RFC 9293 §3.8.6), but it does not move on before the application has read;
 //! - out-of-order data is refused beyond the same size.
 //!
 //! Above three quarters ([`Pressure::Full`]):
 //! - out-of-order data goes, oldest holders first: it was acknowledged selectively only, and its sender keeps it for that
-//!   (RFC 2018 8);
+//!   (RFC 2018 §8);
 //! - what arrives in order is taken up to [`LEAST`] bytes a connection. The rest is dropped before it is acknowledged,
 //!   and counted ([`DropReason::NoMemory`](super::DropReason::NoMemory)): nothing acknowledged is ever lost;
 //! - writes block, beyond [`LEAST`] bytes a connection;

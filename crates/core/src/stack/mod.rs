@@ -132,7 +132,7 @@ impl Default for ListenOptions {
 /// Options of an active open.
 #[derive(Clone, Debug, Default)]
 pub struct ConnectOptions {
-    /// The local end (RFC 9293 3.9.1.1, MUST-43). An unspecified address or port 0, like `None`, lets the stack choose.
+    /// The local end (RFC 9293 §3.9.1.1, MUST-43). An unspecified address or port 0, like `None`, lets the stack choose.
     pub local: Option<SocketAddr>,
     /// What the connection uses; `None`: the stack's defaults.
     pub tcp: Option<TcpConfig>,
@@ -297,7 +297,7 @@ impl Stack {
     /// # Errors
     /// [`ConfigError`] if the new link cannot be used; the old one stays.
     pub fn set_link(&mut self, now: Instant, link: LinkCaps) -> Result<(), ConfigError> {
-        // One below what IPv6 asks for (RFC 8200 5) is bad for IPv6 alone.
+        // One below what IPv6 asks for (RFC 8200 §5) is bad for IPv6 alone.
         link.validate(false)?;
         self.advance(now);
         let came_up = link.up && !self.link.up;
@@ -373,7 +373,7 @@ impl Stack {
 
     // ---- Application calls ----
 
-    /// Starts an active open (RFC 9293 3.10.1). The id is good at once; [`ConnEvents::CONNECTED`] tells when it is
+    /// Starts an active open (RFC 9293 §3.10.1). The id is good at once; [`ConnEvents::CONNECTED`] tells when it is
     /// established or failed.
     ///
     /// # Errors
@@ -385,7 +385,7 @@ impl Stack {
         options: ConnectOptions,
     ) -> Result<ConnId, ConnectError> {
         self.advance(now);
-        // An IPv4-mapped address is an IPv4 peer that the application sees through IPv6 (RFC 4291 2.5.5.2).
+        // An IPv4-mapped address is an IPv4 peer that the application sees through IPv6 (RFC 4291 §2.5.5.2).
         let mapped = remote.is_ipv6() && remote.ip().to_canonical().is_ipv4();
         let plain = |addr: SocketAddr| match addr.ip().to_canonical() {
             IpAddr::V6(ip) if mapped && ip.is_unspecified() => {

@@ -42,7 +42,7 @@ impl Conn<'_> {
         self.connection(|conn| conn.congestion = Controller::new(algorithm, conn.eff_snd_mss()));
     }
 
-    /// Turns keep-alive on with these times, or off (RFC 9293 3.8.4, MUST-24). Times of zero and a count of zero are
+    /// Turns keep-alive on with these times, or off (RFC 9293 §3.8.4, MUST-24). Times of zero and a count of zero are
     /// raised to the least that works: 1 ns, one probe.
     pub fn set_keepalive(&mut self, now: Instant, keepalive: Option<KeepAlive>) {
         let least = Duration::from_nanos(1);

@@ -6,7 +6,7 @@ use crate::ip::{Quoted, Report};
 use crate::time::Instant;
 
 impl Stack {
-    /// An ICMP error quotes a segment; says whether it is one of ours that is in flight (RFC 5927 4.1).
+    /// An ICMP error quotes a segment; says whether it is one of ours that is in flight (RFC 5927 §4.1).
     pub(crate) fn deliver_icmp_error(
         &mut self,
         now: Instant,

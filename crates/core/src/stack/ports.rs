@@ -1,4 +1,4 @@
-//! Ephemeral ports (RFC 6056 3.3.4, algorithm 4): for each destination an offset that only the stack knows, and one of
+//! Ephemeral ports (RFC 6056 §3.3.4, algorithm 4): for each destination an offset that only the stack knows, and one of
 //! many counters. Ports towards one destination tell nothing of those towards another, or of how many there are.
 //!
 //! The same local port serves any number of destinations. A search looks at each port of the range once, and remembers
@@ -12,7 +12,7 @@ use core::ops::RangeInclusive;
 use super::flow::{FourTuple, HashKey};
 use crate::time::{Duration, Instant};
 
-/// Counters. RFC 6056 3.3.4 asks for 10 at least; so many that two destinations seldom share one, and that it takes
+/// Counters. RFC 6056 §3.3.4 asks for 10 at least; so many that two destinations seldom share one, and that it takes
 /// more probes to find out which do than there are ports (CVE-2022-1012).
 const COUNTERS: usize = 1 << 16;
 /// Destinations whose ports are known to be exhausted, at most.
@@ -91,7 +91,7 @@ impl Ports {
     }
 
     /// The port of a choice is used now. The counter moves past it, and up to seven further: how far
-    /// apart two ports are does not tell how many connections lie between them (RFC 6056 3.3.5).
+    /// apart two ports are does not tell how many connections lie between them (RFC 6056 §3.3.5).
     pub(super) fn take(&mut self, to: Destination, choice: Choice) {
         if let Some(known) = self.exhausted.get_mut(&to) {
             known.freed.retain(|&port| port != choice.port);
@@ -142,7 +142,7 @@ impl Ports {
         self.exhausted.clear();
     }
 
-    /// The secret offset of a destination and the counter it uses: F and G of RFC 6056 3.3.4.
+    /// The secret offset of a destination and the counter it uses: F and G of RFC 6056 §3.3.4.
     fn place(&self, to: Destination) -> (u32, usize) {
         let hash = self.key.hash(&to);
         (hash as u32, (hash >> 32) as usize % COUNTERS)
@@ -194,7 +194,7 @@ mod tests {
         assert_eq!(taken.len(), 65_535);
     }
 
-    /// RFC 6056 3.3.4: what one destination sees does not depend on how much goes on with others.
+    /// RFC 6056 §3.3.4: what one destination sees does not depend on how much goes on with others.
     #[test]
     fn ports_towards_one_destination_tell_nothing_of_another() {
         let seen = |busy: usize| -> Vec<u16> {

@@ -13,7 +13,7 @@ pub enum DropReason {
     Malformed,
     /// A checksum that does not match.
     BadChecksum,
-    /// A source that cannot be a host (RFC 1122 3.2.1.3), or our own address from the wire.
+    /// A source that cannot be a host (RFC 1122 §3.2.1.3), or our own address from the wire.
     BadSource,
     /// An IP fragment.
     Fragment,
@@ -21,17 +21,17 @@ pub enum DropReason {
     UnsolicitedNeighbor,
     /// A TCP segment for no connection and no listener; it is answered with a reset unless it is one.
     NoConnection,
-    /// The sequence number is outside the window (RFC 9293 3.10.7.4).
+    /// The sequence number is outside the window (RFC 9293 §3.10.7.4).
     OutOfWindow,
-    /// The acknowledgement is of something never sent, or too old (RFC 5961 5).
+    /// The acknowledgement is of something never sent, or too old (RFC 5961 §5).
     BadAck,
-    /// The timestamp is older than the last one (PAWS, RFC 7323 5).
+    /// The timestamp is older than the last one (PAWS, RFC 7323 §5).
     Paws,
     /// A segment without ACK, or with flags that make no sense in this state.
     BadFlags,
-    /// A SYN or a reset that has to prove itself (RFC 5961 3 and 4); a challenge ACK answered it.
+    /// A SYN or a reset that has to prove itself (RFC 5961 §3 and §4); a challenge ACK answered it.
     Challenged,
-    /// A segment lacks the timestamp that was negotiated (RFC 7323 3.2).
+    /// A segment lacks the timestamp that was negotiated (RFC 7323 §3.2).
     MissingTimestamp,
     /// Nothing new in it.
     Duplicate,
@@ -103,7 +103,7 @@ pub struct Stats {
     pub active_opens: u64,
     /// Connections handed to accept queues.
     pub passive_opens: u64,
-    /// SYNs that there was no room to remember, answered with a cookie (RFC 4987 3.6).
+    /// SYNs that there was no room to remember, answered with a cookie (RFC 4987 §3.6).
     pub syn_cookies_sent: u64,
     /// Handshakes that a cookie completed.
     pub syn_cookies_accepted: u64,

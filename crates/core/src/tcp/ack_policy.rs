@@ -1,4 +1,4 @@
-//! When to acknowledge (RFC 9293 3.8.6.3, RFC 5681 4.2): every second full-sized segment, at once for anything out of
+//! When to acknowledge (RFC 9293 §3.8.6.3, RFC 5681 §4.2): every second full-sized segment, at once for anything out of
 //! order and at the start of a connection or after a pause, otherwise after the delay.
 //!
 //! An application that answers what it reads carries the ACK on its answer: to such connections the start does not
@@ -12,7 +12,7 @@ const MAX_OWED: u8 = 8;
 /// What is owed to the peer.
 #[derive(Copy, Clone, Debug)]
 pub(crate) struct AckPolicy {
-    /// ACKs to send at once: one, or more where a peer without SACK counts duplicates (RFC 5681 3.2).
+    /// ACKs to send at once: one, or more where a peer without SACK counts duplicates (RFC 5681 §3.2).
     owed: u8,
     /// Bytes received in order since the last ACK left: one ACK covers them all (MUST-58, MUST-59).
     unacked: u32,

@@ -1,4 +1,4 @@
-//! How often suspicious segments are answered (RFC 5961 7): by each connection, and by the stack.
+//! How often suspicious segments are answered (RFC 5961 §7): by each connection, and by the stack.
 
 use crate::stack::HashKey;
 use crate::time::{Duration, Instant};

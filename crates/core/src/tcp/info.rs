@@ -38,7 +38,7 @@ pub struct TcpInfo {
     pub retransmitted: u64,
     /// Whether loss recovery is going on.
     pub in_recovery: bool,
-    /// Timeouts in a row that brought no answer; past the limit the connection ends (RFC 9293 3.8.3).
+    /// Timeouts in a row that brought no answer; past the limit the connection ends (RFC 9293 §3.8.3).
     pub retries: u8,
     /// Keep-alive probes in a row that brought no answer.
     pub keep_alive_probes: u8,
@@ -108,7 +108,7 @@ pub struct TcpInfo {
     /// What holds the sender back now.
     pub limited_by: SendLimit,
     /// What the network said of a segment that did not arrive, since the last progress: not final, and perhaps over
-    /// already (RFC 9293 3.9.1.8, MUST-47, SHLD-25).
+    /// already (RFC 9293 §3.9.1.8, MUST-47, SHLD-25).
     pub soft_error: Option<ConnError>,
     /// Time in all with something to send or to be acknowledged.
     pub busy: Duration,

@@ -57,7 +57,7 @@ impl Listener {
     }
 }
 
-/// The IPv4-mapped form of an IPv4 address (RFC 4291 2.5.5.2).
+/// The IPv4-mapped form of an IPv4 address (RFC 4291 §2.5.5.2).
 pub(crate) fn mapped(addr: SocketAddr) -> SocketAddr {
     match addr.ip() {
         IpAddr::V4(ip) => SocketAddr::new(ip.to_ipv6_mapped().into(), addr.port()),
@@ -98,7 +98,7 @@ pub(crate) struct HalfOpen {
     pub(crate) challenges: ChallengeLimit,
 }
 
-/// What a segment means to a half-open connection (RFC 9293 3.10.7.4 for SYN-RECEIVED).
+/// What a segment means to a half-open connection (RFC 9293 §3.10.7.4 for SYN-RECEIVED).
 #[derive(Copy, Clone, Debug, Eq, PartialEq)]
 pub(crate) enum HalfOpenVerdict {
     /// It completes the handshake.
@@ -144,7 +144,7 @@ impl HalfOpen {
             return HalfOpenVerdict::BadAck;
         }
         if let Some(syn) = self.peer.timestamps.filter(|_| self.uses_timestamps()) {
-            // RFC 7323 3.2 and 5: the negotiated option, not older than the SYN's.
+            // RFC 7323 §3.2 and §5: the negotiated option, not older than the SYN's.
             let Some(ts) = segment.options.timestamps else {
                 return HalfOpenVerdict::Ignore(DropReason::MissingTimestamp);
             };
@@ -169,7 +169,7 @@ impl HalfOpen {
         self.sends = self.sends.saturating_add(1);
         self.sent_at = now;
         let mut options = self.offer.options(0, 0);
-        // Only what the SYN offered too (RFC 7323 2.5, RFC 2018 2).
+        // Only what the SYN offered too (RFC 7323 §2.5, RFC 2018 §2).
         options.window_scale = options
             .window_scale
             .filter(|_| self.peer.window_scale.is_some());

@@ -38,7 +38,7 @@ impl Path {
 }
 
 impl Connection {
-    /// Whether a sequence number was sent and is not acknowledged: SND.UNA =< SEG.SEQ < SND.NXT (RFC 5927 4.1).
+    /// Whether a sequence number was sent and is not acknowledged: SND.UNA =< SEG.SEQ < SND.NXT (RFC 5927 §4.1).
     pub(crate) fn is_in_flight(&self, seq: SeqNum) -> bool {
         self.snd
             .position(seq)
@@ -46,13 +46,13 @@ impl Connection {
     }
 
     /// The network says that a segment did not arrive. That ends an attempt to connect; a connection goes on, and
-    /// remembers why if it should time out (RFC 5461 2.2 and 4, RFC 9293 3.9.2.2, MUST-56).
+    /// remembers why if it should time out (RFC 5461 §2.2 and §4, RFC 9293 §3.9.2.2, MUST-56).
     ///
-    /// DEVIATION(RFC 9293 3.9.2.2, SHLD-26): hard errors end a synchronized connection no more than soft ones do (RFC
-    /// 5461 4.1, RFC 5927 6.1).
+    /// DEVIATION(RFC 9293 §3.9.2.2, SHLD-26): hard errors end a synchronized connection no more than soft ones do (RFC
+    /// 5461 4.1, RFC 5927 §6.1).
     ///
-    /// DEVIATION(RFC 9293 3.9.2.2, MUST-56): soft errors end attempts too, as in Linux, so that other addresses of the
-    /// peer are tried without waiting (RFC 5461 4.1).
+    /// DEVIATION(RFC 9293 §3.9.2.2, MUST-56): soft errors end attempts too, as in Linux, so that other addresses of the
+    /// peer are tried without waiting (RFC 5461 §4.1).
     pub(crate) fn on_unreachable(&mut self, error: ConnError) {
         if self.is_connecting() {
             self.fail(error);
@@ -67,7 +67,7 @@ impl Connection {
     }
 
     /// Takes over what the cache says of the path, of which the link is the first part. Where that takes less than before, what is in flight in larger
-    /// segments is sent again, cut anew. That is no sign of congestion (RFC 8201 5.4): the window is not told.
+    /// segments is sent again, cut anew. That is no sign of congestion (RFC 8201 §5.4): the window is not told.
     ///
     /// Once for each change: the router answers every segment that was too large, and most of its reports come when the
     /// data has left again.

@@ -172,7 +172,7 @@ struct OutOfOrder {
     ranges: SeqRanges,
     /// Bytes of memory that the pieces keep alive.
     held: usize,
-    /// Where data arrived last, newest first: the order in which SACK reports the runs (RFC 2018 4).
+    /// Where data arrived last, newest first: the order in which SACK reports the runs (RFC 2018 §4).
     recent: VecDeque<u64>,
 }
 
@@ -299,7 +299,7 @@ impl RecvBuffer {
         true
     }
 
-    /// The first part of `range` that is held already, beyond the gap (RFC 2883 4).
+    /// The first part of `range` that is held already, beyond the gap (RFC 2883 §4).
     pub(crate) fn first_duplicate(&self, range: &Range<u64>) -> Option<Range<u64>> {
         let ranges = &self.out_of_order.as_ref()?.ranges;
         let held = ranges

@@ -21,7 +21,7 @@ impl SegmentIn {
         self.header.flags.contains(flags)
     }
 
-    /// SEG.LEN: SYN and FIN count (RFC 9293 3.4).
+    /// SEG.LEN: SYN and FIN count (RFC 9293 §3.4).
     pub(crate) fn len(&self) -> u64 {
         self.payload_len as u64
             + u64::from(self.has(TcpFlags::SYN))
@@ -46,7 +46,7 @@ impl SegmentIn {
         }
     }
 
-    /// The reset that answers it (RFC 9293 3.10.7.1), unless it is one.
+    /// The reset that answers it (RFC 9293 §3.10.7.1), unless it is one.
     pub(crate) fn reset(&self) -> Option<ResetReply> {
         if self.has(TcpFlags::RST) {
             return None;
@@ -73,7 +73,7 @@ pub(crate) struct ResetReply {
     pub(crate) ack: Option<SeqNum>,
 }
 
-/// What the IP header of a segment says at the application's wish (RFC 9293 3.9.1.9, SHLD-22, and 3.9.2).
+/// What the IP header of a segment says at the application's wish (RFC 9293 §3.9.1.9, SHLD-22, and §3.9.2).
 #[derive(Copy, Clone, Debug, Eq, PartialEq)]
 pub(crate) struct IpFields {
     pub(crate) hop_limit: u8,
@@ -91,7 +91,7 @@ impl IpFields {
     pub(crate) fn of(config: &TcpConfig) -> Self {
         Self {
             hop_limit: config.hop_limit,
-            // RFC 3168 5: ECT belongs to data segments of connections that negotiated ECN.
+            // RFC 3168 §5: ECT belongs to data segments of connections that negotiated ECN.
             traffic_class: config.traffic_class & !3,
         }
     }

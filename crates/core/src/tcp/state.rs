@@ -1,4 +1,4 @@
-//! The eleven states of RFC 9293 3.3.2 and what each allows.
+//! The eleven states of RFC 9293 §3.3.2 and what each allows.
 
 use core::fmt;
 
@@ -31,7 +31,7 @@ pub enum State {
 }
 
 impl State {
-    /// All states, in the order of RFC 9293 3.3.2.
+    /// All states, in the order of RFC 9293 §3.3.2.
     pub const ALL: [Self; 11] = [
         Self::Listen,
         Self::SynSent,
@@ -46,7 +46,7 @@ impl State {
         Self::Closed,
     ];
 
-    /// Whether both sides' sequence numbers are known (RFC 9293 3.5): ESTABLISHED and later, CLOSED excepted.
+    /// Whether both sides' sequence numbers are known (RFC 9293 §3.5): ESTABLISHED and later, CLOSED excepted.
     #[must_use]
     pub const fn is_synchronized(self) -> bool {
         !matches!(
@@ -76,7 +76,7 @@ impl State {
             (Self::Closed, T::PassiveOpen) => Self::Listen,
             (Self::Listen | Self::SynSent, T::SynReceived) => Self::SynReceived,
             (Self::SynSent | Self::SynReceived, T::SynAcked) => Self::Established,
-            // RFC 9293 3.10.4: CLOSE in SYN-RECEIVED goes to FIN-WAIT-1 once the data queued before it is sent.
+            // RFC 9293 §3.10.4: CLOSE in SYN-RECEIVED goes to FIN-WAIT-1 once the data queued before it is sent.
             (Self::SynReceived | Self::Established, T::FinSent) => Self::FinWait1,
             (Self::CloseWait, T::FinSent) => Self::LastAck,
             (Self::SynReceived | Self::Established, T::FinReceived) => Self::CloseWait,

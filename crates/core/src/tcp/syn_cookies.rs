@@ -1,12 +1,12 @@
-//! SYN cookies (RFC 4987 3.6): handshakes that cost no memory, for when there is no room to remember more of them.
+//! SYN cookies (RFC 4987 §3.6): handshakes that cost no memory, for when there is no room to remember more of them.
 //!
 //! What a half-open record would hold travels with the peer instead. The MSS, and whether there are timestamps, are in
 //! the sequence number of the SYN-ACK, beside a keyed hash that proves that it is ours. The other options are in the low
 //! bits of its timestamp; without timestamps a connection that began so has neither window scaling nor SACK.
 //!
-//! DEVIATION(RFC 9293 3.4.1, MUST-8): such a sequence number does not follow the clock.
+//! DEVIATION(RFC 9293 §3.4.1, MUST-8): such a sequence number does not follow the clock.
 //!
-//! DEVIATION(RFC 9293 3.10.7.2): while cookies are being made, what a peer sends on a connection that began with one and is
+//! DEVIATION(RFC 9293 §3.10.7.2): while cookies are being made, what a peer sends on a connection that began with one and is
 //! gone may look like data behind a third segment that was lost, and gets no reset until its cookie is too old.
 
 use tidewire_wire::{SeqNum, TcpOptions};

@@ -50,7 +50,7 @@ pub(crate) struct Negotiated {
     pub(crate) timestamps: bool,
 }
 
-/// Default MSS where the SYN carries no option (RFC 9293 3.7.1, MUST-15).
+/// Default MSS where the SYN carries no option (RFC 9293 §3.7.1, MUST-15).
 pub(crate) const DEFAULT_MSS: u32 = 536;
 /// A peer that offers less wastes more on headers than it carries (CVE-2019-11479).
 pub(crate) const MIN_MSS: u32 = 88;
@@ -62,7 +62,7 @@ impl Negotiated {
         let peer_mss = peer.mss.map_or(DEFAULT_MSS, u32::from);
         Self {
             mss: peer_mss.max(MIN_MSS).min(link),
-            // RFC 7323 2.3: shifts above 14 count as 14.
+            // RFC 7323 §2.3: shifts above 14 count as 14.
             wscale: peer
                 .window_scale
                 .zip(own.window_scale)
@@ -73,7 +73,7 @@ impl Negotiated {
     }
 }
 
-/// The send half: RFC 9293 3.3.1, send sequence variables.
+/// The send half: RFC 9293 §3.3.1, send sequence variables.
 #[derive(Debug)]
 pub(crate) struct SendSide {
     pub(crate) iss: SeqNum,
@@ -83,7 +83,7 @@ pub(crate) struct SendSide {
     pub(crate) nxt: u64,
     /// SND.WND in bytes, scaled; unsigned, 32 bits (MUST-1, REC-1).
     pub(crate) wnd: u32,
-    /// Largest SND.WND seen, for sender SWS avoidance and RFC 5961 5.
+    /// Largest SND.WND seen, for sender SWS avoidance and RFC 5961 §5.
     pub(crate) max_wnd: u32,
     /// SND.WL1 as a position of the receive half, and SND.WL2 as one of this half.
     pub(crate) wl1: u64,
@@ -107,7 +107,7 @@ pub(crate) struct SendSide {
     /// Keep-alive probes since the peer was heard of, and whether one is to leave now.
     pub(crate) keep_alive_probes: u8,
     pub(crate) keep_alive_due: bool,
-    /// When the newest of what the peer has for certain was sent: then the way to it worked (RFC 4861 7.3.1). When the
+    /// When the newest of what the peer has for certain was sent: then the way to it worked (RFC 4861 §7.3.1). When the
     /// acknowledgement came says nothing of the way that is taken now, which may have changed in between.
     pub(crate) proven_at: Option<Instant>,
     pub(crate) limit: SendLimit,
@@ -170,13 +170,13 @@ impl SendSide {
         self.fin_queued && self.nxt > self.buffer.end()
     }
 
-    /// Bytes sent and not acknowledged (FlightSize, RFC 5681 2).
+    /// Bytes sent and not acknowledged (FlightSize, RFC 5681 §2).
     pub(crate) fn flight_size(&self) -> u64 {
         self.nxt - self.una
     }
 }
 
-/// The receive half: RFC 9293 3.3.1, receive sequence variables.
+/// The receive half: RFC 9293 §3.3.1, receive sequence variables.
 #[derive(Debug)]
 pub(crate) struct RecvSide {
     pub(crate) irs: SeqNum,
@@ -184,7 +184,7 @@ pub(crate) struct RecvSide {
     pub(crate) nxt: u64,
     /// The right edge of the largest window ever advertised: RCV.NXT + RCV.WND.
     pub(crate) edge: u64,
-    /// RCV.NXT of the last segment sent (Last.ACK.sent, RFC 7323 4.3).
+    /// RCV.NXT of the last segment sent (Last.ACK.sent, RFC 7323 §4.3).
     pub(crate) last_ack: u64,
     pub(crate) buffer: RecvBuffer,
     pub(crate) tuning: RecvTuning,
@@ -257,7 +257,7 @@ impl RecvSide {
 /// RFC 7323 timestamps.
 #[derive(Copy, Clone, Debug, Default)]
 pub(crate) struct TimestampState {
-    /// Added to our clock, so that it tells nothing of other connections (RFC 7323 7.1).
+    /// Added to our clock, so that it tells nothing of other connections (RFC 7323 §7.1).
     pub(crate) offset: u32,
     /// TS.Recent and when it was set.
     pub(crate) recent: u32,
@@ -271,12 +271,12 @@ impl TimestampState {
     }
 }
 
-/// The window of a SYN, which is never scaled (RFC 7323 2.2).
+/// The window of a SYN, which is never scaled (RFC 7323 §2.2).
 pub(crate) fn initial_window(config: &TcpConfig) -> u16 {
     u16::try_from(config.recv_buffer.max()).unwrap_or(u16::MAX)
 }
 
-/// TSval at `now` (RFC 7323 5.4): a clock of 1 ms with the connection's offset. It wraps.
+/// TSval at `now` (RFC 7323 §5.4): a clock of 1 ms with the connection's offset. It wraps.
 pub(crate) fn timestamp_value(now: Instant, offset: u32) -> u32 {
     ((now.as_nanos() / 1_000_000) as u32).wrapping_add(offset)
 }
@@ -294,7 +294,7 @@ pub(crate) struct AppSide {
     pub(crate) events: ConnEvents,
     /// The buffer was filled: `WRITABLE` tells when it is worth writing again.
     pub(crate) write_blocked: bool,
-    /// The application speaks IPv6 to an IPv4 peer: addresses are shown as IPv4-mapped ones (RFC 4291 2.5.5.2).
+    /// The application speaks IPv6 to an IPv4 peer: addresses are shown as IPv4-mapped ones (RFC 4291 §2.5.5.2).
     pub(crate) mapped: bool,
     /// What the network last said of a segment that did not arrive.
     pub(crate) soft_error: Option<ConnError>,
@@ -362,7 +362,7 @@ pub(crate) struct Offer {
 }
 
 impl Offer {
-    /// `link_mss` is the largest segment that the link carries to us: MTU less fixed headers (RFC 9293 3.7.1, MUST-67).
+    /// `link_mss` is the largest segment that the link carries to us: MTU less fixed headers (RFC 9293 §3.7.1, MUST-67).
     pub(crate) fn new(config: &TcpConfig, link_mss: u16) -> Self {
         let shift = (0..14u8)
             .find(|&shift| config.recv_buffer.max() >> shift <= usize::from(u16::MAX))
@@ -375,7 +375,7 @@ impl Offer {
         }
     }
 
-    /// As SYN options, of which the MSS is always one, and only of a SYN (RFC 9293 3.7.1, MUST-14, MUST-65, SHLD-5,
+    /// As SYN options, of which the MSS is always one, and only of a SYN (RFC 9293 §3.7.1, MUST-14, MUST-65, SHLD-5,
     /// MAY-3).
     pub(crate) fn options(&self, value: u32, echo: u32) -> TcpOptions {
         TcpOptions {
@@ -391,7 +391,7 @@ impl Offer {
 }
 
 impl Connection {
-    /// A connection in SYN-SENT whose SYN has not left yet (RFC 9293 3.10.1, active).
+    /// A connection in SYN-SENT whose SYN has not left yet (RFC 9293 §3.10.1, active).
     pub(crate) fn active(
         tuple: FourTuple,
         config: Arc<TcpConfig>,
@@ -492,7 +492,7 @@ impl Connection {
         if self.negotiated.timestamps { 12 } else { 0 }
     }
 
-    /// Eff.snd.MSS (RFC 9293 3.7.1): payload of a full segment.
+    /// Eff.snd.MSS (RFC 9293 §3.7.1): payload of a full segment.
     pub(crate) fn eff_snd_mss(&self) -> u32 {
         self.snd_mss() - self.fixed_options_len()
     }

@@ -1,4 +1,4 @@
-//! TIME-WAIT as a compact record (RFC 9293 3.6.1): the last words of a connection, kept for 2 MSL (MUST-13).
+//! TIME-WAIT as a compact record (RFC 9293 §3.6.1): the last words of a connection, kept for 2 MSL (MUST-13).
 //!
 //! Resets are ignored (RFC 1337), a new SYN may take the place (RFC 6191).
 
@@ -92,7 +92,7 @@ impl TimeWait {
         }
     }
 
-    /// The peer's FIN came again: 2 MSL from now (RFC 9293 3.10.7.4).
+    /// The peer's FIN came again: 2 MSL from now (RFC 9293 §3.10.7.4).
     pub(crate) fn restart(&mut self, now: Instant) {
         self.deadline = now + self.wait;
     }
@@ -118,12 +118,12 @@ impl TimeWait {
 
     /// Whether our own SYN may take the place, as with Linux' tcp_tw_reuse: a second after the connection ended, so
     /// that our timestamp, which is the same clock for all connections between two hosts, has moved on and tells the
-    /// new connection's segments from old ones (RFC 6191, RFC 7323 B.2).
+    /// new connection's segments from old ones (RFC 6191, RFC 7323 §B.2).
     pub(crate) fn may_reopen_actively(&self, now: Instant) -> bool {
         self.timestamps.is_some() && now + self.wait >= self.deadline + REUSE_AFTER
     }
 
-    /// RFC 6191 2 (SHLD-4, MAY-2): a SYN is new if its timestamp or its sequence number is beyond the old connection's.
+    /// RFC 6191 §2 (SHLD-4, MAY-2): a SYN is new if its timestamp or its sequence number is beyond the old connection's.
     fn may_reopen(&self, segment: &SegmentIn) -> bool {
         let later_seq = segment.header.seq.gt(self.rcv_nxt);
         match (self.timestamps, segment.options.timestamps) {

@@ -1,7 +1,7 @@
 //! A connection's timers: one slot per purpose, each with the reason of its deadline.
 //!
 //! Slots are independent, so that arming one never disarms another; within `Retransmit` the kinds exclude each other
-//! (RFC 8985 8).
+//! (RFC 8985 §8).
 
 use crate::time::Instant;
 
@@ -10,7 +10,7 @@ use crate::time::Instant;
 pub(crate) enum RetransmitKind {
     /// Data is unacknowledged (RFC 6298).
     Rto,
-    /// Data waits for a window too small to send it (RFC 9293 3.8.6.1 and the override of 3.8.6.2.1).
+    /// Data waits for a window too small to send it (RFC 9293 §3.8.6.1 and the override of §3.8.6.2.1).
     Persist,
 }
 

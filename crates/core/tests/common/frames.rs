@@ -59,7 +59,7 @@ pub(crate) fn dissect(at: Instant, bytes: &[u8], mtu: usize) -> Left {
             );
             assert!(
                 header.dont_fragment && header.ttl > 1,
-                "RFC 9293 3.9.2, MUST-49"
+                "RFC 9293 §3.9.2, MUST-49"
             );
             let options = TcpOptions::parse(options).expect("well-formed options");
             assert!(

@@ -1,4 +1,4 @@
-//! When data is acknowledged (RFC 9293 3.8.6.3, RFC 5681 4.2).
+//! When data is acknowledged (RFC 9293 §3.8.6.3, RFC 5681 §4.2).
 
 use tidewire_core::Duration;
 

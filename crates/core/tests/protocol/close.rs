@@ -1,4 +1,4 @@
-//! The end of a connection: FINs (RFC 9293 3.10.7.4, eighth check), CLOSE and ABORT (3.10.4, 3.10.5).
+//! The end of a connection: FINs (RFC 9293 §3.10.7.4, eighth check), CLOSE and ABORT (§3.10.4, §3.10.5).
 
 use tidewire_core::{BufferSize, ConnError, ReadError, ShutdownError, State, WriteError};
 
@@ -206,7 +206,7 @@ fn a_closed_connection_that_nobody_answers_goes_away() {
 
 #[test]
 fn data_after_close_is_reset() {
-    // RFC 2525 2.17: nobody will read it.
+    // RFC 2525 §2.17: nobody will read it.
     for acked in [1, 2] {
         let mut t = Tester::established(PLAIN);
         t.close();

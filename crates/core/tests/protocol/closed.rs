@@ -1,4 +1,4 @@
-//! CLOSED (RFC 9293 3.10.7.1): resets for everything but resets.
+//! CLOSED (RFC 9293 §3.10.7.1): resets for everything but resets.
 
 use tidewire_core::DropReason;
 
@@ -45,7 +45,7 @@ fn closed_rst_is_never_answered() {
 
 #[test]
 fn closed_reset_echoes_the_timestamp() {
-    // RFC 7323 5.2: SEG.TSval in TSecr, and a TSval of zero.
+    // RFC 7323 §5.2: SEG.TSval in TSecr, and a TSval of zero.
     let mut t = Tester::new();
     t.peer(seg(SYN).seq(0).ts(77, 0));
     t.expect(seg(RST_ACK).ack(1).ts(0, 77));

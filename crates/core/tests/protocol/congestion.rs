@@ -79,7 +79,7 @@ fn slow_start_doubles_the_window_every_round_trip() {
 
 #[test]
 fn acks_of_parts_of_a_segment_grow_the_window_by_no_more_than_the_segment() {
-    // S-5681-2, ACK division.
+    // RFC 5681 §3.1: many ACKs of a part of a segment each (ACK division) grow the window no faster.
     let mut t = Tester::established(PLAIN);
     t.write(500_000);
     t.drain();
@@ -129,7 +129,6 @@ fn congestion_avoidance_adds_one_segment_a_round_trip() {
 
 #[test]
 fn a_window_that_is_not_used_does_not_grow() {
-    // S-5681-9, RFC 7661.
     let mut t = Tester::established(PLAIN);
     for _ in 0..200 {
         t.write(1_460);
@@ -140,7 +139,7 @@ fn a_window_that_is_not_used_does_not_grow() {
 
 #[test]
 fn an_idle_connection_starts_again_with_the_initial_window() {
-    // RFC 5681 4.1.
+    // RFC 5681 §4.1.
     let mut t = Tester::established(PLAIN);
     t.write(14_600);
     acknowledge_each(&mut t);
@@ -211,7 +210,7 @@ impl CongestionControl for Fixed {
 
 #[test]
 fn a_controller_of_ones_own_decides_what_is_in_flight() {
-    // RFC 9293 3.8.2, MAY-18: as the default of new connections, and for one that is open.
+    // RFC 9293 §3.8.2, MAY-18: as the default of new connections, and for one that is open.
     let fixed = Algorithm::Custom(|mss| Box::new(Fixed(3 * u64::from(mss))));
     let mut t = Tester::established_with(PLAIN, |config| config.tcp.congestion = fixed);
     let mut other = Tester::established(PLAIN);
@@ -323,7 +322,7 @@ fn a_pace_of_nothing_is_none() {
     assert_eq!(t.conn().info().pacing_rate, None);
 }
 
-/// The first signs of loss leave the window as it is (RFC 5681 3.2, step 1; RFC 3042).
+/// The first signs of loss leave the window as it is (RFC 5681 §3.2, step 1; RFC 3042).
 #[test]
 fn acks_that_only_report_what_is_out_of_order_do_not_grow_the_window() {
     let mut t = Tester::established(SACK);
@@ -336,7 +335,7 @@ fn acks_that_only_report_what_is_out_of_order_do_not_grow_the_window() {
     assert_eq!(t.drain().len(), 2, "one for each that arrived");
 }
 
-/// RFC 5681 3.1 and RFC 6928 2, as Linux has it: a path on which two SYNs were lost gets one segment to begin with.
+/// RFC 5681 §3.1 and RFC 6928 §2, as Linux has it: a path on which two SYNs were lost gets one segment to begin with.
 #[test]
 fn a_handshake_that_lost_two_syns_begins_with_one_segment() {
     for (wait, segments) in [(0, 10), (1_000, 10), (3_000, 1)] {

@@ -42,7 +42,7 @@ fn unreachable(t: &mut Tester, code: u8, quoted: &[u8]) {
 
 #[test]
 fn errors_end_an_attempt_to_connect() {
-    // RFC 9293 3.9.2.2, SHLD-26.
+    // RFC 9293 §3.9.2.2, SHLD-26.
     for (code, wanted) in [
         (0, ConnError::NetworkUnreachable),
         (1, ConnError::HostUnreachable),
@@ -60,7 +60,7 @@ fn errors_end_an_attempt_to_connect() {
 
 #[test]
 fn an_error_about_another_segment_ends_nothing() {
-    // RFC 5927 4.1: whoever cannot see the connection has to guess ports and a sequence number in flight.
+    // RFC 5927 §4.1: whoever cannot see the connection has to guess ports and a sequence number in flight.
     let mut t = Tester::connecting(|_| {});
     let right = quote(&t, 0, 60);
     for wrong in [-1, 1, 1 << 20] {
@@ -117,7 +117,7 @@ fn progress_forgets_what_errors_said() {
 
 #[test]
 fn errors_end_no_connection_and_are_told_when_it_is_asked() {
-    // RFC 9293 3.9.1.8 and 3.9.2.2: MUST-47, MUST-54, MUST-56, SHLD-25. Hard ones, too.
+    // RFC 9293 §3.9.1.8 and §3.9.2.2: MUST-47, MUST-54, MUST-56, SHLD-25. Hard ones, too.
     for state in [State::Established, State::CloseWait] {
         for (code, error) in [
             (0, ConnError::NetworkUnreachable),
@@ -212,7 +212,7 @@ fn an_unknown_protocol_is_refused_with_the_packet_quoted_and_not_too_often() {
 
 #[test]
 fn no_error_answers_a_fragment_or_a_broadcast() {
-    // RFC 1122 3.2.2.
+    // RFC 1122 §3.2.2.
     let mut t = Tester::new();
     let mut fragment = ip_frame(PEER_IP, STACK_IP, IpProtocol(17), &[7; 64]);
     fragment[20] = 0x20;
@@ -265,12 +265,12 @@ fn answer_to(next: u8, headers: &[u8], to_group: bool) -> Option<(u8, u32)> {
 #[test]
 fn headers_that_are_not_understood_are_pointed_at() {
     let options = |kind: u8, next: u8| vec![next, 0, kind, 2, 0, 0, 1, 0];
-    // RFC 8200 4: an unknown next header, here and behind an extension header.
+    // RFC 8200 §4: an unknown next header, here and behind an extension header.
     assert_eq!(answer_to(17, &[0; 8], false), Some((1, 6)));
     assert_eq!(answer_to(60, &options(0x1e, 17), false), Some((1, 40)));
     assert_eq!(answer_to(17, &[0; 8], true), None, "never to a group");
     assert_eq!(answer_to(59, &[0; 8], false), None, "nothing follows");
-    // RFC 8200 4.2: what an option's two high bits say. 00 is skipped, and what follows is unknown.
+    // RFC 8200 §4.2: what an option's two high bits say. 00 is skipped, and what follows is unknown.
     assert_eq!(answer_to(60, &options(0x5e, 6), false), None);
     assert_eq!(answer_to(60, &options(0x9e, 6), false), Some((2, 42)));
     assert_eq!(answer_to(60, &options(0x9e, 6), true), Some((2, 42)));

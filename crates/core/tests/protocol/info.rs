@@ -1,4 +1,4 @@
-//! What `TcpInfo` says (RFC 9293 3.10.6, STATUS).
+//! What `TcpInfo` says (RFC 9293 §3.10.6, STATUS).
 
 use tidewire_core::{SendLimit, State, TcpInfo};
 

@@ -1,4 +1,4 @@
-//! LISTEN (RFC 9293 3.10.7.2), the backlog and the accept queue.
+//! LISTEN (RFC 9293 §3.10.7.2), the backlog and the accept queue.
 
 use tidewire_core::{DropReason, State};
 
@@ -54,7 +54,7 @@ fn listen_syn_is_answered_with_the_options_that_it_offered() {
             let sent = t.expect(seg(SYN_ACK).seq(0).ack(1).mss(1460).sack_permitted(sack));
             assert_eq!(sent.options.window_scale.is_some(), wscale.is_some());
             let echo = sent.options.timestamps.map(|ts| ts.echo);
-            assert_eq!(echo, timestamps.then_some(clock), "RFC 7323 4.3");
+            assert_eq!(echo, timestamps.then_some(clock), "RFC 7323 §4.3");
             assert_eq!(
                 sent.header.window,
                 u16::MAX,
@@ -75,7 +75,7 @@ fn listen_syn_of_a_peer_without_extensions_makes_none() {
 
 #[test]
 fn listen_syn_with_data_acknowledges_the_syn_alone() {
-    // S-9293-8: the data is kept or left unacknowledged; it is never delivered before the handshake is complete.
+    // RFC 9293 §3.10.7.2: the data is kept or left unacknowledged; it is never delivered before the handshake is complete.
     let mut t = Tester::listening(16, |_| {});
     t.peer(seg(SYN).seq(0).len(100).mss(1460));
     let sent = t.expect(seg(SYN_ACK).seq(0));

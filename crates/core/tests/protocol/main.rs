@@ -1,4 +1,4 @@
-//! What one stack puts on the wire, segment by segment, against a peer that the tests play themselves: RFC 9293 3.10.7
+//! What one stack puts on the wire, segment by segment, against a peer that the tests play themselves: RFC 9293 §3.10.7
 //! state by state, and the timers, options and neighbours around it.
 
 #[path = "../common/mod.rs"]

@@ -46,7 +46,7 @@ fn a_solicitation_is_answered_to_its_sender() {
         target_mac: Some(A_MAC),
     };
     assert_eq!(icmpv6_of(&frame), Icmpv6Message::NeighborAdvert(wanted));
-    // It also taught the stack where the sender is (RFC 4861 7.2.3).
+    // It also taught the stack where the sender is (RFC 4861 §7.2.3).
     connect(&mut host, B);
     assert_eq!(syns_to(&mut host), [B_MAC]);
 }
@@ -188,7 +188,7 @@ fn without_the_override_flag_a_known_neighbour_does_not_move() {
     host.sent.clear();
     connect(&mut host, B);
     assert_eq!(syns_to(&mut host), [B_MAC]);
-    // With the flag it does (RFC 4861 7.2.5): a host may change its card.
+    // With the flag it does (RFC 4861 §7.2.5): a host may change its card.
     host.frame(&advert(THIEF, B, ALL_NODES, (false, true)));
     connect(&mut host, B);
     assert_eq!(syns_to(&mut host), [THIEF]);
@@ -304,7 +304,7 @@ fn an_answer_to_a_probe_is_a_conflict() {
 
 #[test]
 fn another_probe_for_the_same_address_is_a_conflict_while_ours_goes_on() {
-    // RFC 4862 5.4.3.
+    // RFC 4862 §5.4.3.
     let mut host = probing();
     host.sent.clear();
     host.frame(&solicit(B_MAC, "::", A));
@@ -319,7 +319,7 @@ fn another_probe_for_the_same_address_is_a_conflict_while_ours_goes_on() {
 
 #[test]
 fn a_probe_that_the_link_brings_back_is_no_conflict() {
-    // RFC 4862 5.4.3: the node's own, looped back.
+    // RFC 4862 §5.4.3: the node's own, looped back.
     let mut host = probing();
     host.frame(&solicit(A_MAC, "::", A));
     assert_eq!(conflict(&host.stack), None);

@@ -1,4 +1,4 @@
-//! The link around the stack: ARP (RFC 826, RFC 1122 2.3.2, RFC 5227), routes, and ICMP echo (RFC 1122 3.2.2.6).
+//! The link around the stack: ARP (RFC 826, RFC 1122 §2.3.2, RFC 5227), routes, and ICMP echo (RFC 1122 §3.2.2.6).
 
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -44,7 +44,7 @@ fn arp_requests_for_own_addresses_are_answered_and_no_others() {
 
 #[test]
 fn arp_probes_are_answered_and_teach_nothing() {
-    // RFC 5227 1.1: a probe's sender has no address yet.
+    // RFC 5227 §1.1: a probe's sender has no address yet.
     let mut t = Tester::new();
     let nobody = Ipv4Addr::UNSPECIFIED;
     t.frame(&arp_frame(ArpOperation::Request, (THIEF, nobody), STACK_IP));
@@ -53,7 +53,7 @@ fn arp_probes_are_answered_and_teach_nothing() {
 
 #[test]
 fn an_address_that_is_being_probed_is_not_answered_for() {
-    // RFC 5227 2.1.1: it may be somebody else's, and who asks meanwhile must not be sent to us.
+    // RFC 5227 §2.1.1: it may be somebody else's, and who asks meanwhile must not be sent to us.
     let mut t = Tester::new();
     let now = t.now;
     t.stack.probe_address(now, STACK_IP.into());
@@ -75,7 +75,7 @@ fn an_address_that_is_being_probed_is_not_answered_for() {
 
 #[test]
 fn another_arp_probe_for_the_same_address_is_a_conflict_while_ours_goes_on() {
-    // RFC 5227 2.1.1.
+    // RFC 5227 §2.1.1.
     let mut t = Tester::new();
     let now = t.now;
     t.stack.probe_address(now, STACK_IP.into());
@@ -241,7 +241,7 @@ fn a_late_answer_lets_the_syn_go() {
 
 #[test]
 fn a_neighbour_that_vanished_is_why_the_data_times_out() {
-    // RFC 9293 3.8.3: whatever the reason, R2 ends it; the reason, which takes three
+    // RFC 9293 §3.8.3: whatever the reason, R2 ends it; the reason, which takes three
     // seconds to be known, is what the application learns, as in Linux.
     let mut t = Tester::connecting(|config| config.tcp.data_retries = 6);
     t.peer(seg(SYN_ACK).seq(0).ack(1).mss(1460));
@@ -449,7 +449,7 @@ fn tcp_from_impossible_sources_is_not_answered() {
 
 #[test]
 fn tcp_to_everybody_is_not_answered() {
-    // RFC 9293 3.9.2.3, MUST-57; RFC 1122 3.3.6.
+    // RFC 9293 §3.9.2.3, MUST-57; RFC 1122 §3.3.6.
     let mut t = Tester::listening(16, |_| {});
     let mut frame = t.frame_of(&seg(SYN).seq(0));
     frame[..6].fill(0xff);
@@ -462,7 +462,7 @@ fn tcp_to_everybody_is_not_answered() {
     assert_eq!(t.counts(), (0, 0, 0));
 }
 
-/// RFC 5227 2.3: two announcements, two seconds apart, so that nobody goes on with an old MAC address.
+/// RFC 5227 §2.3: two announcements, two seconds apart, so that nobody goes on with an old MAC address.
 #[test]
 fn own_addresses_are_announced_twice() {
     let mut t = Tester::new();

@@ -1,4 +1,4 @@
-//! What is sent and in which pieces: the MSS (RFC 9293 3.7.1), Nagle (3.7.4), PSH (3.9.1.2).
+//! What is sent and in which pieces: the MSS (RFC 9293 §3.7.1), Nagle (§3.7.4), PSH (§3.9.1.2).
 
 use crate::common::*;
 
@@ -22,7 +22,7 @@ fn segments_follow_the_peers_mss_and_the_link() {
         // MUST-15: 536 where the SYN does not say.
         (with(None), 1_500, 536),
         (with(None), 500, 460),
-        // MUST-16, S-9293-12: options come off the payload.
+        // RFC 9293 §3.7.1 (MUST-16): options come off the payload.
         (TIMESTAMPS, 1_500, 1_448),
         (FULL, 1_400, 1_348),
         (Offer { mss: None, ..FULL }, 1_500, 524),

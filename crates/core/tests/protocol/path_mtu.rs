@@ -271,7 +271,7 @@ fn reports_below_the_floor_and_above_the_known_change_no_more_than_they_may() {
 
 #[test]
 fn forged_reports_change_nothing() {
-    // RFC 5927 7: a sequence number that is not in flight, or ports that are not ours.
+    // RFC 5927 §7: a sequence number that is not in flight, or ports that are not ours.
     let mut net = Narrow::new(false, 1500, |_| {});
     let conns = net.connect();
     let segment = net.first_segment(conns.0);

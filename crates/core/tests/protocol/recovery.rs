@@ -41,7 +41,7 @@ fn the_third_duplicate_ack_sends_the_first_segment_again() {
 
 #[test]
 fn what_is_no_duplicate_ack_does_not_count() {
-    // RFC 5681 2: data, another window, nothing outstanding, or an older ACK.
+    // RFC 5681 §2: data, another window, nothing outstanding, or an older ACK.
     let mut t = ten_in_flight(PLAIN);
     for n in 0..5 {
         t.peer(seg(ACK).ack(1).len(10));
@@ -78,7 +78,7 @@ fn limited_transmit_sends_a_new_segment_for_each_of_the_first_two() {
 
 #[test]
 fn limited_transmit_does_not_count_in_the_threshold() {
-    // RFC 5681 3.2 step 2: data sent in limited transmit MUST NOT be included in FlightSize.
+    // RFC 5681 §3.2 step 2: data sent in limited transmit MUST NOT be included in FlightSize.
     let mut t = Tester::established(PLAIN);
     t.write(20 * MSS as usize);
     t.drain();
@@ -90,7 +90,7 @@ fn limited_transmit_does_not_count_in_the_threshold() {
 
 #[test]
 fn a_partial_ack_sends_the_next_hole_at_once() {
-    // RFC 6582 3.2 step 3.
+    // RFC 6582 §3.2 step 3.
     let mut t = ten_in_flight(PLAIN);
     for _ in 0..3 {
         t.peer(seg(ACK).ack(1));
@@ -109,7 +109,7 @@ fn a_partial_ack_sends_the_next_hole_at_once() {
 
 #[test]
 fn duplicates_after_a_recovery_do_not_start_another_for_its_data() {
-    // RFC 6582 3.2 step 1.
+    // RFC 6582 §3.2 step 1.
     let mut t = ten_in_flight(PLAIN);
     assert!(t.wait_sent(secs(1)).is_some());
     t.expect(seg(ACK).seq(1));
@@ -158,7 +158,7 @@ fn sack_duplicates_with_data_count_as_well() {
 
 #[test]
 fn sack_garbage_is_ignored() {
-    // S-2018-3: left of SND.UNA, right of SND.NXT, empty, inside out.
+    // RFC 2018 §4: left of SND.UNA, right of SND.NXT, empty, inside out.
     let mut t = ten_in_flight(SACK);
     for blocks in [
         [(-5_000, -100), (at(10), at(20))],
@@ -175,7 +175,7 @@ fn sack_garbage_is_ignored() {
 
 #[test]
 fn sack_alone_frees_nothing() {
-    // S-2018-2: a receiver may take back what it selectively acknowledged.
+    // RFC 2018 §8: a receiver may take back what it selectively acknowledged.
     let mut t = ten_in_flight(SACK);
     t.peer(seg(ACK).ack(1).sack(&[(at(1), at(10))]));
     t.expect(seg(ACK).seq(1));
@@ -191,7 +191,7 @@ fn sack_alone_frees_nothing() {
 
 #[test]
 fn a_timeout_starts_over_from_one_segment() {
-    // RFC 5681 3.1: ssthresh = FlightSize / 2, cwnd = 1 segment, and slow start from there.
+    // RFC 5681 §3.1: ssthresh = FlightSize / 2, cwnd = 1 segment, and slow start from there.
     let mut t = ten_in_flight(PLAIN);
     assert!(t.wait_sent(secs(1)).is_some());
     t.expect(seg(ACK).seq(1).len(1_460));
@@ -245,7 +245,7 @@ fn a_lost_retransmission_is_repaired_by_the_timer() {
 
 #[test]
 fn what_was_sacked_and_thrown_away_before_a_closed_window_is_sent_again() {
-    // RFC 2018 8: the receiver had no memory, dropped what it had out of order, and closed the window over it.
+    // RFC 2018 §8: the receiver had no memory, dropped what it had out of order, and closed the window over it.
     for probed in [false, true] {
         let mut t = ten_in_flight(SACK);
         t.peer(seg(ACK).ack(1).sack(&[(at(1), at(10))]));
@@ -299,7 +299,7 @@ fn small_segments_that_were_lost_are_sent_again_together() {
     t.expect(seg(ACK).seq(14).len(37).push(true));
 }
 
-/// Small segments weigh little, but each ACK that reports one more of them is a duplicate (RFC 6675 5, step 1).
+/// Small segments weigh little, but each ACK that reports one more of them is a duplicate (RFC 6675 §5, step 1).
 #[test]
 fn three_acks_with_news_of_small_segments_send_the_hole_again() {
     let mut t = Tester::established(SACK);
@@ -318,7 +318,7 @@ fn three_acks_with_news_of_small_segments_send_the_hole_again() {
     assert_eq!(t.conn().info().recoveries, 1);
 }
 
-/// A loss beyond the recovery point is another window's, and lowers the window once more (RFC 5681 4.3).
+/// A loss beyond the recovery point is another window's, and lowers the window once more (RFC 5681 §4.3).
 #[test]
 fn losses_in_two_successive_windows_lower_the_window_twice() {
     let mut t = ten_in_flight(SACK);
@@ -384,7 +384,7 @@ fn a_timeout_in_recovery_does_not_raise_the_threshold() {
     );
 }
 
-/// What was acknowledged since makes a second timeout another loss (RFC 5681 3.1).
+/// What was acknowledged since makes a second timeout another loss (RFC 5681 §3.1).
 #[test]
 fn a_timeout_after_progress_lowers_the_threshold_again() {
     let mut t = ten_in_flight(SACK);

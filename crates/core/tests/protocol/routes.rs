@@ -73,7 +73,7 @@ fn configurations_that_cannot_work_are_refused() {
     assert_eq!(start(&["fd00::1/64"], Some("10.0.0.1"), 1500), off_link);
     assert_eq!(start(&["fd00::1/64"], Some("fd01::1"), 1500), off_link);
     assert_eq!(start(&["fd00::1/64"], Some("fe80::1"), 1500), None);
-    // RFC 8200 5.
+    // RFC 8200 §5.
     let too_small = Some(ConfigError::BadMtu);
     assert_eq!(start(&["fd00::1/64"], None, 1279), too_small);
     assert_eq!(start(&["10.0.0.1/24"], None, 1279), None);

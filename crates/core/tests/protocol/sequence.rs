@@ -1,4 +1,4 @@
-//! First checks of RFC 9293 3.10.7.4: sequence numbers, resets, SYNs and acknowledgements, with the proofs that RFC 5961
+//! First checks of RFC 9293 §3.10.7.4: sequence numbers, resets, SYNs and acknowledgements, with the proofs that RFC 5961
 //! asks of them.
 
 use tidewire_core::{BufferSize, ConnError, DropReason, ReadError, State};
@@ -204,7 +204,7 @@ fn ack_of_something_never_sent_is_answered_and_dropped() {
 #[test]
 fn ack_far_in_the_past_is_challenged_and_its_data_dropped() {
     // RFC 9293: MAY-12.
-    // RFC 5961 5.2: SND.UNA - MAX.SND.WND <= SEG.ACK.
+    // RFC 5961 §5.2: SND.UNA - MAX.SND.WND <= SEG.ACK.
     let mut t = Tester::listening(16, |_| {});
     t.flow.window = 1_000;
     t.handshake(PLAIN);
@@ -256,7 +256,7 @@ fn urgent_data_stays_in_the_stream() {
 
 #[test]
 fn a_keep_alive_probe_is_answered() {
-    // RFC 9293 3.8.4: SEQ = SND.NXT - 1, with or without one byte of garbage.
+    // RFC 9293 §3.8.4: SEQ = SND.NXT - 1, with or without one byte of garbage.
     for len in [0, 1] {
         let mut t = Tester::established(PLAIN);
         t.peer(seg(ACK).len(10));
@@ -269,7 +269,7 @@ fn a_keep_alive_probe_is_answered() {
 
 #[test]
 fn two_disagreeing_ends_do_not_answer_each_other_for_ever() {
-    // S-5961-5: every ACK that the stack sends comes back as one that it cannot accept.
+    // RFC 5961 §5: every ACK that the stack sends comes back as one that it cannot accept.
     for state in SYNCHRONIZED.into_iter().chain([State::TimeWait]) {
         let mut t = Tester::in_state(state, PLAIN);
         let (seq, ack) = (t.flow.next + 1_000_000, t.flow.expects + 1_000_000);

@@ -1,5 +1,5 @@
 //! Every state against every suspicious segment: who answers, with what, and what becomes of the state (RFC 9293
-//! 3.10.7 in its order of checks, RFC 5961, RFC 1337).
+//! §3.10.7 in its order of checks, RFC 5961, RFC 1337).
 
 use tidewire_core::State;
 
@@ -46,7 +46,7 @@ fn wanted(state: State, arrives: Arrives) -> (Answer, bool) {
         // 3.10.7.1: there is nothing. A reset is never answered, everything else is.
         (State::Closed, A::RstExact | A::RstInWindow | A::RstOutside) => (W::Silence, true),
         (State::Closed, _) => (W::Reset, true),
-        // 3.10.7.2.
+        // §3.10.7.2.
         (State::Listen, A::SynInWindow | A::SynOutside) => (W::SynAck, false),
         (State::Listen, A::AckOld | A::AckFuture) => (W::Reset, false),
         (State::Listen, _) => (W::Silence, false),
@@ -140,7 +140,7 @@ fn every_state_answers_every_suspicious_segment_as_the_standards_say() {
 
 #[test]
 fn a_reset_may_carry_data_which_is_not_delivered() {
-    // RFC 9293 3.5.3, SHLD-2.
+    // RFC 9293 §3.5.3, SHLD-2.
     for len in [1, 1_000] {
         let mut t = Tester::established(PLAIN);
         t.peer(seg(RST).len(len));

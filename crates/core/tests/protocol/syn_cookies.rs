@@ -1,4 +1,4 @@
-//! Handshakes that are not remembered, while there is no room for more half-open connections (RFC 4987 3.6).
+//! Handshakes that are not remembered, while there is no room for more half-open connections (RFC 4987 §3.6).
 
 use tidewire_core::{DropReason, StackConfig, State};
 

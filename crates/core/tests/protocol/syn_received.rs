@@ -1,4 +1,4 @@
-//! SYN-RECEIVED after a passive open (RFC 9293 3.10.7.4).
+//! SYN-RECEIVED after a passive open (RFC 9293 §3.10.7.4).
 
 use tidewire_core::{DropReason, State};
 
@@ -73,7 +73,7 @@ fn syn_received_rst_in_order_forgets_the_handshake() {
 
 #[test]
 fn syn_received_rst_inside_the_window_is_challenged() {
-    // RFC 9293 3.10.7.4, second check; RFC 5961 3.2.
+    // RFC 9293 §3.10.7.4, second check; RFC 5961 §3.2.
     let mut t = syn_received(PLAIN);
     t.peer(seg(RST).seq(2));
     assert_eq!(t.counts(), (0, 1, 0));
@@ -92,7 +92,7 @@ fn syn_received_rst_outside_the_window_is_ignored() {
 
 #[test]
 fn syn_received_unacceptable_sequence_is_acknowledged() {
-    // RFC 9293 3.10.7.4, first check: <SEQ=SND.NXT><ACK=RCV.NXT><CTL=ACK>, and the segment is dropped.
+    // RFC 9293 §3.10.7.4, first check: <SEQ=SND.NXT><ACK=RCV.NXT><CTL=ACK>, and the segment is dropped.
     for seq in [1 + 65_535, -1_000] {
         let mut t = syn_received(PLAIN);
         t.peer(seg(ACK).seq(seq).ack(1).len(10));
@@ -123,7 +123,7 @@ fn syn_received_without_the_negotiated_timestamp_is_dropped_silently() {
 
 #[test]
 fn syn_received_is_not_kept_by_a_peer_that_repeats_its_syn() {
-    // RFC 4987 2: one SYN a second from somebody who never answers must not hold a place for ever.
+    // RFC 4987 §2: one SYN a second from somebody who never answers must not hold a place for ever.
     let mut t = Tester::listening(16, |config| config.tcp.syn_retries = 3);
     t.syn(PLAIN);
     t.expect(seg(SYN_ACK));

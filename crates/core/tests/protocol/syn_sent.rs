@@ -1,4 +1,4 @@
-//! SYN-SENT (RFC 9293 3.10.7.3), and how long a SYN is repeated.
+//! SYN-SENT (RFC 9293 §3.10.7.3), and how long a SYN is repeated.
 
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -135,7 +135,7 @@ fn syn_sent_without_syn_and_rst_is_dropped() {
 
 #[test]
 fn syn_sent_fin_on_the_syn_ack_does_not_close() {
-    // S-9293-6: the FIN is not processed in SYN-SENT.
+    // RFC 9293 §3.10.7.3: the FIN is not processed in SYN-SENT.
     let mut t = syn_sent();
     t.peer(seg(SYN_ACK | FIN).seq(0).ack(1));
     t.expect(seg(ACK).seq(1).ack(1));
@@ -223,7 +223,7 @@ fn syn_sent_retries_are_configured() {
 
 #[test]
 fn syn_sent_close_says_nothing() {
-    // RFC 9293 3.10.4 and 3.10.5: the TCB is deleted.
+    // RFC 9293 §3.10.4 and §3.10.5: the TCB is deleted.
     for abort in [false, true] {
         let mut t = syn_sent();
         if abort {
@@ -335,7 +335,7 @@ fn a_tuple_in_use_is_refused_and_free_again_after_time_wait() {
 #[test]
 fn an_active_open_names_its_own_address_and_keeps_to_it() {
     // RFC 9293: MUST-44.
-    // RFC 9293 3.9.1.1, MUST-43 to MUST-45: the one asked for, else the one on the destination's link.
+    // RFC 9293 §3.9.1.1, MUST-43 to MUST-45: the one asked for, else the one on the destination's link.
     let second = Ipv4Addr::new(10, 9, 0, 1);
     let mut t = Tester::with(|config| {
         config.addresses.push(IpCidr::new(second.into(), 24));

@@ -65,7 +65,7 @@ fn out_of_order_data_is_acknowledged_at_once_and_again_when_the_gap_is_filled() 
 #[test]
 fn every_segment_out_of_order_earns_its_own_duplicate_without_sack() {
     // RFC 9293: MAY-13.
-    // RFC 5681 3.2: the sender counts them, also where the stack is polled once for several frames.
+    // RFC 5681 §3.2: the sender counts them, also where the stack is polled once for several frames.
     let mut t = Tester::established(PLAIN);
     for n in 1..=3 {
         t.inject(seg(ACK).seq(1 + n * 100).len(100));
@@ -79,7 +79,7 @@ fn every_segment_out_of_order_earns_its_own_duplicate_without_sack() {
 
 #[test]
 fn sack_reports_the_newest_block_first() {
-    // RFC 2018 4: the first block is the one that triggered this ACK, then those reported most recently.
+    // RFC 2018 §4: the first block is the one that triggered this ACK, then those reported most recently.
     let mut t = Tester::established(SACK);
     let block = |n: i64| (n * 1_000 + 1, n * 1_000 + 101);
     let [a, b, c, d, e] = [1, 3, 5, 7, 9].map(block);
@@ -195,7 +195,7 @@ fn many_tiny_islands_are_bounded_and_the_stream_survives() {
 
 #[test]
 fn one_ack_at_most_answers_a_segment() {
-    // S-5681-7, law P7.
+    // RFC 5681 §4.2: a receiver answers no segment with more than one ACK.
     let mut t = Tester::established(FULL);
     let order = [0, 2, 1, 5, 3, 3, 4, 9, 8, 7, 6, 6, 10];
     for n in order {

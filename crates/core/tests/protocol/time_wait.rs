@@ -1,4 +1,4 @@
-//! TIME-WAIT: RFC 9293 3.6.1 and 3.10.7.4, RFC 1337, RFC 6191.
+//! TIME-WAIT: RFC 9293 §3.6.1 and §3.10.7.4, RFC 1337, RFC 6191.
 
 use tidewire_core::{DropReason, ListenOptions, State, TcpConfig};
 
@@ -36,7 +36,7 @@ fn time_wait_ends_on_time_for_a_handle_that_is_still_held() {
 
 #[test]
 fn time_wait_rst_is_ignored() {
-    // RFC 1337 3: a reset must not end it early.
+    // RFC 1337 §3: a reset must not end it early.
     let mut t = time_wait(PLAIN);
     for seq in [1, 2, 3, 1_000] {
         t.peer(seg(RST).seq(seq));
@@ -75,7 +75,7 @@ fn time_wait_fin_again_with_timestamps_echoes() {
     t.advance(secs(1));
     t.peer(seg(FIN_ACK).seq(1).ack(2));
     let sent = t.expect(seg(ACK).seq(2).ack(2));
-    assert!(sent.options.timestamps.is_some(), "RFC 7323 3.2");
+    assert!(sent.options.timestamps.is_some(), "RFC 7323 §3.2");
 }
 
 #[test]
@@ -207,7 +207,7 @@ fn time_wait_syn_without_a_listener_does_not_reopen() {
 
 #[test]
 fn time_wait_outlives_a_syn_that_finds_no_room() {
-    // RFC 9293 3.6.1: the record goes when another connection takes its place, and no sooner.
+    // RFC 9293 §3.6.1: the record goes when another connection takes its place, and no sooner.
     let mut t = Tester::listening(1, |_| {});
     t.handshake(PLAIN);
     t.close();

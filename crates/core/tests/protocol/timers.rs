@@ -1,4 +1,4 @@
-//! The retransmission timer: RFC 6298, and giving up (RFC 9293 3.8.3).
+//! The retransmission timer: RFC 6298, and giving up (RFC 9293 §3.8.3).
 
 use tidewire_core::{ConnError, ReadError, State};
 
@@ -85,7 +85,7 @@ fn an_answer_in_between_starts_the_count_of_retries_anew() {
 
 #[test]
 fn an_ack_of_new_data_restarts_the_timer() {
-    // RFC 6298 5.3.
+    // RFC 6298 §5.3.
     let mut t = Tester::with_rtt(PLAIN);
     t.write(2_920);
     t.sent.clear();
@@ -107,7 +107,7 @@ fn an_ack_of_everything_stops_the_timer() {
 
 #[test]
 fn the_ack_of_a_retransmission_measures_nothing_and_keeps_the_back_off() {
-    // Karn's algorithm, RFC 6298 3 and 5.7.
+    // Karn's algorithm, RFC 6298 §3 and §5.7.
     let mut t = Tester::with_rtt(PLAIN);
     t.write(100);
     t.expect(seg(ACK));
@@ -128,7 +128,7 @@ fn the_ack_of_a_retransmission_measures_nothing_and_keeps_the_back_off() {
 
 #[test]
 fn timestamps_measure_a_retransmission_too() {
-    // RFC 7323 4.1: the echo tells which transmission it was.
+    // RFC 7323 §4.1: the echo tells which transmission it was.
     let mut t = Tester::with_rtt(TIMESTAMPS);
     t.write(100);
     t.expect(seg(ACK));
@@ -141,7 +141,7 @@ fn timestamps_measure_a_retransmission_too() {
 
 #[test]
 fn a_syn_that_was_sent_again_leaves_three_seconds() {
-    // RFC 6298 5.7: without a sample, RTO is 3 s when data starts to flow.
+    // RFC 6298 §5.7: without a sample, RTO is 3 s when data starts to flow.
     let mut t = Tester::connecting(|_| {});
     t.expect(seg(SYN));
     t.expect_after(secs(1), seg(SYN));
@@ -165,7 +165,7 @@ fn a_retransmission_carries_the_current_ack() {
 
 #[test]
 fn what_was_written_meanwhile_rides_on_no_earlier_deadline() {
-    // S-6298-3: a segment is never sent again earlier than one RTO after it was sent.
+    // RFC 6298 §5: a segment is never sent again earlier than one RTO after it was sent.
     let mut t = Tester::with_rtt(PLAIN);
     t.conn().set_nodelay(tidewire_core::Instant::ZERO, true);
     t.write(100);
@@ -181,7 +181,7 @@ fn what_was_written_meanwhile_rides_on_no_earlier_deadline() {
 
 #[test]
 fn a_dead_path_is_tried_for_more_than_100_seconds_by_default() {
-    // RFC 9293 3.8.3, SHLD-11.
+    // RFC 9293 §3.8.3, SHLD-11.
     let mut t = Tester::with_rtt(PLAIN);
     t.write(100);
     t.advance(secs(100));

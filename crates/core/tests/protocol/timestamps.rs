@@ -74,7 +74,7 @@ fn a_missing_timestamp_is_dropped_silently() {
     assert_eq!(t.dropped(DropReason::MissingTimestamp), 2);
 }
 
-/// The peer forgot the connection and tries anew, without the option: it must learn of it (RFC 5961 4.2).
+/// The peer forgot the connection and tries anew, without the option: it must learn of it (RFC 5961 §4.2).
 #[test]
 fn a_syn_without_timestamp_is_challenged() {
     let (mut t, _) = with_timestamps();
@@ -119,7 +119,7 @@ fn only_a_genuine_segment_sets_the_recent_timestamp() {
 
 #[test]
 fn a_delayed_ack_echoes_the_earliest_segment() {
-    // RFC 7323 4.3, example A.
+    // RFC 7323 §4.3, example A.
     let (mut t, clock) = with_timestamps();
     for n in 1..=3 {
         t.inject(seg(ACK).len(100).ts(clock + n, 0));
@@ -132,7 +132,7 @@ fn a_delayed_ack_echoes_the_earliest_segment() {
 
 #[test]
 fn a_filled_hole_echoes_the_segment_that_filled_it() {
-    // RFC 7323 4.3, example B.
+    // RFC 7323 §4.3, example B.
     let (mut t, clock) = with_timestamps();
     for (segment, ack, echo) in [(0, 1, 1), (2, 1, 1), (1, 3, 2), (4, 3, 2), (3, 5, 4)] {
         let seq = 1 + segment * 100;
@@ -149,7 +149,7 @@ fn a_filled_hole_echoes_the_segment_that_filled_it() {
 
 #[test]
 fn a_recent_timestamp_of_25_days_ago_is_forgotten() {
-    // RFC 7323 5.5: the peer's clock may have wrapped half way since.
+    // RFC 7323 §5.5: the peer's clock may have wrapped half way since.
     let (mut t, clock) = with_timestamps();
     t.advance(secs(25 * 24 * 3_600));
     t.sent.clear();

@@ -1,4 +1,4 @@
-//! The user timeout (RFC 9293 3.8.3, MUST-21; RFC 5482; Linux: TCP_USER_TIMEOUT).
+//! The user timeout (RFC 9293 §3.8.3, MUST-21; RFC 5482; Linux: TCP_USER_TIMEOUT).
 
 use tidewire_core::{ConnError, Duration, KeepAlive, State};
 

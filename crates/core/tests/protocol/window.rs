@@ -1,4 +1,4 @@
-//! Windows both ways: SND.WND (RFC 9293 3.10.7.4), probes (3.8.6.1), silly windows (3.8.6.2).
+//! Windows both ways: SND.WND (RFC 9293 §3.10.7.4), probes (§3.8.6.1), silly windows (§3.8.6.2).
 
 use proptest::prelude::*;
 use tidewire_core::{BufferSize, ConnError, ConnEvents, Event, ReadError, State, WriteError};
@@ -214,7 +214,7 @@ fn a_window_that_shrinks_over_data_in_flight_loses_none_of_it() {
 #[test]
 fn sender_waits_out_a_silly_window_until_the_override_timer() {
     // RFC 9293: MUST-38.
-    // RFC 9293 3.8.6.2.1: 0.1 to 1.0 seconds.
+    // RFC 9293 §3.8.6.2.1: 0.1 to 1.0 seconds.
     let mut t = offered(10_000);
     t.write(10_000);
     t.peer(seg(ACK).win(100));
@@ -240,7 +240,7 @@ fn sender_uses_half_of_the_largest_window_at_once() {
 #[test]
 fn receiver_opens_a_closed_window_by_a_whole_segment() {
     // RFC 9293: MUST-39, MAY-8.
-    // RFC 9293 3.8.6.2.2: min(half of the buffer, one segment).
+    // RFC 9293 §3.8.6.2.2: min(half of the buffer, one segment).
     let mut t = Tester::established_with(PLAIN, |config| {
         config.tcp.recv_buffer = BufferSize::Fixed(14_600);
     });
@@ -349,7 +349,7 @@ proptest! {
             }
             while let Some(sent) = t.sent.pop_front() {
                 let right = t.rel_ack(&sent) + (i64::from(sent.header.window) << shift);
-                // Rounding to the window's scale aside (RFC 7323 2.4).
+                // Rounding to the window's scale aside (RFC 7323 §2.4).
                 prop_assert!(right + (1 << shift) > edge, "from {edge} to {right}");
                 prop_assert!(right - t.rel_ack(&sent) <= buffer as i64, "more than there is room for");
                 edge = edge.max(right);
@@ -390,7 +390,7 @@ fn an_orphan_before_a_closed_window_is_given_up() {
 
 #[test]
 fn windows_are_unsigned_and_fill_32_bits() {
-    // RFC 9293 3.1, MUST-1, REC-1; RFC 7323 2.3.
+    // RFC 9293 §3.1, MUST-1, REC-1; RFC 7323 §2.3.
     for (shift, field) in [(0, 40_000), (0, u16::MAX), (7, 0x8000), (14, u16::MAX)] {
         let mut t = Tester::listening(16, |_| {});
         t.syn(Offer {
@@ -425,7 +425,7 @@ fn a_repeated_closed_window_does_not_send_everything_again() {
     assert_eq!(t.conn().info().segs_retransmitted, 0);
 }
 
-/// A FIN does not make what precedes it too much for the window (RFC 9293 3.8.6.2.1, rule 2).
+/// A FIN does not make what precedes it too much for the window (RFC 9293 §3.8.6.2.1, rule 2).
 #[test]
 fn data_that_fills_a_small_window_does_not_wait_because_of_its_fin() {
     let mut t = offered(60_000);

@@ -106,7 +106,7 @@ impl Half {
         {
             let end = segment.header.seq.add(segment.payload_len as u32);
             let beyond = end.distance(allowed);
-            // RFC 9293 3.8.6.1: a probe of a closed window is one byte.
+            // RFC 9293 §3.8.6.1: a probe of a closed window is one byte.
             if beyond > i32::from(segment.payload_len == 1) {
                 return Err((
                     Law::P2,
@@ -202,7 +202,7 @@ impl Flows {
         if !peer_finished {
             let scale = half.window_scale.filter(|_| peer_scales);
             let edge = right_edge(segment, scale);
-            // RFC 7323 2.4: what does not fit the field's units may be cut off, so that rounding up cannot keep a
+            // RFC 7323 §2.4: what does not fit the field's units may be cut off, so that rounding up cannot keep a
             // window open for ever.
             let unit = 1_i32 << scale.unwrap_or(0).min(14);
             if let Some(advertised) = half.advertised
@@ -276,7 +276,7 @@ impl Flows {
     }
 }
 
-/// ACK + window, scaled (RFC 7323 2.2: never that of a SYN).
+/// ACK + window, scaled (RFC 7323 §2.2: never that of a SYN).
 fn right_edge(segment: &Segment, scale: Option<u8>) -> SeqNum {
     let shift = if segment.has(TcpFlags::SYN) {
         0

@@ -7,7 +7,7 @@ use tidewire_wire::{
     EthernetHeader, Frame, Icmpv4Message, Icmpv6Message, IpProtocol, Ipv4Header, Ipv6Header,
 };
 
-/// The error about a frame whose packet is longer than `path_mtu` (RFC 1191 4, RFC 4443 3.2), to whom sent it. In the
+/// The error about a frame whose packet is longer than `path_mtu` (RFC 1191 §4, RFC 4443 §3.2), to whom sent it. In the
 /// destination's name, as routers behind a translation of addresses do.
 pub(super) fn too_big(frame: &[u8], path_mtu: u32) -> Option<Bytes> {
     let parsed = Frame::parse(frame).ok()?;
@@ -73,7 +73,7 @@ pub(super) fn too_big(frame: &[u8], path_mtu: u32) -> Option<Bytes> {
 
 /// Longest error, its Ethernet header included.
 const MOST: usize = 1_300;
-/// The headers, and enough to find the connection (RFC 792); routers may quote more (RFC 1812 4.3.2.3).
+/// The headers, and enough to find the connection (RFC 792); routers may quote more (RFC 1812 §4.3.2.3).
 const QUOTED_IPV4: usize = 28;
-/// As much as fits the least MTU (RFC 4443 3.2).
+/// As much as fits the least MTU (RFC 4443 §3.2).
 const QUOTED_IPV6: usize = 1_280 - 48;

@@ -4,7 +4,7 @@ use super::pair::{DELAY, Pair, check};
 use tidewire_core::{ConnError, ReadError, State, WriteError};
 use tidewire_wire::TcpFlags;
 
-/// After a FIN one way, data goes on the other way (RFC 9293 3.6).
+/// After a FIN one way, data goes on the other way (RFC 9293 §3.6).
 #[test]
 fn data_flows_against_a_half_close() {
     let mut pair = Pair::new();
@@ -33,7 +33,7 @@ fn data_flows_against_a_half_close() {
     assert_eq!(late, Err(WriteError::Closed));
 }
 
-/// RFC 9293 3.6, figure 12, with either end first; TIME-WAIT is with the first one, and ends.
+/// RFC 9293 §3.6, figure 12, with either end first; TIME-WAIT is with the first one, and ends.
 #[test]
 fn either_end_may_close_first() {
     for client_first in [true, false] {
@@ -75,7 +75,7 @@ fn either_end_may_close_first() {
     }
 }
 
-/// RFC 9293 3.6, figure 13.
+/// RFC 9293 §3.6, figure 13.
 #[test]
 fn both_ends_may_close_at_once() {
     let mut pair = Pair::new();
@@ -157,7 +157,7 @@ fn a_reset_is_not_an_end_of_stream() {
     assert!(gone);
 }
 
-/// RFC 1122 4.2.2.13: closing with unread data tells the other end that it was lost.
+/// RFC 1122 §4.2.2.13: closing with unread data tells the other end that it was lost.
 #[test]
 fn closing_with_unread_data_resets() {
     let mut pair = Pair::new();

@@ -7,7 +7,7 @@ use tidewire_core::{
 use tidewire_sim::{LinkConfig, Peer, Plan, Server, World};
 use tidewire_wire::TcpFlags;
 
-/// RFC 9293 3.5, figure 6, behind one ARP exchange.
+/// RFC 9293 §3.5, figure 6, behind one ARP exchange.
 #[test]
 fn three_segments_open_a_connection() {
     let mut pair = Pair::new();
@@ -43,7 +43,7 @@ fn three_segments_open_a_connection() {
     }
 }
 
-/// RFC 6298 2.1 and 5.5: 1 s, then twice as long each time; six retransmissions, then the attempt has failed.
+/// RFC 6298 §2.1 and §5.5: 1 s, then twice as long each time; six retransmissions, then the attempt has failed.
 #[test]
 fn a_lost_syn_is_sent_again_after_1_3_7_15_31_63_seconds() {
     let mut pair = Pair::new();
@@ -102,7 +102,7 @@ fn data_makes_up_for_a_lost_ack() {
     assert_eq!(pair.read(pair.b, server, 100), Ok(10));
 }
 
-/// RFC 9293 3.10.7.1: a reset answers a SYN to a port without a listener.
+/// RFC 9293 §3.10.7.1: a reset answers a SYN to a port without a listener.
 #[test]
 fn a_port_without_listener_refuses() {
     let mut pair = Pair::new();
@@ -120,7 +120,7 @@ fn a_port_without_listener_refuses() {
     assert_eq!(flags, ["S", "R."]);
 }
 
-/// RFC 9293 3.5, figure 7.
+/// RFC 9293 §3.5, figure 7.
 #[test]
 fn both_ends_may_connect_at_once() {
     let mut pair = Pair::new();

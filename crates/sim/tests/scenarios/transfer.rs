@@ -18,7 +18,7 @@ fn the_first_flight_is_ten_segments() {
     );
 }
 
-/// RFC 5681 3.1: every acknowledged segment lets two go.
+/// RFC 5681 §3.1: every acknowledged segment lets two go.
 #[test]
 fn slow_start_doubles_every_round_trip() {
     let mut pair = Pair::with_tcp(|tcp| tcp.send_buffer = BufferSize::Fixed(1 << 20));
@@ -40,7 +40,7 @@ fn slow_start_doubles_every_round_trip() {
     assert_eq!(pair.info(pair.a, client).bytes_retransmitted, 0);
 }
 
-/// RFC 6675, RFC 5681 3.2: one segment of a flight is lost; it is repaired within about a round trip, without RTO.
+/// RFC 6675, RFC 5681 §3.2: one segment of a flight is lost; it is repaired within about a round trip, without RTO.
 #[test]
 fn a_single_loss_is_repaired_without_timeout() {
     for sack in [true, false] {
@@ -69,7 +69,7 @@ fn a_single_loss_is_repaired_without_timeout() {
     }
 }
 
-/// RFC 6298 5.5: the timeout doubles as long as nothing comes back.
+/// RFC 6298 §5.5: the timeout doubles as long as nothing comes back.
 #[test]
 fn retransmissions_back_off() {
     let mut pair = Pair::new();
@@ -85,7 +85,7 @@ fn retransmissions_back_off() {
         .collect();
     let info = pair.info(pair.a, client);
     assert!(info.timeouts >= 6, "{waits:?}");
-    // A tail loss probe may come before the first timeout (RFC 8985 7).
+    // A tail loss probe may come before the first timeout (RFC 8985 §7).
     let backed_off = &waits[waits.len() - info.timeouts as usize + 1..];
     for wait in backed_off.windows(2) {
         assert!(wait[1].abs_diff(2 * wait[0]) <= 2, "{waits:?}");
@@ -93,7 +93,7 @@ fn retransmissions_back_off() {
     assert!(waits[0] + waits[1] >= 200, "{waits:?}");
 }
 
-/// RFC 9293 3.8.6.1: the window was closed, the update that opens it is lost, a probe finds it open.
+/// RFC 9293 §3.8.6.1: the window was closed, the update that opens it is lost, a probe finds it open.
 #[test]
 fn a_probe_finds_a_window_that_has_opened() {
     let mut pair = Pair::with_tcp(|tcp| tcp.recv_buffer = BufferSize::Fixed(8_192));
@@ -123,7 +123,7 @@ fn a_probe_finds_a_window_that_has_opened() {
     assert_eq!(read, 30_000);
 }
 
-/// A closed window stays open to the connection for as long as the peer answers (RFC 9293 3.8.6.1, MUST-37).
+/// A closed window stays open to the connection for as long as the peer answers (RFC 9293 §3.8.6.1, MUST-37).
 #[test]
 fn a_window_closed_for_an_hour_ends_nothing() {
     let mut pair = Pair::with_tcp(|tcp| tcp.recv_buffer = BufferSize::Fixed(4_096));
@@ -160,7 +160,7 @@ fn single_bytes_fill_a_scaled_window_to_its_end() {
     assert!((68_000..=70_000).contains(&info.recv_queue), "{info:?}");
 }
 
-/// RFC 9293 3.4: everything goes on when sequence numbers pass 2^32.
+/// RFC 9293 §3.4: everything goes on when sequence numbers pass 2^32.
 #[test]
 fn sequence_numbers_wrap() {
     const BYTES: u32 = 2 << 20;
@@ -232,7 +232,7 @@ fn offloads_change_no_byte() {
     );
 }
 
-/// Nagle's algorithm (RFC 9293 3.7.4): with data in flight a small segment waits, unless it is turned off.
+/// Nagle's algorithm (RFC 9293 §3.7.4): with data in flight a small segment waits, unless it is turned off.
 #[test]
 fn small_writes_are_gathered_while_data_is_in_flight() {
     for nodelay in [false, true] {
@@ -248,7 +248,7 @@ fn small_writes_are_gathered_while_data_is_in_flight() {
     }
 }
 
-/// RFC 9293 3.8.6.3: a lone segment is acknowledged after the delay, the second full one at once.
+/// RFC 9293 §3.8.6.3: a lone segment is acknowledged after the delay, the second full one at once.
 #[test]
 fn acks_are_delayed_but_every_second_segment_is_acknowledged() {
     let mut pair = Pair::new();

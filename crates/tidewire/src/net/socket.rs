@@ -209,7 +209,7 @@ impl TcpSocket {
     /// Lets other sockets that set this before they bind have the same address, as long as none of them listens.
     ///
     /// Unlike the kernel's, a port whose last connections are open or in TIME-WAIT can be bound without it (RFC 9293
-    /// 3.9.1.1, MUST-42).
+    /// §3.9.1.1, MUST-42).
     ///
     /// # Errors
     /// None; tokio's signature.
@@ -267,7 +267,7 @@ impl TcpSocket {
     /// connection's speed then.
     ///
     /// # Errors
-    /// `EINVAL` for zero, and for more than 2^30, where windows end (RFC 7323 2.3).
+    /// `EINVAL` for zero, and for more than 2^30, where windows end (RFC 7323 §2.3).
     pub fn set_recv_buffer_size(&self, size: u32) -> io::Result<()> {
         if size > 1 << 30 {
             return Err(os_error(libc::EINVAL));
@@ -525,5 +525,5 @@ fn bytes(size: usize) -> u32 {
     u32::try_from(size).unwrap_or(u32::MAX)
 }
 
-/// The bits of the traffic class that are ECN's (RFC 3168 5).
+/// The bits of the traffic class that are ECN's (RFC 3168 §5).
 const ECN_BITS: u8 = 3;

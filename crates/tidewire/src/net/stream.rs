@@ -22,7 +22,7 @@ use crate::stack::Stack;
 /// A TCP stream between a local and a remote socket, as [`tokio::net::TcpStream`].
 ///
 /// Dropping it closes the connection: with a FIN after everything that was written, in the
-/// background, or with a reset where received data was never read (RFC 2525 2.17).
+/// background, or with a reset where received data was never read (RFC 2525 §2.17).
 ///
 /// Writes are sent by the task that calls `poll_write`, except that small ones in quick succession
 /// are gathered until the task yields or 64 KiB are complete. Flushing is a no-op, and shutting down

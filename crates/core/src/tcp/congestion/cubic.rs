@@ -29,7 +29,7 @@ pub struct Cubic {
     credit: u64,
 }
 
-/// A period of congestion avoidance (RFC 9438 4.2).
+/// A period of congestion avoidance (RFC 9438 §4.2).
 #[derive(Copy, Clone, Debug)]
 struct Epoch {
     /// t = 0; moved forward over times when the application did not fill the window.
@@ -60,7 +60,7 @@ impl Cubic {
         }
     }
 
-    /// 0.7 of the flight, at least two segments (RFC 9438 4.6), with fast convergence (4.7).
+    /// 0.7 of the flight, at least two segments (RFC 9438 §4.6), with fast convergence (4.7).
     fn reduce(&mut self, flight_size: u64) {
         let lowered = self.cwnd < self.w_max;
         // (1 + beta) / 2 of the window, where it did not come back to where it was: make room for newcomers.
@@ -105,7 +105,7 @@ impl Cubic {
         }
     }
 
-    /// RFC 9438 4.3: 3 (1 - beta) / (1 + beta) = 9/17 of Reno's slope, and all of it once W_max is reached.
+    /// RFC 9438 §4.3: 3 (1 - beta) / (1 + beta) = 9/17 of Reno's slope, and all of it once W_max is reached.
     fn grow_reno_estimate(&self, epoch: &mut Epoch, acked: u64) {
         epoch.w_est_acked += if epoch.w_est < self.cwnd_prior {
             acked * 9 / 17
@@ -133,7 +133,7 @@ impl Cubic {
             self.cwnd = self.cwnd.max(reno);
             return;
         }
-        // RFC 9438 4.4 and 4.5: by (target - cwnd) / cwnd per segment acknowledged.
+        // RFC 9438 §4.4 and §4.5: by (target - cwnd) / cwnd per segment acknowledged.
         let target = next.clamp(self.cwnd, self.cwnd + self.cwnd / 2);
         let growth =
             u128::from(target - self.cwnd) * u128::from(acked) / u128::from(self.cwnd.max(1));
@@ -168,7 +168,7 @@ impl CongestionControl for Cubic {
             return;
         }
         if !sample.cwnd_limited {
-            // Time in which the window was not used does not count (RFC 9438 4.2, S-9438-5).
+            // Time in which the window was not used does not count (RFC 9438 §4.2).
             if let Some(epoch) = &mut self.epoch {
                 epoch.start += since_last;
             }
@@ -194,7 +194,7 @@ impl CongestionControl for Cubic {
         if !event.repeated {
             self.reduce(event.flight_size);
         }
-        // RFC 9438 4.8: slow start to ssthresh, then a curve that starts at its own origin.
+        // RFC 9438 §4.8: slow start to ssthresh, then a curve that starts at its own origin.
         self.w_max = 0;
         self.epoch = None;
         self.cwnd = self.mss;

@@ -1,4 +1,4 @@
-//! Congestion control (RFC 9293 3.8.2, MUST-19): how many bytes may be in flight, and how fast.
+//! Congestion control (RFC 9293 §3.8.2, MUST-19): how many bytes may be in flight, and how fast.
 //!
 //! The trait knows bytes and instants only, never sequence numbers: which ranges are lost is decided by
 //! [`recovery`](crate::tcp), what is sent by output. A program may bring a controller of its own
@@ -24,34 +24,34 @@ pub struct AckSample {
     /// Bytes newly acknowledged, cumulatively or selectively.
     pub newly_acked: u64,
     /// Whether it acknowledged cumulatively: one that only reports what arrived out of order is a first sign of loss, on
-    /// which the window must not grow (RFC 5681 3.2, step 1).
+    /// which the window must not grow (RFC 5681 §3.2, step 1).
     pub advanced: bool,
     /// Bytes in flight before this ACK.
     pub prior_in_flight: u64,
     /// Bytes in flight after it.
     pub in_flight: u64,
-    /// The round trip it measured, if it measured one (RFC 6298 3, Karn's rule).
+    /// The round trip it measured, if it measured one (RFC 6298 §3, Karn's rule).
     pub rtt: Option<Duration>,
-    /// The smoothed round trip, once there is one (RFC 6298 2).
+    /// The smoothed round trip, once there is one (RFC 6298 §2).
     pub srtt: Option<Duration>,
     /// The least round trip seen on this connection.
     pub min_rtt: Option<Duration>,
     /// Whether the window, and not the application or the receiver, held the sender back since the last ACK; a window
-    /// that was not used must not grow (RFC 7661, S-5681-9).
+    /// that was not used must not grow (RFC 7661 §4).
     pub cwnd_limited: bool,
     /// Whether loss recovery is going on: cwnd is the recovery's, not to grow.
     pub in_recovery: bool,
 }
 
-/// Loss was detected; said once per window of data (RFC 5681 4.3).
+/// Loss was detected; said once per window of data (RFC 5681 §4.3).
 #[derive(Copy, Clone, Debug, Eq, PartialEq)]
 pub struct CongestionEvent {
     /// When.
     pub now: Instant,
-    /// FlightSize: bytes sent and not yet cumulatively acknowledged (RFC 5681 2).
+    /// FlightSize: bytes sent and not yet cumulatively acknowledged (RFC 5681 §2).
     pub flight_size: u64,
     /// Whether this is another timeout of data that timed out before: the threshold is not lowered again (RFC 5681
-    /// 3.1).
+    /// §3.1).
     pub repeated: bool,
 }
 
@@ -87,7 +87,7 @@ pub trait CongestionControl: Send + Sync + fmt::Debug {
     /// Loss was detected by SACK or duplicate ACKs: recovery begins.
     fn on_congestion(&mut self, event: &CongestionEvent);
 
-    /// The retransmission timer expired (RFC 5681 3.1): everything in flight counts as lost.
+    /// The retransmission timer expired (RFC 5681 §3.1): everything in flight counts as lost.
     fn on_rto(&mut self, event: &CongestionEvent);
 
     /// Bytes were sent. Most window-based controllers have no use for it.
@@ -95,13 +95,13 @@ pub trait CongestionControl: Send + Sync + fmt::Debug {
         let _ = (now, bytes, in_flight);
     }
 
-    /// The connection sends again after having been idle for longer than one RTO (RFC 5681 4.1, RFC 6928).
+    /// The connection sends again after having been idle for longer than one RTO (RFC 5681 §4.1, RFC 6928).
     fn on_idle_restart(&mut self, now: Instant) {
         let _ = now;
     }
 
     /// The handshake took more than one repeated SYN: the path is congested, and one segment is what to begin with
-    /// (RFC 5681 3.1, RFC 6928 2).
+    /// (RFC 5681 §3.1, RFC 6928 §2).
     fn on_syn_loss(&mut self) {}
 
     /// Recovery ended: everything sent before it began is acknowledged.
@@ -136,7 +136,7 @@ pub trait CongestionControl: Send + Sync + fmt::Debug {
 pub enum Algorithm {
     /// RFC 5681 with RFC 6582 and byte counting (RFC 3465).
     NewReno,
-    /// RFC 9438, the default of Linux (RFC 9293 3.8.2, MAY-18).
+    /// RFC 9438, the default of Linux (RFC 9293 §3.8.2, MAY-18).
     Cubic,
     /// A controller of the application's own, made by this function from the MSS in bytes. It is made when the
     /// connection begins, from the default MSS of RFC 9293, and anew when the handshake has found what the peer takes.
@@ -217,12 +217,12 @@ pub fn initial_window(mss: u32) -> u64 {
     (10 * mss).min((2 * mss).max(14_600))
 }
 
-/// RFC 5681 4.1: the restart window after idling, min(IW, cwnd).
+/// RFC 5681 §4.1: the restart window after idling, min(IW, cwnd).
 fn restart_window(cwnd: u64, mss: u64) -> u64 {
     cwnd.min(initial_window(u32::try_from(mss).unwrap_or(u32::MAX)))
 }
 
-/// The window after the MSS changed: what it was in bytes (RFC 4821 7), but an untouched initial
+/// The window after the MSS changed: what it was in bytes (RFC 4821 §7), but an untouched initial
 /// window is one of segments.
 fn window_for_new_mss(cwnd: u64, ssthresh: u64, old_mss: u64, new_mss: u32) -> u64 {
     let old_mss = u32::try_from(old_mss).unwrap_or(u32::MAX);

@@ -47,7 +47,7 @@ impl CongestionControl for NewReno {
         }
         let mut acked = sample.newly_acked;
         if self.cwnd < self.ssthresh {
-            // RFC 5681 3.1, eq. 2 by bytes: a super-frame's ACK covers many segments, so the limit of one segment per
+            // RFC 5681 §3.1, eq. 2 by bytes: a super-frame's ACK covers many segments, so the limit of one segment per
             // ACK is taken per segment acknowledged; ACK division still gains nothing.
             let room = self.ssthresh - self.cwnd;
             let grow = acked.min(room);
@@ -57,7 +57,7 @@ impl CongestionControl for NewReno {
                 return;
             }
         }
-        // RFC 5681 3.1, congestion avoidance: one segment for each window acknowledged.
+        // RFC 5681 §3.1, congestion avoidance: one segment for each window acknowledged.
         self.acked += acked;
         if self.acked >= self.cwnd {
             self.acked -= self.cwnd;

@@ -1,4 +1,4 @@
-//! First check: the sequence number (RFC 9293 3.10.7.4, table 6), and trimming to the window.
+//! First check: the sequence number (RFC 9293 §3.10.7.4, table 6), and trimming to the window.
 
 use tidewire_wire::TcpFlags;
 
@@ -37,7 +37,7 @@ impl Connection {
         // window what sits exactly at RCV.NXT passes, for its ACK and RST; its text is trimmed to
         // nothing below.
         //
-        // DEVIATION(RFC 9293 3.10.7.4), as in Linux: a segment without text may sit at the right edge
+        // DEVIATION(RFC 9293 §3.10.7.4), as in Linux: a segment without text may sit at the right edge
         // itself, where SND.NXT of a peer is that filled the window and lost a part; and behind a closed
         // window one octet further, where SND.NXT of a peer is that probed it. Their ACKs are valid, and
         // may be the only ones to come.
@@ -77,7 +77,7 @@ impl Connection {
         })
     }
 
-    /// The part of a segment's text that lies before RCV.NXT was received already (RFC 2883 4). Of several parts the
+    /// The part of a segment's text that lies before RCV.NXT was received already (RFC 2883 §4). Of several parts the
     /// first is reported, and that is this one.
     fn note_what_arrived_before(&mut self, start: i64, segment: &SegmentIn, len: usize) {
         let data_start = start + i64::from(segment.has(TcpFlags::SYN));
@@ -93,7 +93,7 @@ impl Connection {
         }
     }
 
-    /// An unacceptable segment is answered with an ACK, unless it is a reset (RFC 9293 3.10.7.4).
+    /// An unacceptable segment is answered with an ACK, unless it is a reset (RFC 9293 §3.10.7.4).
     fn refuse(&mut self, now: Instant, segment: &SegmentIn, reason: DropReason) -> Verdict {
         if !segment.has(TcpFlags::RST) {
             self.acknowledge_unacceptable(now, segment);

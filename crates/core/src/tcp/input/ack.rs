@@ -50,7 +50,7 @@ impl Connection {
             if self.recovery.exit_if_done(self.snd.una) {
                 self.congestion.on_recovery_exit(now);
                 if self.recovery.is_repairing() {
-                    // Lost beyond the recovery point: that is another window's loss (RFC 5681 4.3).
+                    // Lost beyond the recovery point: that is another window's loss (RFC 5681 §4.3).
                     self.enter_recovery(now);
                 }
             }
@@ -64,12 +64,12 @@ impl Connection {
         Ok(())
     }
 
-    /// SND.UNA - MAX.SND.WND <= SEG.ACK <= SND.NXT (RFC 5961 5.2, MAY-12), and never before the ISS (ghost ACKs).
+    /// SND.UNA - MAX.SND.WND <= SEG.ACK <= SND.NXT (RFC 5961 §5.2, MAY-12), and never before the ISS (ghost ACKs).
     /// `None`: an old but harmless ACK, whose segment is processed without it.
     fn check_ack(&mut self, now: Instant, segment: &SegmentIn) -> Check<Option<u64>> {
         let ack = self.snd.position(segment.header.ack);
         if self.state == State::SynReceived {
-            // RFC 9293 3.10.7.4: in SYN-RECEIVED only the ACK of our SYN will do, anything else is answered by a reset.
+            // RFC 9293 §3.10.7.4: in SYN-RECEIVED only the ACK of our SYN will do, anything else is answered by a reset.
             if ack.is_none_or(|ack| ack == 0 || ack > self.snd.nxt) {
                 return Err(Verdict::Reset(DropReason::BadAck));
             }
@@ -90,12 +90,12 @@ impl Connection {
         Ok(Some(ack).filter(|&ack| ack >= self.snd.una))
     }
 
-    /// SND.WND, by SND.WL1 and SND.WL2: an old segment must not change it (S-9293-3). Says whether it changed.
+    /// SND.WND, by SND.WL1 and SND.WL2: an old segment must not change it (RFC 9293 §3.10.7.4). Says whether it changed.
     fn update_window(&mut self, segment: &SegmentIn, ack: u64) -> bool {
         let Some(seq) = self.rcv.position(segment.header.seq) else {
             return false;
         };
-        // DEVIATION(RFC 9293 3.10.7.4), as in Linux: an ACK of something new is newer whatever its
+        // DEVIATION(RFC 9293 §3.10.7.4), as in Linux: an ACK of something new is newer whatever its
         // sequence number. A retransmission carries a low one, and ignoring its window while taking
         // its ACK would move the right edge beyond what the peer offers.
         let newer =
@@ -144,7 +144,7 @@ impl Connection {
         }
     }
 
-    /// SACK blocks count only inside (SND.UNA, SND.NXT] (S-2018-3); others are DSACKs or garbage.
+    /// SACK blocks count only inside (SND.UNA, SND.NXT] (RFC 2018 §4); others are DSACKs or garbage.
     fn process_sack(&mut self, segment: &SegmentIn, delivered: &mut Delivered) {
         if !self.negotiated.sack {
             return;
@@ -166,7 +166,7 @@ impl Connection {
         }
     }
 
-    /// A first block at or below SEG.ACK, or inside the second, says what the peer received twice (RFC 2883 5).
+    /// A first block at or below SEG.ACK, or inside the second, says what the peer received twice (RFC 2883 §5).
     fn count_duplicate_report(&mut self, segment: &SegmentIn) {
         let blocks = segment.options.sack.as_slice();
         let Some(first) = blocks.first().filter(|first| first.left.lt(first.right)) else {
@@ -181,7 +181,7 @@ impl Connection {
         }
     }
 
-    /// Fast retransmit on SACK (RFC 6675) or the third duplicate ACK (RFC 5681 3.2).
+    /// Fast retransmit on SACK (RFC 6675) or the third duplicate ACK (RFC 5681 §3.2).
     fn detect_loss(
         &mut self,
         now: Instant,
@@ -200,7 +200,7 @@ impl Connection {
             let third = new_sack && !advanced && self.recovery.on_sack_dup_ack(una, mss);
             (new_sack || advanced) && self.recovery.detect_loss(una, mss) || third
         } else {
-            // RFC 5681 2: a duplicate has no data, no SYN or FIN, the greatest ACK and an unchanged
+            // RFC 5681 §2: a duplicate has no data, no SYN or FIN, the greatest ACK and an unchanged
             // window; and there is something it could be a duplicate for. A closed window's probes
             // are answered alike, and do not count.
             let duplicate = !advanced
@@ -244,7 +244,7 @@ impl Connection {
     ) {
         let rtt = match delivered.sent_at {
             Some(at) => Some(now.duration_since(at)),
-            // Only where the ACK advances does the echo belong to what it acknowledges (RFC 7323 4.1).
+            // Only where the ACK advances does the echo belong to what it acknowledges (RFC 7323 §4.1).
             None if advanced => self.rtt_of_echo(now, segment),
             None => None,
         };
@@ -273,7 +273,7 @@ impl Connection {
         self.congestion.on_ack(&sample);
     }
 
-    /// The round trip by our own timestamp that came back (RFC 7323 4.1).
+    /// The round trip by our own timestamp that came back (RFC 7323 §4.1).
     pub(super) fn rtt_of_echo(&self, now: Instant, segment: &SegmentIn) -> Option<Duration> {
         let ts = segment
             .options
@@ -285,7 +285,7 @@ impl Connection {
         (rtt <= self.config.max_rto).then_some(rtt)
     }
 
-    /// New data was acknowledged: RFC 6298 5.2 and 5.3, and the states that wait for the ACK of our FIN.
+    /// New data was acknowledged: RFC 6298 §5.2 and §5.3, and the states that wait for the ACK of our FIN.
     fn after_advance(&mut self, now: Instant) {
         if self.snd.una == self.snd.nxt {
             self.timers.disarm_retransmit();

@@ -1,4 +1,4 @@
-//! Seventh check: the segment text (RFC 9293 3.10.7.4), reassembly (SHLD-31) and the ACK it earns.
+//! Seventh check: the segment text (RFC 9293 §3.10.7.4), reassembly (SHLD-31) and the ACK it earns.
 
 use core::ops::Range;
 
@@ -26,12 +26,12 @@ impl Connection {
             payload.truncate(usize::try_from(fin.saturating_sub(text.data_start)).unwrap_or(0));
         }
         if payload.len() == 0 || !self.state.can_receive() {
-            // After the peer's FIN there is nothing to receive (RFC 9293 3.10.7.4: "this should not occur").
+            // After the peer's FIN there is nothing to receive (RFC 9293 §3.10.7.4: "this should not occur").
             return Err(Verdict::Dropped(DropReason::Duplicate));
         }
         if self.app.orphaned {
-            // Nobody will read it, and the peer must know that it was not delivered (RFC 9293 3.6.1, SHLD-3;
-            // RFC 2525 2.17): reset.
+            // Nobody will read it, and the peer must know that it was not delivered (RFC 9293 §3.6.1, SHLD-3;
+            // RFC 2525 §2.17): reset.
             self.fail(crate::error::ConnError::Aborted);
             return Err(Verdict::Reset(DropReason::NoConnection));
         }
@@ -60,7 +60,7 @@ impl Connection {
             Pressure::Full => 0,
         };
         let kept = self.rcv.buffer.insert(text.data_start, payload, limit);
-        // RFC 5681 4.2 (MAY-13): an out-of-order segment is acknowledged at once, so that the sender learns of the gap.
+        // RFC 5681 §4.2 (MAY-13): an out-of-order segment is acknowledged at once, so that the sender learns of the gap.
         if self.negotiated.sack {
             self.ack.now();
         } else {
@@ -112,7 +112,7 @@ impl Connection {
         self.rcv.data_at = Some(now);
         let may_wait = self.ack.on_data(bytes, self.rcv.mss_seen);
         if filled_gap {
-            // RFC 5681 4.2: at once when a segment fills all or part of a gap.
+            // RFC 5681 §4.2: at once when a segment fills all or part of a gap.
             self.ack.now();
         } else if may_wait {
             self.timers.arm_delayed_ack(now + self.config.delayed_ack);

@@ -1,4 +1,4 @@
-//! Eighth check: the FIN (RFC 9293 3.10.7.4), processed only after everything before it.
+//! Eighth check: the FIN (RFC 9293 §3.10.7.4), processed only after everything before it.
 
 use super::acceptable::Text;
 use crate::stack::ConnEvents;

@@ -1,4 +1,4 @@
-//! SEGMENT ARRIVES (RFC 9293 3.10.7): one file per check, in the order of the checks.
+//! SEGMENT ARRIVES (RFC 9293 §3.10.7): one file per check, in the order of the checks.
 
 mod acceptable;
 mod ack;
@@ -50,7 +50,7 @@ impl Connection {
         result.err().unwrap_or(Verdict::Accepted)
     }
 
-    /// RFC 9293 3.10.7.4: all states from SYN-RECEIVED on.
+    /// RFC 9293 §3.10.7.4: all states from SYN-RECEIVED on.
     fn on_segment_otherwise(
         &mut self,
         now: Instant,
@@ -63,14 +63,14 @@ impl Connection {
             && segment.header.seq == self.rcv.irs
         {
             // The SYN that is known already, now with an ACK: simultaneous open (figure 7, line 6).
-            // Its window is not scaled, others are (RFC 7323 2.2).
+            // Its window is not scaled, others are (RFC 7323 §2.2).
             let shift = self.negotiated.wscale.map_or(0, |(peer, _)| peer);
             without_syn = segment.without_syn(shift);
             &without_syn
         } else {
             segment
         };
-        // RFC 7323 5.3 puts the timestamp check first.
+        // RFC 7323 §5.3 puts the timestamp check first.
         self.check_timestamps(now, segment)?;
         let text = self.check_sequence(now, segment, payload)?;
         self.on_heard(now);
@@ -82,7 +82,7 @@ impl Connection {
         self.process_ack(now, segment)?;
         // Only now is the segment known to be genuine (CVE-2005-0356).
         self.record_timestamp(now, segment, text.start);
-        // URG is carried without harm: the urgent pointer is ignored, its data stays in the stream (RFC 6093 6).
+        // URG is carried without harm: the urgent pointer is ignored, its data stays in the stream (RFC 6093 §6).
         self.process_text(now, segment, &text, payload)?;
         self.process_fin(&text);
         Ok(())

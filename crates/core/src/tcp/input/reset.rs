@@ -11,7 +11,7 @@ use crate::tcp::tcb::Connection;
 use crate::time::Instant;
 
 impl Connection {
-    /// RFC 5961 3.2: a reset counts only exactly at RCV.NXT, at a closed window too (MUST-66), with or without data
+    /// RFC 5961 §3.2: a reset counts only exactly at RCV.NXT, at a closed window too (MUST-66), with or without data
     /// (SHLD-2); elsewhere in the window it has to be repeated there.
     pub(super) fn check_reset(&mut self, now: Instant, segment: &SegmentIn, start: i64) -> Check {
         if !segment.has(TcpFlags::RST) {
@@ -21,7 +21,7 @@ impl Connection {
             self.challenge(now);
             return Err(Verdict::Dropped(DropReason::Challenged));
         }
-        // RFC 9293 3.10.7.4: from SYN-RECEIVED after an active open this is "connection refused".
+        // RFC 9293 §3.10.7.4: from SYN-RECEIVED after an active open this is "connection refused".
         let error = match self.state {
             State::SynReceived => ConnError::Refused,
             State::CloseWait => ConnError::BrokenPipe,
@@ -31,7 +31,7 @@ impl Connection {
         Err(Verdict::Accepted)
     }
 
-    /// RFC 5961 4.2: a SYN in a synchronized state is challenged, whatever its sequence number.
+    /// RFC 5961 §4.2: a SYN in a synchronized state is challenged, whatever its sequence number.
     pub(super) fn check_syn(&mut self, now: Instant, segment: &SegmentIn) -> Check {
         if !segment.has(TcpFlags::SYN) {
             return Ok(());

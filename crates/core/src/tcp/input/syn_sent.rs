@@ -1,4 +1,4 @@
-//! SYN-SENT (RFC 9293 3.10.7.3).
+//! SYN-SENT (RFC 9293 §3.10.7.3).
 
 use tidewire_wire::TcpFlags;
 
@@ -51,7 +51,7 @@ impl Connection {
         Ok(())
     }
 
-    /// The window of a SYN is never scaled (RFC 7323 2.2).
+    /// The window of a SYN is never scaled (RFC 7323 §2.2).
     pub(crate) fn set_window_of_syn(&mut self, segment: &SegmentIn) {
         self.snd.wnd = u32::from(segment.header.window);
         self.snd.max_wnd = self.snd.wnd;

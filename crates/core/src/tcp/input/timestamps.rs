@@ -1,4 +1,4 @@
-//! PAWS and TS.Recent (RFC 7323 4.3 and 5).
+//! PAWS and TS.Recent (RFC 7323 §4.3 and §5).
 
 use tidewire_wire::TcpFlags;
 
@@ -8,7 +8,7 @@ use crate::tcp::segment::SegmentIn;
 use crate::tcp::tcb::Connection;
 use crate::time::{Duration, Instant};
 
-/// A TS.Recent this old tells nothing: the peer's clock may have wrapped (RFC 7323 5.5).
+/// A TS.Recent this old tells nothing: the peer's clock may have wrapped (RFC 7323 §5.5).
 const RECENT_EXPIRES: Duration = Duration::from_secs(24 * 24 * 3600);
 
 /// `a < b` for timestamps, which wrap like sequence numbers.
@@ -19,17 +19,17 @@ const fn before(a: u32, b: u32) -> bool {
 impl Connection {
     /// Drops segments from before the last wrap of the sequence space.
     pub(super) fn check_timestamps(&mut self, now: Instant, segment: &SegmentIn) -> Check {
-        // Resets are exempt (RFC 7323 5.2).
+        // Resets are exempt (RFC 7323 §5.2).
         if !self.negotiated.timestamps || segment.has(TcpFlags::RST) {
             return Ok(());
         }
         let Some(ts) = segment.options.timestamps else {
             // A SYN without the option is a new attempt of a host that knows nothing of this connection: it must
-            // learn of it by a challenge ACK (RFC 5961 4.2), which the checks that follow send.
+            // learn of it by a challenge ACK (RFC 5961 §4.2), which the checks that follow send.
             if segment.has(TcpFlags::SYN) {
                 return Ok(());
             }
-            // RFC 7323 3.2: a segment without the negotiated option is dropped and must not end the connection.
+            // RFC 7323 §3.2: a segment without the negotiated option is dropped and must not end the connection.
             return Err(Verdict::Dropped(DropReason::MissingTimestamp));
         };
         let valid = now.duration_since(self.ts.recent_at) < RECENT_EXPIRES;
@@ -40,7 +40,7 @@ impl Connection {
         Ok(())
     }
 
-    /// RFC 7323 4.3 (2): the timestamp of the segment that reaches back to the last ACK is echoed next, which is the
+    /// RFC 7323 §4.3 (2): the timestamp of the segment that reaches back to the last ACK is echoed next, which is the
     /// earliest of those that one delayed ACK covers.
     pub(super) fn record_timestamp(&mut self, now: Instant, segment: &SegmentIn, start: i64) {
         let Some(ts) = segment

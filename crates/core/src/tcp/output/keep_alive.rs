@@ -1,4 +1,4 @@
-//! Keep-alive probes (RFC 9293 3.8.4, MAY-5): is the peer of an idle connection still there?
+//! Keep-alive probes (RFC 9293 §3.8.4, MAY-5): is the peer of an idle connection still there?
 //!
 //! The timer is corrected when it fires, not with every segment: a busy connection pays nothing for it.
 

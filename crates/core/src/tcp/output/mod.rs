@@ -1,4 +1,4 @@
-//! What to send next (RFC 9293 3.8.6 and 3.9.1): retransmissions, window probes, new data, FIN, pure ACKs, in that
+//! What to send next (RFC 9293 §3.8.6 and §3.9.1): retransmissions, window probes, new data, FIN, pure ACKs, in that
 //! order.
 //!
 //! Planning a segment counts as sending it: the sequence space, the timers and the ACK it carries are accounted for
@@ -82,7 +82,7 @@ impl Connection {
         let mut flags = TcpFlags::SYN;
         let mut options = self.offer.options(self.ts.value(now), 0);
         if synchronize {
-            // A SYN-ACK offers only what the peer's SYN did (RFC 7323 2.5, RFC 2018 2).
+            // A SYN-ACK offers only what the peer's SYN did (RFC 7323 §2.5, RFC 2018 §2).
             flags |= TcpFlags::ACK;
             options.window_scale = self.negotiated.wscale.map(|(_, own)| own);
             options.sack_permitted = self.negotiated.sack;
@@ -128,7 +128,7 @@ impl Connection {
         let mss = self.segment_size(&options);
         let mut flags = TcpFlags::ACK;
         if payload.end == data_end && !payload.is_empty() {
-            // RFC 9293 3.9.1.2: one PSH on the last segment of what is queued (MUST-61, SHLD-27).
+            // RFC 9293 §3.9.1.2: one PSH on the last segment of what is queued (MUST-61, SHLD-27).
             flags |= TcpFlags::PSH;
         }
         if fin {
@@ -154,7 +154,7 @@ impl Connection {
             self.ack.on_reply();
         }
         if self.timers.retransmit() != Some(RetransmitKind::Rto) {
-            // RFC 6298 5.1. A probe keeps the persist timer, which already runs.
+            // RFC 6298 §5.1. A probe keeps the persist timer, which already runs.
             if self.snd.wnd > 0 || self.timers.retransmit().is_none() {
                 self.arm_rto(now);
             }
@@ -236,13 +236,13 @@ impl Connection {
         }
         let duplicate = self.rcv.duplicate();
         if self.negotiated.sack && (duplicate.is_some() || self.rcv.buffer.has_gap()) {
-            // RFC 2018 3: 40 bytes of options hold four blocks, or three beside timestamps.
+            // RFC 2018 §3: 40 bytes of options hold four blocks, or three beside timestamps.
             let most = if self.negotiated.timestamps {
                 3
             } else {
                 SackBlocks::CAPACITY
             };
-            // RFC 2883 4: what came twice goes first, then the block that it belongs to, then the others.
+            // RFC 2883 §4: what came twice goes first, then the block that it belongs to, then the others.
             let twice = duplicate.map(|range| SackBlock {
                 left: self.rcv.seq(range.start),
                 right: self.rcv.seq(range.end),
@@ -257,7 +257,7 @@ impl Connection {
         options
     }
 
-    /// Payload of a full segment with these options (RFC 9293 3.7.1, MUST-16).
+    /// Payload of a full segment with these options (RFC 9293 §3.7.1, MUST-16).
     fn segment_size(&self, options: &TcpOptions) -> u32 {
         let options_len = u32::try_from(options.emitted_len()).unwrap_or(0);
         self.snd_mss().saturating_sub(options_len).max(1)
@@ -298,7 +298,7 @@ impl Connection {
         matches!(self.state, State::SynSent | State::SynReceived)
     }
 
-    /// The reset that ABORT sends (RFC 9293 3.10.5); none before the peer has anything to reset, or after the end.
+    /// The reset that ABORT sends (RFC 9293 §3.10.5); none before the peer has anything to reset, or after the end.
     pub(crate) fn reset_on_abort(&self) -> Option<ResetReply> {
         match self.state {
             State::SynReceived

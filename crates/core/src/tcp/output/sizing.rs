@@ -1,4 +1,4 @@
-//! How much to send: windows, whole segments (SHLD-28), Nagle, sender SWS avoidance (RFC 9293 3.7.4 and 3.8.6.2.1), and
+//! How much to send: windows, whole segments (SHLD-28), Nagle, sender SWS avoidance (RFC 9293 §3.7.4 and §3.8.6.2.1), and
 //! holding short super-frames back while many bytes are in flight.
 
 use core::ops::Range;
@@ -43,7 +43,7 @@ impl Connection {
         }
         let room = (room as u64).max(mss);
         let most = room.min(allowed) / mss * mss;
-        // The peer may have shrunk its window since (RFC 9293 3.8.6, MUST-34): what lies inside is sent again as
+        // The peer may have shrunk its window since (RFC 9293 §3.8.6, MUST-34): what lies inside is sent again as
         // usual (SHLD-16), nothing new goes beyond (SHLD-15), and of the rest one segment at a time (MAY-7) until
         // it is acknowledged (SHLD-17).
         let inside = self.snd.window_edge().saturating_sub(lost.start);
@@ -132,7 +132,7 @@ impl Connection {
             } else {
                 SendLimit::Coalescing
             };
-            // Sender SWS avoidance (RFC 9293 3.8.6.2.1, MUST-38): less than a segment, and not all there is,
+            // Sender SWS avoidance (RFC 9293 §3.8.6.2.1, MUST-38): less than a segment, and not all there is,
             // fills a window only where that is half of the largest one seen.
             let fills_window = self.snd.limit == SendLimit::ReceiveWindow;
             let is_half = usable.saturating_mul(2) >= u64::from(self.snd.max_wnd);
@@ -181,7 +181,7 @@ impl Connection {
         if reach < data_end { reach } else { range.end }
     }
 
-    /// RFC 5681 4.1: after an idle RTO the ACK clock is gone, and cwnd falls back to the restart window.
+    /// RFC 5681 §4.1: after an idle RTO the ACK clock is gone, and cwnd falls back to the restart window.
     fn restart_after_idle(&mut self, now: Instant) {
         if self.snd.flight_size() == 0 && now.duration_since(self.snd.last_sent) > self.rto() {
             self.congestion.on_idle_restart(now);

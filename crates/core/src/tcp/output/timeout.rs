@@ -7,7 +7,7 @@ use crate::tcp::tcb::Connection;
 use crate::tcp::timer::{Fired, LifetimeKind, RetransmitKind};
 use crate::time::{Duration, Instant};
 
-/// How long a segment waits for a window worth sending to (RFC 9293 3.8.6.2.1: 0.1 to 1.0 s).
+/// How long a segment waits for a window worth sending to (RFC 9293 §3.8.6.2.1: 0.1 to 1.0 s).
 const SWS_OVERRIDE: Duration = Duration::from_millis(500);
 
 /// Probes of a closed window after the application is gone: about a minute's worth.
@@ -43,7 +43,7 @@ impl Connection {
                 Fired::Retransmit(RetransmitKind::Rto)
                     if self.snd.wnd == 0 && self.state.is_synchronized() =>
                 {
-                    // Data that the peer's window was closed over: probe, do not give up (RFC 9293 3.8.6.1). It says
+                    // Data that the peer's window was closed over: probe, do not give up (RFC 9293 §3.8.6.1). It says
                     // nothing of congestion.
                     if self.on_persist(now) == TimerOutcome::Reset {
                         return TimerOutcome::Reset;
@@ -67,7 +67,7 @@ impl Connection {
         TimerOutcome::None
     }
 
-    /// RFC 6298 5.4 to 5.7; R2 of RFC 9293 3.8.3 for data and, with a limit of its own, for SYNs (MUST-22).
+    /// RFC 6298 §5.4 to §5.7; R2 of RFC 9293 §3.8.3 for data and, with a limit of its own, for SYNs (MUST-22).
     fn on_rto(&mut self, now: Instant) -> TimerOutcome {
         let handshake = matches!(self.state, State::SynSent | State::SynReceived);
         let gave_up = if handshake {
@@ -78,7 +78,7 @@ impl Connection {
             self.is_past_r2(now)
         };
         if gave_up {
-            // RFC 9293 3.8.3 (MUST-20): R2 is passed.
+            // RFC 9293 §3.8.3 (MUST-20): R2 is passed.
             self.fail(self.time_out_error());
             return if handshake {
                 TimerOutcome::None
@@ -104,7 +104,7 @@ impl Connection {
         TimerOutcome::None
     }
 
-    /// R2 of RFC 9293 3.8.3: the application's limit in time where it set one (MUST-21), else a number of attempts.
+    /// R2 of RFC 9293 §3.8.3: the application's limit in time where it set one (MUST-21), else a number of attempts.
     fn is_past_r2(&self, now: Instant) -> bool {
         self.user_timeout_is_over(now)
             .unwrap_or(self.recovery.retries >= self.config.data_retries)

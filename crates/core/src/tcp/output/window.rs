@@ -1,5 +1,5 @@
-//! The window we offer (RFC 9293 3.8.6, RFC 7323 2.3): its right edge never moves left (SHLD-14), may stay where it is
-//! for ever (MAY-8), and moves right only in steps worth a segment (receiver SWS avoidance, 3.8.6.2.2).
+//! The window we offer (RFC 9293 §3.8.6, RFC 7323 §2.3): its right edge never moves left (SHLD-14), may stay where it is
+//! for ever (MAY-8), and moves right only in steps worth a segment (receiver SWS avoidance, §3.8.6.2.2).
 
 use tidewire_wire::SeqNum;
 
@@ -46,7 +46,7 @@ impl Connection {
         if free > self.rcv.edge && free - self.rcv.edge >= self.worthwhile_step() {
             self.rcv.edge = free;
         }
-        // Rounded up on the wire, so that what was promised stays promised (RFC 7323 2.4), but not in
+        // Rounded up on the wire, so that what was promised stays promised (RFC 7323 §2.4), but not in
         // the books: the edge would creep along with every odd byte.
         let field = self
             .rcv

@@ -17,7 +17,7 @@ use super::pool::Pool;
 use super::ranges::SeqRanges;
 use crate::time::Instant;
 
-/// Duplicate ACKs, or segments' worth of SACKed data above a hole, that make it a loss (RFC 5681 3.2, RFC 6675 2).
+/// Duplicate ACKs, or segments' worth of SACKed data above a hole, that make it a loss (RFC 5681 §3.2, RFC 6675 §2).
 const DUP_THRESH: u64 = 3;
 /// Most SACKed runs kept; a receiver that reports more only has the rest ignored (CVE-2019-11478).
 const MAX_SACK_RUNS: usize = 1024;
@@ -47,16 +47,16 @@ pub(crate) struct Recovery {
     judged_to: u64,
     /// Duplicate ACKs in a row, for peers without SACK.
     dup_acks: u32,
-    /// Bytes that those duplicate ACKs say have left the network (RFC 5681 3.2 "inflation").
+    /// Bytes that those duplicate ACKs say have left the network (RFC 5681 §3.2 "inflation").
     dup_credit: u64,
     /// SND.NXT when the first sign of loss was seen: what limited transmit (RFC 3042) sent since does not
     /// count in FlightSize.
     before_disorder: Option<u64>,
-    /// The next retransmission leaves whatever the window says (RFC 5681 3.2 step 3, RFC 6675 5 step 4.3).
+    /// The next retransmission leaves whatever the window says (RFC 5681 §3.2 step 3, RFC 6675 §5 step 4.3).
     urgent: bool,
     /// Times that data was acknowledged after later data, without having been sent again.
     reordered: u32,
-    /// Timeouts in a row without progress (RFC 9293 3.8.3).
+    /// Timeouts in a row without progress (RFC 9293 §3.8.3).
     pub(crate) retries: u8,
 }
 
@@ -65,7 +65,7 @@ impl Recovery {
         self.phase
     }
 
-    /// "pipe" of RFC 6675 4: sent, and neither acknowledged in any way nor lost.
+    /// "pipe" of RFC 6675 §4: sent, and neither acknowledged in any way nor lost.
     pub(crate) fn in_flight(&self, una: u64, nxt: u64) -> u64 {
         (nxt - una).saturating_sub(self.sacked.bytes() + self.lost.bytes() + self.dup_credit)
     }
@@ -104,7 +104,7 @@ impl Recovery {
         self.dup_acks = 0;
         match self.phase {
             Phase::Recovery { point } if ack < point && !sack_enabled => {
-                // RFC 6582 3.2 step 5, partial ACK: the next segment is lost too; deflate by what was acknowledged,
+                // RFC 6582 §3.2 step 5, partial ACK: the next segment is lost too; deflate by what was acknowledged,
                 // but let one segment out for it.
                 self.dup_credit = (self.dup_credit + mss).saturating_sub(ack - una);
                 self.mark_lost(ack..(ack + mss).min(point));
@@ -157,7 +157,7 @@ impl Recovery {
         self.sacked.iter().next_back().map(|run| run.end)
     }
 
-    /// RFC 8985 6.2 step 4: what was sent once and is acknowledged late was reordered on the way.
+    /// RFC 8985 §6.2 step 4: what was sent once and is acknowledged late was reordered on the way.
     fn count_reordered(&mut self, reordered: bool) {
         self.reordered = self.reordered.saturating_add(u32::from(reordered));
     }
@@ -199,14 +199,14 @@ impl Recovery {
             || self.phase != Phase::Open
             || una < self.judged_to
         {
-            // RFC 6582 3.2 step 1: not again for data of an earlier recovery.
+            // RFC 6582 §3.2 step 1: not again for data of an earlier recovery.
             return false;
         }
         self.mark_lost(una..(una + mss).min(nxt));
         true
     }
 
-    /// An ACK that reported new ranges and acknowledged nothing (RFC 6675 2, "duplicate acknowledgment"). Says whether it
+    /// An ACK that reported new ranges and acknowledged nothing (RFC 6675 §2, "duplicate acknowledgment"). Says whether it
     /// is the one that makes the first segment lost (5, step 1): many small segments are little above a hole in bytes,
     /// but as much of a sign.
     pub(crate) fn on_sack_dup_ack(&mut self, una: u64, mss: u64) -> bool {
@@ -222,7 +222,7 @@ impl Recovery {
         true
     }
 
-    /// Marks what RFC 6675 4, IsLost(), calls lost: three runs, or more than two segments, SACKed above it. Returns
+    /// Marks what RFC 6675 §4, IsLost(), calls lost: three runs, or more than two segments, SACKed above it. Returns
     /// whether anything new is lost.
     pub(crate) fn detect_loss(&mut self, una: u64, mss: u64) -> bool {
         let mut above = 0;
@@ -255,7 +255,7 @@ impl Recovery {
     }
 
     /// Loss was detected: enters recovery. Returns FlightSize where this is news that congestion
-    /// control must hear: it is told once per window (RFC 6675 5).
+    /// control must hear: it is told once per window (RFC 6675 §5).
     pub(crate) fn enter_recovery(&mut self, una: u64, nxt: u64) -> Option<u64> {
         if self.phase != Phase::Open {
             return None;
@@ -271,10 +271,10 @@ impl Recovery {
         core::mem::take(&mut self.urgent)
     }
 
-    /// The retransmission timer expired: everything in flight counts as lost (RFC 6675 5.1). Returns whether the same
+    /// The retransmission timer expired: everything in flight counts as lost (RFC 6675 §5.1). Returns whether the same
     /// data had timed out before.
     pub(crate) fn on_timeout(&mut self, una: u64, nxt: u64) -> bool {
-        // What was acknowledged since the last timeout makes this one another loss (RFC 5681 3.1).
+        // What was acknowledged since the last timeout makes this one another loss (RFC 5681 §3.1).
         let repeated = matches!(self.phase, Phase::Loss { .. }) && self.retries > 0;
         self.retries = self.retries.saturating_add(1);
         self.dup_acks = 0;
@@ -291,7 +291,7 @@ impl Recovery {
         repeated
     }
 
-    /// The receiver may have thrown away what it SACKed (RFC 2018 8): what it acknowledges next must be sent again.
+    /// The receiver may have thrown away what it SACKed (RFC 2018 §8): what it acknowledges next must be sent again.
     fn forget_reneged(&mut self, una: u64) {
         let reneged = self.sacked.containing(una).is_some()
             || self.sacked.first().is_some_and(|run| run.start <= una);

@@ -1,4 +1,4 @@
-//! Round trip estimation and the retransmission timeout (RFC 6298, with Karn's rule; RFC 9293 3.8.1, MUST-18).
+//! Round trip estimation and the retransmission timeout (RFC 6298, with Karn's rule; RFC 9293 §3.8.1, MUST-18).
 
 use crate::config::TcpConfig;
 use crate::time::Duration;
@@ -12,16 +12,16 @@ pub(crate) struct RttEstimator {
     srtt: Option<Duration>,
     rttvar: Duration,
     min_rtt: Option<Duration>,
-    /// Timeouts in a row without a new measurement (RFC 6298 5.5): each doubles the RTO.
+    /// Timeouts in a row without a new measurement (RFC 6298 §5.5): each doubles the RTO.
     backoff: u8,
     /// Times that the SYN timed out.
     syn_timeouts: u8,
-    /// Data flows after a SYN that timed out: RFC 6298 5.7 wants 3 s until the first measurement.
+    /// Data flows after a SYN that timed out: RFC 6298 §5.7 wants 3 s until the first measurement.
     cautious: bool,
 }
 
 impl RttEstimator {
-    /// RFC 6298 2.2 and 2.3. Also ends the back-off, as only a measurement may (Karn).
+    /// RFC 6298 §2.2 and §2.3. Also ends the back-off, as only a measurement may (Karn).
     pub(crate) fn on_sample(&mut self, rtt: Duration) {
         self.backoff = 0;
         self.min_rtt = Some(self.min_rtt.map_or(rtt, |min| min.min(rtt)));
@@ -39,7 +39,7 @@ impl RttEstimator {
         }
     }
 
-    /// The timer expired: RFC 6298 5.5.
+    /// The timer expired: RFC 6298 §5.5.
     pub(crate) fn on_timeout(&mut self) {
         self.backoff = self.backoff.saturating_add(1);
     }
@@ -63,7 +63,7 @@ impl RttEstimator {
 
     /// The timeout in force, back-off included.
     ///
-    /// DEVIATION(RFC 6298 2.4): the floor applies to the variance term, as in Linux, and not to the sum. A path of
+    /// DEVIATION(RFC 6298 §2.4): the floor applies to the variance term, as in Linux, and not to the sum. A path of
     /// constant delay would otherwise reach an RTO below the peer's delayed ACK.
     pub(crate) fn rto(&self, config: &TcpConfig) -> Duration {
         let base = match self.srtt {

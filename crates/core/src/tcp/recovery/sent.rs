@@ -12,7 +12,7 @@ pub(crate) struct Record {
     range: Range<u64>,
     /// When it was sent last.
     sent_at: Instant,
-    /// Sent more than once: its acknowledgement measures nothing (Karn, RFC 6298 3).
+    /// Sent more than once: its acknowledgement measures nothing (Karn, RFC 6298 §3).
     retransmitted: bool,
     /// Selectively acknowledged: its round trip has been counted.
     sacked: bool,
@@ -101,7 +101,7 @@ impl SentRecords {
             .filter(move |range| range.end - range.start > len)
     }
 
-    /// The receiver took back what it had selectively acknowledged (RFC 2018 8).
+    /// The receiver took back what it had selectively acknowledged (RFC 2018 §8).
     pub(crate) fn forget_sacks(&mut self) {
         for record in &mut self.records {
             record.sacked = false;
