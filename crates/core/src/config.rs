@@ -6,9 +6,10 @@ use core::ops::RangeInclusive;
 
 use crate::error::ConfigError;
 use crate::ip::is_link_local;
-use crate::stack::LinkCaps;
 use crate::tcp::congestion::Algorithm;
 use crate::time::Duration;
+use crate::types::IpFields;
+use crate::types::LinkCaps;
 
 /// An own address with the length of its on-link prefix, `10.0.0.2/24`.
 #[derive(Copy, Clone, Debug, Eq, PartialEq, Hash)]
@@ -336,6 +337,15 @@ impl Default for TcpConfig {
 }
 
 impl TcpConfig {
+    /// The IP header's fields that a connection with this configuration sends.
+    pub(crate) fn ip_fields(&self) -> IpFields {
+        IpFields {
+            hop_limit: self.hop_limit,
+            // RFC 3168 §5: ECT belongs to data segments of connections that negotiated ECN.
+            traffic_class: self.traffic_class & !3,
+        }
+    }
+
     pub(crate) fn validate(&self) -> Result<(), ConfigError> {
         let field = if self.send_buffer.max() == 0 {
             "tcp.send_buffer"

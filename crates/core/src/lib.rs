@@ -40,6 +40,7 @@ mod offload;
 mod stack;
 mod tcp;
 mod time;
+mod types;
 
 pub use config::{BufferSize, Gateways, IpCidr, KeepAlive, StackConfig, TcpConfig};
 pub use error::{
@@ -47,9 +48,8 @@ pub use error::{
 };
 pub use offload::{Coalescer, FrameBuffer, RxChecksum, RxMeta, TxOffload, segment};
 pub use stack::{
-    BindOptions, BindingId, Conn, ConnEvents, ConnId, ConnectOptions, ConnectionCounts, Direction,
-    DropReason, Event, LinkCaps, ListenOptions, ListenerId, Secret, Stack, Stats, TraceEntry,
-    Transmit,
+    BindOptions, BindingId, Conn, ConnectOptions, ConnectionCounts, Direction, ListenOptions,
+    Stack, TraceEntry, Transmit,
 };
 pub use tcp::congestion::{
     AckSample, Algorithm, CongestionControl, CongestionEvent, Cubic, NewReno, initial_window,
@@ -57,3 +57,4 @@ pub use tcp::congestion::{
 pub use tcp::{SendLimit, State, TcpInfo, Transition};
 pub use tidewire_wire as wire;
 pub use time::{Duration, Instant};
+pub use types::{ConnEvents, ConnId, DropReason, Event, LinkCaps, ListenerId, Secret, Stats};

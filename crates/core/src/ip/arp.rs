@@ -6,8 +6,9 @@ use core::net::{IpAddr, Ipv4Addr};
 use tidewire_wire::{ArpOperation, ArpPacket, EtherType, EthernetHeader, MacAddr};
 
 use super::neighbor::Claim;
-use crate::stack::{DropReason, Stack};
+use crate::stack::Stack;
 use crate::time::Instant;
+use crate::types::DropReason;
 
 impl Stack {
     /// An ARP packet arrived.

@@ -9,8 +9,9 @@ use core::net::IpAddr;
 use tidewire_wire::{Icmpv4Message, Icmpv6Message, IpProtocol, Ipv4Header, Ipv6Header, SeqNum};
 
 use crate::error::ConnError;
-use crate::stack::{DropReason, FourTuple, Stack};
+use crate::stack::Stack;
 use crate::time::Instant;
+use crate::types::{DropReason, FourTuple};
 
 /// What an error says.
 #[derive(Copy, Clone, Debug, Eq, PartialEq)]

@@ -10,9 +10,10 @@ use tidewire_wire::{
 
 use super::neighbor::Claim;
 use super::route::ALL_NODES;
-use crate::stack::{DropReason, Ends, Stack, build_packet};
-use crate::tcp::segment::IpFields;
+use crate::stack::{Ends, Stack, build_packet};
 use crate::time::Instant;
+use crate::types::DropReason;
+use crate::types::IpFields;
 
 /// RFC 4861 §7.1: what a router forwarded has less.
 const FIELDS: IpFields = IpFields {

@@ -9,8 +9,8 @@ use core::net::IpAddr;
 
 use tidewire_wire::MacAddr;
 
-use crate::stack::ConnId;
 use crate::time::{Duration, Instant};
+use crate::types::ConnId;
 
 /// How long a confirmation is good for (RFC 4861 §10, REACHABLE_TIME). DEVIATION(RFC 4861 §6.3.2): not drawn at random,
 /// which keeps hosts from asking in step; here each entry starts with its own traffic, and traffic confirms it.

@@ -4,10 +4,12 @@ use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
 
-use super::slab::{Key, Slab};
-use super::{ListenOptions, ListenerId, Stack};
+use super::slab::Slab;
+use super::{ListenOptions, Stack};
 use crate::error::ListenError;
 use crate::tcp::listen::covers;
+use crate::types::Key;
+use crate::types::ListenerId;
 
 /// Names a binding, as [`ConnId`](super::ConnId) a connection.
 #[derive(Copy, Clone, Debug, Eq, PartialEq, Hash, Ord, PartialOrd)]

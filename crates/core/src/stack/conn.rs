@@ -3,11 +3,12 @@
 use bytes::Bytes;
 use core::net::SocketAddr;
 
-use super::{ConnEvents, ConnId, LEAST, Stack};
+use super::{LEAST, Stack};
 use crate::error::{ConnError, ReadError, ShutdownError, WriteError};
 use crate::tcp::pool::Pool;
 use crate::tcp::{Connection, State, TcpInfo};
 use crate::time::{Duration, Instant};
+use crate::types::{ConnEvents, ConnId};
 
 /// One connection, borrowed from its stack ([`Stack::conn`]).
 #[derive(Debug)]

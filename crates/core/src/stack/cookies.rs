@@ -2,13 +2,15 @@
 
 use tidewire_wire::{TcpFlags, TcpOptions, TcpTimestamps};
 
-use super::flow::{FourTuple, Target};
-use super::{DropReason, ListenerId, Pressure, Stack};
+use super::flow::Target;
+use super::{Pressure, Stack};
 use crate::tcp::listen::HalfOpen;
 use crate::tcp::segment::SegmentIn;
 use crate::tcp::syn_cookies::{Cookie, mark, marked};
 use crate::tcp::{Payload, State};
 use crate::time::Instant;
+use crate::types::FourTuple;
+use crate::types::{DropReason, ListenerId};
 
 /// A SYN-ACK of which neither the time nor the number is known: no round trip is measured by it (RFC 6298 §3).
 const UNKNOWN_SENDS: u8 = 2;

@@ -2,15 +2,17 @@
 
 use tidewire_wire::TcpFlags;
 
-use super::flow::{FourTuple, Target};
-use super::slab::Key;
+use super::Stack;
+use super::flow::Target;
 use super::trace::{Direction, Seen};
-use super::{ConnId, DropReason, Stack};
 use crate::tcp::listen::HalfOpenVerdict;
-use crate::tcp::segment::{IpFields, SegmentIn};
+use crate::tcp::segment::SegmentIn;
 use crate::tcp::time_wait::TimeWaitVerdict;
 use crate::tcp::{Payload, State, Verdict};
 use crate::time::Instant;
+use crate::types::FourTuple;
+use crate::types::Key;
+use crate::types::{ConnId, DropReason};
 
 impl Stack {
     /// Processes a TCP segment (RFC 9293 §3.10.7).
@@ -110,7 +112,7 @@ impl Stack {
             Verdict::Reset(reason) => {
                 self.drop_frame(reason);
                 if let Some(reset) = segment.reset() {
-                    let ip = IpFields::of(&self.tcp_defaults);
+                    let ip = self.tcp_defaults.ip_fields();
                     self.send_reset(now, tuple, reset, segment.options.timestamps, ip);
                 }
             }

@@ -1,70 +1,12 @@
-//! Which connection a segment belongs to: the 4-tuple and the table keyed by it.
+//! Flow table: from a 4-tuple to its connection, half-open record or TIME-WAIT record.
 //!
 //! Peers choose their half of the 4-tuple, so the table hashes it with a secret key (SipHash): nobody can aim at one
 //! bucket.
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
-use core::hash::{Hash, Hasher};
-use core::net::{IpAddr, SocketAddr};
 
-use siphasher::sip::SipHasher13;
-
-/// Both ends of a connection, from the stack's point of view.
-#[derive(Copy, Clone, Debug, Eq, PartialEq, Hash)]
-pub(crate) struct FourTuple {
-    pub(crate) local: IpAddr,
-    pub(crate) remote: IpAddr,
-    pub(crate) local_port: u16,
-    pub(crate) remote_port: u16,
-}
-
-impl FourTuple {
-    pub(crate) fn new(local: SocketAddr, remote: SocketAddr) -> Self {
-        Self {
-            local: local.ip(),
-            remote: remote.ip(),
-            local_port: local.port(),
-            remote_port: remote.port(),
-        }
-    }
-
-    pub(crate) fn local_addr(&self) -> SocketAddr {
-        SocketAddr::new(self.local, self.local_port)
-    }
-
-    pub(crate) fn remote_addr(&self) -> SocketAddr {
-        SocketAddr::new(self.remote, self.remote_port)
-    }
-}
-
-/// A keyed hash of anything; each use derives a key of its own so that one leaks nothing of another.
-#[derive(Clone)]
-pub(crate) struct HashKey(u64, u64);
-
-impl HashKey {
-    /// Derives the key of one `purpose` from the stack's secret.
-    pub(crate) fn derive(secret: [u8; 16], purpose: u8) -> Self {
-        let half = |domain: u8| {
-            let mut hasher = siphasher::sip::SipHasher24::new_with_key(&secret);
-            hasher.write(&[purpose, domain]);
-            hasher.finish()
-        };
-        Self(half(0), half(1))
-    }
-
-    pub(crate) fn hash(&self, value: &impl Hash) -> u64 {
-        let mut hasher = SipHasher13::new_with_keys(self.0, self.1);
-        value.hash(&mut hasher);
-        hasher.finish()
-    }
-}
-
-impl core::fmt::Debug for HashKey {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str("HashKey(..)")
-    }
-}
+use crate::types::{FourTuple, HashKey};
 
 /// Where a segment goes.
 #[derive(Copy, Clone, Debug, Eq, PartialEq)]
@@ -225,7 +167,8 @@ impl FlowTable {
 
 #[cfg(test)]
 mod tests {
-    use super::{FlowTable, FourTuple, HashKey, Target};
+    use super::{FlowTable, Target};
+    use crate::types::{FourTuple, HashKey, Secret};
     use alloc::collections::BTreeMap;
     use core::net::{IpAddr, Ipv4Addr};
     use proptest::prelude::*;
@@ -254,7 +197,7 @@ mod tests {
     /// than it did with as many that stayed.
     #[test]
     fn a_look_up_costs_the_same_after_many_came_and_went() {
-        let mut table = FlowTable::new(HashKey::derive([7; 16], 0));
+        let mut table = FlowTable::new(HashKey::derive(&Secret::new([7; 16]), 0));
         for n in 0..10_000 {
             table.insert(&tuple(n), Target::Conn(u32::from(n)));
         }
@@ -272,7 +215,7 @@ mod tests {
     proptest! {
         #[test]
         fn behaves_like_a_map(ops in prop::collection::vec((any::<bool>(), 0u16..60), 0..400)) {
-            let mut table = FlowTable::new(HashKey::derive([7; 16], 0));
+            let mut table = FlowTable::new(HashKey::derive(&Secret::new([7; 16]), 0));
             let mut model = BTreeMap::new();
             for (add, n) in ops {
                 let target = Target::Conn(u32::from(n));

@@ -8,11 +8,12 @@ use tidewire_wire::{
     TcpOptions,
 };
 
-use super::flow::FourTuple;
-use super::link::LinkCaps;
 use super::transmit::MAX_HEADER;
 use crate::offload::TxOffload;
-use crate::tcp::segment::{IpFields, SegmentPlan};
+use crate::tcp::segment::SegmentPlan;
+use crate::types::FourTuple;
+use crate::types::IpFields;
+use crate::types::LinkCaps;
 
 /// The checksum field's offset in a TCP header. It is always filled in, here or by the device (MUST-2).
 const TCP_CHECKSUM: u16 = 16;

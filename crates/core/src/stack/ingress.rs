@@ -8,11 +8,12 @@ use tidewire_wire::{
     verify_tcp, walk_extensions,
 };
 
-use super::{DropReason, FourTuple, Stack};
+use super::Stack;
 use crate::offload::{FrameBuffer, RxChecksum, RxMeta};
 use crate::tcp::Payload;
 use crate::tcp::segment::SegmentIn;
 use crate::time::Instant;
+use crate::types::{DropReason, FourTuple};
 
 /// How parsing ends early.
 pub(super) type Parsed<T> = Result<T, DropReason>;

@@ -5,16 +5,18 @@ use core::net::IpAddr;
 
 use tidewire_wire::{Ipv4Header, Ipv6Header, SeqNum, TcpTimestamps};
 
+use super::Stack;
 use super::events::Source;
-use super::flow::{FourTuple, Target};
-use super::slab::Key;
-use super::{ConnId, DropReason, Stack};
+use super::flow::Target;
 use crate::error::ConnError;
 use crate::ip::Waiters;
-use crate::tcp::segment::{IpFields, ResetReply};
+use crate::tcp::segment::ResetReply;
 use crate::tcp::time_wait::TimeWait;
 use crate::tcp::{Connection, State, TimerOutcome};
 use crate::time::Instant;
+use crate::types::Key;
+use crate::types::{ConnEvents, FourTuple};
+use crate::types::{ConnId, DropReason};
 
 impl Stack {
     pub(super) fn add_connection(&mut self, conn: Connection) -> ConnId {
@@ -71,7 +73,7 @@ impl Stack {
             return;
         };
         if conn.app.orphaned {
-            conn.app.events = super::ConnEvents::NONE;
+            conn.app.events = ConnEvents::NONE;
         } else if !conn.app.events.is_empty() && !conn.in_events {
             conn.in_events = true;
             self.events.push(Source::Conn(id));
@@ -197,7 +199,7 @@ impl Stack {
                 value: conn.ts.recent,
                 echo: 0,
             });
-            let ip = IpFields::of(&conn.config);
+            let ip = conn.config.ip_fields();
             self.send_reset(now, &tuple, reset, recent, ip);
         }
     }

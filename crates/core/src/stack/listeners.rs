@@ -8,9 +8,8 @@ use tidewire_wire::{SeqNum, TcpOptions};
 
 use super::bindings::{BindOptions, overlap};
 use super::events::Source;
-use super::flow::{FourTuple, Target};
-use super::slab::Key;
-use super::{ConnId, DropReason, ListenOptions, ListenerId, Pressure, Stack};
+use super::flow::Target;
+use super::{ListenOptions, Pressure, Stack};
 use crate::config::TcpConfig;
 use crate::error::ListenError;
 use crate::tcp::challenge::ChallengeLimit;
@@ -19,6 +18,9 @@ use crate::tcp::segment::SegmentIn;
 use crate::tcp::tcb::Offer;
 use crate::tcp::{Connection, State};
 use crate::time::Instant;
+use crate::types::FourTuple;
+use crate::types::Key;
+use crate::types::{ConnId, DropReason, ListenerId};
 
 impl Stack {
     /// Opens a listener (RFC 9293 §3.10.1, passive), whatever connections have its port (MUST-41, MUST-42). An

@@ -7,12 +7,13 @@ use core::ops::Range;
 use bytes::{Bytes, BytesMut};
 use tidewire_wire::{EthernetHeader, IpProtocol, Ipv4Header, Ipv6Header, MacAddr};
 
+use super::Stack;
 use super::headers::{Headers, ip_header_len};
 use super::ingress::Parsed;
-use super::{ConnId, DropReason, Slices, Stack};
 use crate::offload::{RxChecksum, RxMeta, TxOffload};
 use crate::tcp::segment::SegmentPlan;
 use crate::time::Instant;
+use crate::types::{ConnId, DropReason, Slices};
 
 /// Packets that may be on their way; more are dropped, as a full queue of a link would drop them.
 const MAX_LOOPED: usize = 256;

@@ -27,12 +27,13 @@ use alloc::collections::VecDeque;
 
 use bytes::Bytes;
 
-use super::slab::Key;
-use super::{ConnId, Stack};
-use crate::stack::ConnEvents;
+use super::Stack;
 use crate::stack::events::Source;
 use crate::tcp::Connection;
 use crate::tcp::listen::HalfOpen;
+use crate::types::ConnEvents;
+use crate::types::ConnId;
+use crate::types::Key;
 
 /// Most bytes of a buffer under high pressure.
 pub(crate) const PRESSED: u32 = 16 * 1024;

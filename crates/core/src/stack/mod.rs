@@ -11,7 +11,6 @@ mod flow;
 mod headers;
 mod ingress;
 mod lifecycle;
-mod link;
 mod listeners;
 mod looped;
 mod memory;
@@ -19,7 +18,6 @@ mod options;
 mod paths;
 mod ports;
 mod slab;
-mod stats;
 mod time_wait;
 mod trace;
 mod transmit;
@@ -34,14 +32,9 @@ use tidewire_wire::MacAddr;
 
 pub use bindings::{BindOptions, BindingId};
 pub use conn::Conn;
-pub use events::{ConnEvents, Event};
-pub(crate) use flow::{FourTuple, HashKey};
 pub(crate) use headers::{Ends, build_packet, ip_header_len};
-pub use link::LinkCaps;
 pub(crate) use memory::{LEAST, Pressure};
-pub use stats::{DropReason, Stats};
 pub use trace::{Direction, TraceEntry};
-pub(crate) use transmit::Slices;
 pub use transmit::Transmit;
 
 use crate::config::{StackConfig, TcpConfig};
@@ -54,7 +47,7 @@ use crate::stack::flow::FlowTable;
 use crate::stack::looped::Loop;
 use crate::stack::memory::Memory;
 use crate::stack::ports::Ports;
-use crate::stack::slab::{Key, Slab};
+use crate::stack::slab::Slab;
 use crate::stack::time_wait::TimeWaitTable;
 use crate::stack::trace::Trace;
 use crate::tcp::challenge::ChallengeBudget;
@@ -63,48 +56,7 @@ use crate::tcp::pool::Pool;
 use crate::tcp::syn_cookies::SynCookies;
 use crate::tcp::{Connection, IssGenerator};
 use crate::time::Instant;
-
-/// 128 random bits behind everything that outsiders must not guess: initial sequence numbers, ports, hash keys.
-#[derive(Clone)]
-pub struct Secret([u8; 16]);
-
-impl Secret {
-    /// A secret of these bytes. They come from the operating system's random source, or from a simulation's seed.
-    #[must_use]
-    pub const fn new(bytes: [u8; 16]) -> Self {
-        Self(bytes)
-    }
-}
-
-impl core::fmt::Debug for Secret {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str("Secret(..)")
-    }
-}
-
-/// Names a connection. An id outlives its connection harmlessly: it then finds nothing.
-#[derive(Copy, Clone, Debug, Eq, PartialEq, Hash, Ord, PartialOrd)]
-pub struct ConnId(Key);
-
-impl ConnId {
-    /// The slot in the stack's table: small, dense, and reused after the connection is gone.
-    #[must_use]
-    pub const fn index(self) -> usize {
-        self.0.index as usize
-    }
-}
-
-/// Names a listener, as [`ConnId`] a connection.
-#[derive(Copy, Clone, Debug, Eq, PartialEq, Hash, Ord, PartialOrd)]
-pub struct ListenerId(Key);
-
-impl ListenerId {
-    /// The slot in the stack's table: small, dense, and reused after the listener is closed.
-    #[must_use]
-    pub const fn index(self) -> usize {
-        self.0.index as usize
-    }
-}
+use crate::types::{ConnId, DropReason, Event, HashKey, LinkCaps, ListenerId, Secret, Stats};
 
 /// Options of a listener.
 #[derive(Clone, Debug)]
@@ -244,7 +196,7 @@ impl Stack {
     )]
     pub fn new(config: StackConfig, secret: Secret, now: Instant) -> Result<Self, ConfigError> {
         config.validate()?;
-        let key = |purpose| HashKey::derive(secret.0, purpose);
+        let key = |purpose| HashKey::derive(&secret, purpose);
         Ok(Self {
             tcp_defaults: Arc::new(config.tcp.clone()),
             link: config.link,

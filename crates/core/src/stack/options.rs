@@ -8,8 +8,8 @@ use super::Conn;
 use crate::config::{KeepAlive, TcpConfig};
 use crate::tcp::Connection;
 use crate::tcp::congestion::{Algorithm, Controller};
-use crate::tcp::segment::IpFields;
 use crate::time::{Duration, Instant};
+use crate::types::IpFields;
 
 impl Conn<'_> {
     /// Turns the Nagle algorithm off (true) or on (MUST-17).
@@ -130,7 +130,7 @@ impl Conn<'_> {
     }
 
     fn ip_fields(&self) -> Option<IpFields> {
-        self.get().map(|conn| IpFields::of(&conn.config))
+        self.get().map(|conn| conn.config.ip_fields())
     }
 
     /// Changes this connection's configuration, and no other's.

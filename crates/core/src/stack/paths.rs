@@ -1,9 +1,10 @@
 //! What the network below says of the way to a destination, brought to the connections that use it.
 
+use super::Stack;
 use super::flow::Target;
-use super::{ConnId, Stack};
 use crate::ip::{Quoted, Report};
 use crate::time::Instant;
+use crate::types::ConnId;
 
 impl Stack {
     /// An ICMP error quotes a segment; says whether it is one of ours that is in flight (RFC 5927 §4.1).

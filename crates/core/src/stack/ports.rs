@@ -9,8 +9,8 @@ use alloc::vec::Vec;
 use core::net::IpAddr;
 use core::ops::RangeInclusive;
 
-use super::flow::{FourTuple, HashKey};
 use crate::time::{Duration, Instant};
+use crate::types::{FourTuple, HashKey};
 
 /// Counters. RFC 6056 §3.3.4 asks for 10 at least; so many that two destinations seldom share one, and that it takes
 /// more probes to find out which do than there are ports (CVE-2022-1012).
@@ -151,8 +151,9 @@ impl Ports {
 
 #[cfg(test)]
 mod tests {
-    use super::{COUNTERS, Destination, FourTuple, HashKey, Ports};
+    use super::{COUNTERS, Destination, Ports};
     use crate::time::{Duration, Instant};
+    use crate::types::{FourTuple, HashKey, Secret};
     use alloc::collections::BTreeSet;
     use alloc::vec::Vec;
     use core::cell::Cell;
@@ -165,7 +166,7 @@ mod tests {
     }
 
     fn ports(first: u16, last: u16) -> Ports {
-        Ports::new(first..=last, HashKey::derive([3; 16], 3))
+        Ports::new(first..=last, HashKey::derive(&Secret::new([3; 16]), 3))
     }
 
     fn take(ports: &mut Ports, to: Destination, taken: &BTreeSet<u16>) -> Option<u16> {
@@ -238,7 +239,10 @@ mod tests {
     #[test]
     fn another_secret_gives_other_ports() {
         let first = |secret: u8| {
-            let mut ports = Ports::new(32_768..=65_535, HashKey::derive([secret; 16], 3));
+            let mut ports = Ports::new(
+                32_768..=65_535,
+                HashKey::derive(&Secret::new([secret; 16]), 3),
+            );
             (1..50)
                 .filter_map(|n| take(&mut ports, to(n), &BTreeSet::new()))
                 .collect::<Vec<_>>()

@@ -1,13 +1,8 @@
-//! A table whose slots are reused, and whose keys know when theirs was.
+//! Generational slab.
 
 use alloc::vec::Vec;
 
-/// Index and generation: a key to a slot that has been emptied since finds nothing, also when the slot is in use again.
-#[derive(Copy, Clone, Debug, Eq, PartialEq, Hash, Ord, PartialOrd)]
-pub(crate) struct Key {
-    pub(crate) index: u32,
-    pub(crate) generation: u32,
-}
+use crate::types::Key;
 
 #[derive(Debug)]
 struct Slot<T> {
@@ -15,7 +10,7 @@ struct Slot<T> {
     value: Option<T>,
 }
 
-/// The table. Keys are given out deterministically: the slot emptied last is filled first.
+/// A table whose slots are reused; the key of a slot that was emptied finds nothing. Keys are given out deterministically: the slot emptied last is filled first.
 #[derive(Debug)]
 pub(crate) struct Slab<T> {
     slots: Vec<Slot<T>>,

@@ -1,9 +1,10 @@
 //! The table of TIME-WAIT records: bounded, with a deadline each.
 
 use super::deadlines::Deadlines;
-use super::slab::{Key, Slab};
+use super::slab::Slab;
 use crate::tcp::time_wait::TimeWait;
 use crate::time::Instant;
+use crate::types::Key;
 
 /// The table.
 #[derive(Debug)]

@@ -6,9 +6,10 @@ use alloc::collections::VecDeque;
 
 use tidewire_wire::{TcpHeader, TcpOptions};
 
-use super::{ConnId, FourTuple, Stack};
+use super::Stack;
 use crate::tcp::State;
 use crate::time::Instant;
+use crate::types::{ConnId, FourTuple};
 
 /// Which way a segment went.
 #[derive(Copy, Clone, Debug, Eq, PartialEq, Hash)]

@@ -1,7 +1,7 @@
 //! How often suspicious segments are answered (RFC 5961 §7): by each connection, and by the stack.
 
-use crate::stack::HashKey;
 use crate::time::{Duration, Instant};
+use crate::types::HashKey;
 
 /// Least time between two answers of a connection, as Linux has it.
 const INTERVAL: Duration = Duration::from_millis(500);
@@ -65,13 +65,14 @@ impl ChallengeBudget {
 
 #[cfg(test)]
 mod tests {
-    use super::{ChallengeBudget, HashKey};
+    use super::ChallengeBudget;
     use crate::time::{Duration, Instant};
+    use crate::types::{HashKey, Secret};
     use alloc::collections::BTreeSet;
     use alloc::vec::Vec;
 
     fn allowed_in_each_second(secret: u8) -> Vec<usize> {
-        let mut budget = ChallengeBudget::new(100, HashKey::derive([secret; 16], 4));
+        let mut budget = ChallengeBudget::new(100, HashKey::derive(&Secret::new([secret; 16]), 4));
         (0..50)
             .map(|second| {
                 let now = Instant::ZERO + Duration::from_secs(second);
@@ -91,7 +92,7 @@ mod tests {
 
     #[test]
     fn the_least_budget_is_one() {
-        let mut budget = ChallengeBudget::new(1, HashKey::derive([1; 16], 4));
+        let mut budget = ChallengeBudget::new(1, HashKey::derive(&Secret::new([1; 16]), 4));
         assert!(budget.allow(Instant::ZERO) && !budget.allow(Instant::ZERO));
     }
 }

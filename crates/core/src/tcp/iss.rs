@@ -2,8 +2,8 @@
 
 use tidewire_wire::SeqNum;
 
-use crate::stack::{FourTuple, HashKey};
 use crate::time::Instant;
+use crate::types::{FourTuple, HashKey};
 
 /// Makes what an outsider must not be able to guess: F is SipHash with a key of 128 random bits (MUST-9).
 #[derive(Debug)]
@@ -32,14 +32,14 @@ impl IssGenerator {
 #[cfg(test)]
 mod tests {
     use super::IssGenerator;
-    use crate::stack::{FourTuple, HashKey};
     use crate::time::{Duration, Instant};
+    use crate::types::{FourTuple, HashKey, Secret};
     use core::net::{IpAddr, Ipv4Addr};
 
     fn generator(secret: u8) -> IssGenerator {
         IssGenerator::new(
-            HashKey::derive([secret; 16], 1),
-            HashKey::derive([secret; 16], 2),
+            HashKey::derive(&Secret::new([secret; 16]), 1),
+            HashKey::derive(&Secret::new([secret; 16]), 2),
         )
     }
 

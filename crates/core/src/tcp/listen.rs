@@ -10,11 +10,12 @@ use core::net::{IpAddr, SocketAddr};
 use tidewire_wire::{SeqNum, TcpFlags, TcpOptions, TcpTimestamps};
 
 use super::challenge::ChallengeLimit;
-use super::segment::{IpFields, SegmentIn, SegmentPlan};
+use super::segment::{SegmentIn, SegmentPlan};
 use super::tcb::{Offer, initial_window, timestamp_value};
 use crate::config::TcpConfig;
-use crate::stack::{ConnId, DropReason, FourTuple, ListenerId};
 use crate::time::Instant;
+use crate::types::ipv4_mapped;
+use crate::types::{ConnId, DropReason, FourTuple, ListenerId};
 
 /// A listener: who may connect, and those who did.
 #[derive(Debug)]
@@ -41,7 +42,7 @@ impl Listener {
     /// The address as the application knows it.
     pub(crate) fn shown_addr(&self) -> SocketAddr {
         if self.mapped {
-            mapped(self.addr)
+            ipv4_mapped(self.addr)
         } else {
             self.addr
         }
@@ -54,14 +55,6 @@ impl Listener {
     /// Half-open connections are bounded by the backlog too, so that each can be accepted once it is complete.
     pub(crate) fn is_full(&self) -> bool {
         self.queue_is_full() || self.half_open >= self.backlog
-    }
-}
-
-/// The IPv4-mapped form of an IPv4 address (RFC 4291 §2.5.5.2).
-pub(crate) fn mapped(addr: SocketAddr) -> SocketAddr {
-    match addr.ip() {
-        IpAddr::V4(ip) => SocketAddr::new(ip.to_ipv6_mapped().into(), addr.port()),
-        IpAddr::V6(_) => addr,
     }
 }
 
@@ -182,7 +175,7 @@ impl HalfOpen {
                 TcpFlags::SYN | TcpFlags::ACK,
                 initial_window(config),
                 options,
-                IpFields::of(config),
+                config.ip_fields(),
             )
         }
     }
@@ -200,7 +193,7 @@ impl HalfOpen {
             .filter(|_| self.peer.window_scale.is_some())
             .unwrap_or(0);
         let window = initial_window(config).div_ceil(1 << shift);
-        let ip = IpFields::of(config);
+        let ip = config.ip_fields();
         SegmentPlan::control(numbers, TcpFlags::ACK, window, options, ip)
     }
 

@@ -4,7 +4,7 @@ use core::ops::Range;
 
 use tidewire_wire::{SeqNum, TcpFlags, TcpHeader, TcpOptions};
 
-use crate::config::TcpConfig;
+use crate::types::IpFields;
 
 /// A received segment without its payload.
 #[derive(Copy, Clone, Debug)]
@@ -71,30 +71,6 @@ impl SegmentIn {
 pub(crate) struct ResetReply {
     pub(crate) seq: SeqNum,
     pub(crate) ack: Option<SeqNum>,
-}
-
-/// What the IP header of a segment says at the application's wish (RFC 9293 §3.9.1.9, SHLD-22, and §3.9.2).
-#[derive(Copy, Clone, Debug, Eq, PartialEq)]
-pub(crate) struct IpFields {
-    pub(crate) hop_limit: u8,
-    /// TOS or traffic class, the ECN bits zero.
-    pub(crate) traffic_class: u8,
-}
-
-impl IpFields {
-    /// Where no application has a wish: RFC 1700's hop limit.
-    pub(crate) const DEFAULT: Self = Self {
-        hop_limit: 64,
-        traffic_class: 0,
-    };
-
-    pub(crate) fn of(config: &TcpConfig) -> Self {
-        Self {
-            hop_limit: config.hop_limit,
-            // RFC 3168 §5: ECT belongs to data segments of connections that negotiated ECN.
-            traffic_class: config.traffic_class & !3,
-        }
-    }
 }
 
 /// A segment to send, which may be a super-segment.

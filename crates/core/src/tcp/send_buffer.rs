@@ -11,7 +11,7 @@ use core::ops::Range;
 use bytes::Bytes;
 
 use super::pool::Pool;
-use crate::stack::Slices;
+use crate::types::Slices;
 
 /// Shorter `Bytes` are copied: a frame can only be made of so many pieces.
 const MIN_SHARED: usize = 4 * 1024;
@@ -220,8 +220,8 @@ impl SendBuffer {
 #[cfg(test)]
 mod tests {
     use super::SendBuffer;
-    use crate::stack::Slices;
     use crate::tcp::pool::{MAX_BLOCK, Pool};
+    use crate::types::Slices;
     use alloc::vec::Vec;
     use bytes::Bytes;
     use proptest::prelude::*;

@@ -12,8 +12,8 @@
 use tidewire_wire::{SeqNum, TcpOptions};
 
 use super::tcb::{DEFAULT_MSS, MIN_MSS};
-use crate::stack::{FourTuple, HashKey};
 use crate::time::{Duration, Instant};
+use crate::types::{FourTuple, HashKey};
 
 /// A cookie is good for this one and the next.
 const PERIOD: Duration = Duration::from_secs(64);
@@ -152,8 +152,8 @@ pub(crate) fn marked(echo: u32) -> (Option<u8>, bool) {
 #[cfg(test)]
 mod tests {
     use super::{Cookie, SynCookies, mark, marked};
-    use crate::stack::{FourTuple, HashKey};
     use crate::time::{Duration, Instant};
+    use crate::types::{FourTuple, HashKey, Secret};
     use core::net::{IpAddr, Ipv4Addr};
     use tidewire_wire::{SeqNum, TcpOptions, TcpTimestamps};
 
@@ -178,7 +178,7 @@ mod tests {
     }
 
     fn cookies(secret: u8) -> SynCookies {
-        SynCookies::new(HashKey::derive([secret; 16], 5))
+        SynCookies::new(HashKey::derive(&Secret::new([secret; 16]), 5))
     }
 
     #[test]

@@ -23,7 +23,7 @@ use super::ack_policy::AckPolicy;
 use super::autotune::RecvTuning;
 use super::challenge::ChallengeLimit;
 use super::congestion::Controller;
-use super::listen::{HalfOpen, mapped};
+use super::listen::HalfOpen;
 use super::path::Path;
 use super::pool::Pool;
 use super::progress::{DeliveryRate, LimitClock};
@@ -34,9 +34,10 @@ use super::state::{State, Transition};
 use super::timer::TimerTable;
 use crate::config::TcpConfig;
 use crate::error::ConnError;
-use crate::stack::{ConnEvents, FourTuple, Pressure};
+use crate::stack::Pressure;
 use crate::tcp::SendLimit;
 use crate::time::{Duration, Instant};
+use crate::types::{ConnEvents, FourTuple, ipv4_mapped};
 
 /// What the SYNs agreed on.
 #[derive(Copy, Clone, Debug)]
@@ -513,7 +514,11 @@ impl Connection {
     }
 
     fn shown(&self, addr: SocketAddr) -> SocketAddr {
-        if self.app.mapped { mapped(addr) } else { addr }
+        if self.app.mapped {
+            ipv4_mapped(addr)
+        } else {
+            addr
+        }
     }
 
     /// Shift of the window fields we send.

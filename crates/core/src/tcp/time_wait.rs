@@ -5,10 +5,11 @@
 use tidewire_wire::{SeqNum, TcpFlags, TcpOptions, TcpTimestamps};
 
 use super::challenge::ChallengeLimit;
-use super::segment::{IpFields, SegmentIn, SegmentPlan};
+use super::segment::{SegmentIn, SegmentPlan};
 use super::tcb::{Connection, timestamp_value};
-use crate::stack::{ConnId, FourTuple};
 use crate::time::{Duration, Instant};
+use crate::types::IpFields;
+use crate::types::{ConnId, FourTuple};
 
 /// How long an own connection must be over before its 4-tuple is opened anew.
 const REUSE_AFTER: Duration = Duration::from_secs(1);
@@ -56,7 +57,7 @@ impl TimeWait {
             rcv_nxt: conn.rcv.seq(conn.rcv.nxt),
             window: u16::try_from(rcv_wnd >> shift).unwrap_or(u16::MAX),
             rcv_wnd,
-            ip: IpFields::of(&conn.config),
+            ip: conn.config.ip_fields(),
             timestamps: conn
                 .negotiated
                 .timestamps

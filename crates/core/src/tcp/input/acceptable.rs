@@ -3,11 +3,11 @@
 use tidewire_wire::TcpFlags;
 
 use super::{Check, Verdict};
-use crate::stack::DropReason;
 use crate::tcp::recv_buffer::Payload;
 use crate::tcp::segment::SegmentIn;
 use crate::tcp::tcb::Connection;
 use crate::time::Instant;
+use crate::types::DropReason;
 
 /// What an acceptable segment carries, after trimming to the window.
 #[derive(Clone, Debug)]

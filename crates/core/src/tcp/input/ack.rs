@@ -1,7 +1,6 @@
 //! Fifth check: the ACK field, with SACK, the window and what they mean for recovery and congestion control.
 
 use super::{Check, Verdict};
-use crate::stack::{ConnEvents, DropReason};
 use crate::tcp::congestion::{AckSample, CongestionEvent};
 use crate::tcp::recovery::Phase;
 use crate::tcp::segment::SegmentIn;
@@ -9,6 +8,7 @@ use crate::tcp::state::{State, Transition};
 use crate::tcp::tcb::Connection;
 use crate::tcp::timer::{LifetimeKind, RetransmitKind};
 use crate::time::{Duration, Instant};
+use crate::types::{ConnEvents, DropReason};
 
 /// What an acknowledgement said.
 #[derive(Copy, Clone, Debug, Default)]

@@ -4,11 +4,12 @@ use core::ops::Range;
 
 use super::acceptable::Text;
 use super::{Check, Verdict};
-use crate::stack::{ConnEvents, DropReason, LEAST, Pressure};
+use crate::stack::{LEAST, Pressure};
 use crate::tcp::recv_buffer::Payload;
 use crate::tcp::segment::SegmentIn;
 use crate::tcp::tcb::Connection;
 use crate::time::Instant;
+use crate::types::{ConnEvents, DropReason};
 
 impl Connection {
     pub(super) fn process_text(

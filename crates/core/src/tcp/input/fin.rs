@@ -1,9 +1,9 @@
 //! Eighth check: the FIN (RFC 9293 §3.10.7.4), processed only after everything before it.
 
 use super::acceptable::Text;
-use crate::stack::ConnEvents;
 use crate::tcp::state::{State, Transition};
 use crate::tcp::tcb::Connection;
+use crate::types::ConnEvents;
 
 impl Connection {
     pub(super) fn process_fin(&mut self, text: &Text) {

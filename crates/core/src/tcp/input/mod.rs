@@ -14,8 +14,8 @@ use super::recv_buffer::Payload;
 use super::segment::SegmentIn;
 use super::state::State;
 use super::tcb::Connection;
-use crate::stack::DropReason;
 use crate::time::Instant;
+use crate::types::DropReason;
 
 /// What became of a segment.
 #[derive(Copy, Clone, Debug, Eq, PartialEq)]

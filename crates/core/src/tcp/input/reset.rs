@@ -4,11 +4,11 @@ use tidewire_wire::TcpFlags;
 
 use super::{Check, Verdict};
 use crate::error::ConnError;
-use crate::stack::DropReason;
 use crate::tcp::segment::SegmentIn;
 use crate::tcp::state::State;
 use crate::tcp::tcb::Connection;
 use crate::time::Instant;
+use crate::types::DropReason;
 
 impl Connection {
     /// RFC 5961 §3.2: a reset counts only exactly at RCV.NXT, at a closed window too (MUST-66), with or without data

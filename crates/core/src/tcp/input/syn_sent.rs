@@ -4,12 +4,12 @@ use tidewire_wire::TcpFlags;
 
 use super::{Check, Verdict};
 use crate::error::ConnError;
-use crate::stack::{ConnEvents, DropReason};
 use crate::tcp::recv_buffer::Payload;
 use crate::tcp::segment::SegmentIn;
 use crate::tcp::state::Transition;
 use crate::tcp::tcb::Connection;
 use crate::time::Instant;
+use crate::types::{ConnEvents, DropReason};
 
 impl Connection {
     pub(super) fn on_segment_in_syn_sent(

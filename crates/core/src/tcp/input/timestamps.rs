@@ -3,10 +3,10 @@
 use tidewire_wire::TcpFlags;
 
 use super::{Check, Verdict};
-use crate::stack::DropReason;
 use crate::tcp::segment::SegmentIn;
 use crate::tcp::tcb::Connection;
 use crate::time::{Duration, Instant};
+use crate::types::DropReason;
 
 /// A TS.Recent this old tells nothing: the peer's clock may have wrapped (RFC 7323 §5.5).
 const RECENT_EXPIRES: Duration = Duration::from_secs(24 * 24 * 3600);

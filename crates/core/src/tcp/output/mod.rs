@@ -17,7 +17,7 @@ use tidewire_wire::{SackBlock, SackBlocks, SeqNum, TcpFlags, TcpOptions, TcpTime
 pub(crate) use timeout::TimerOutcome;
 
 use super::info::SendLimit;
-use super::segment::{IpFields, ResetReply, SegmentPlan};
+use super::segment::{ResetReply, SegmentPlan};
 use super::state::{State, Transition};
 use super::tcb::{Connection, initial_window};
 use super::timer::{LifetimeKind, RetransmitKind};
@@ -110,7 +110,7 @@ impl Connection {
             payload: 1..1,
             mss: self.eff_snd_mss(),
             retransmission: !first,
-            ip: IpFields::of(&self.config),
+            ip: self.config.ip_fields(),
         })
     }
 
@@ -169,7 +169,7 @@ impl Connection {
             payload,
             mss,
             retransmission,
-            ip: IpFields::of(&self.config),
+            ip: self.config.ip_fields(),
         }
     }
 
@@ -213,7 +213,7 @@ impl Connection {
             payload: nxt..nxt,
             mss: self.eff_snd_mss(),
             retransmission: false,
-            ip: IpFields::of(&self.config),
+            ip: self.config.ip_fields(),
         }
     }
 
