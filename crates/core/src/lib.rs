@@ -33,7 +33,6 @@
 
 extern crate alloc;
 
-mod config;
 mod error;
 mod ip;
 mod offload;
@@ -42,19 +41,19 @@ mod tcp;
 mod time;
 mod types;
 
-pub use config::{BufferSize, Gateways, IpCidr, KeepAlive, StackConfig, TcpConfig};
 pub use error::{
     ConfigError, ConnError, ConnectError, ListenError, ReadError, ShutdownError, WriteError,
 };
+pub use ip::{Gateways, IpCidr};
 pub use offload::{Coalescer, FrameBuffer, RxChecksum, RxMeta, TxOffload, segment};
 pub use stack::{
     BindOptions, BindingId, Conn, ConnectOptions, ConnectionCounts, Direction, ListenOptions,
-    Stack, TraceEntry, Transmit,
+    Stack, StackConfig, TraceEntry, Transmit,
 };
 pub use tcp::congestion::{
     AckSample, Algorithm, CongestionControl, CongestionEvent, Cubic, NewReno, initial_window,
 };
-pub use tcp::{SendLimit, State, TcpInfo, Transition};
+pub use tcp::{BufferSize, KeepAlive, SendLimit, State, TcpConfig, TcpInfo, Transition};
 pub use tidewire_wire as wire;
 pub use time::{Duration, Instant};
 pub use types::{ConnEvents, ConnId, DropReason, Event, LinkCaps, ListenerId, Secret, Stats};

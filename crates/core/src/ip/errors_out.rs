@@ -9,7 +9,8 @@ use tidewire_wire::{
 };
 
 use super::icmp::IcmpMessage;
-use crate::stack::{Ends, Stack, ip_header_len};
+use super::packet::{Ends, ip_header_len};
+use crate::stack::Stack;
 use crate::time::{Duration, Instant};
 
 /// Errors that may be sent in a row, and the time in which one more may (RFC 4443 §2.4 (f), a token bucket).

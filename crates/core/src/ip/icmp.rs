@@ -7,10 +7,10 @@ use tidewire_wire::{
 };
 
 use super::errors_in::{report_of_icmpv4, report_of_icmpv6};
-use crate::stack::{Ends, Stack, build_packet, ip_header_len};
+use super::packet::{Ends, build_packet, ip_header_len};
+use crate::stack::Stack;
 use crate::time::Instant;
-use crate::types::DropReason;
-use crate::types::IpFields;
+use crate::types::{DropReason, IpFields};
 
 impl Stack {
     /// An ICMP message to one of our addresses arrived.

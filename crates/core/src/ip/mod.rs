@@ -1,5 +1,6 @@
 //! Below TCP: addresses and routes, neighbours (ARP, NDP), ICMP; for both IP versions.
 
+mod addr;
 mod announce;
 mod arp;
 mod errors_in;
@@ -7,6 +8,7 @@ mod errors_out;
 mod icmp;
 mod ndp;
 mod neighbor;
+mod packet;
 mod path_mtu;
 mod route;
 
@@ -14,12 +16,14 @@ use core::net::IpAddr;
 
 use tidewire_wire::{ArpOperation, MacAddr};
 
+pub use addr::{Gateways, IpCidr};
+pub(crate) use addr::{covers, is_link_local, overlap};
 pub(crate) use announce::Announcer;
 pub(crate) use errors_in::{Quoted, Report};
 pub(crate) use errors_out::ErrorLimit;
 pub(crate) use neighbor::{NeighborCache, Resolution, Waiters};
-pub(crate) use path_mtu::{PathMtu, PathMtuCache};
-pub(crate) use route::is_link_local;
+pub(crate) use packet::{Ends, emit_ip, ether_type, ethernet, ip_header_len};
+pub(crate) use path_mtu::PathMtuCache;
 
 use crate::stack::Stack;
 

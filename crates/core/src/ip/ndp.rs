@@ -9,11 +9,11 @@ use tidewire_wire::{
 };
 
 use super::neighbor::Claim;
+use super::packet::{Ends, build_packet};
 use super::route::ALL_NODES;
-use crate::stack::{Ends, Stack, build_packet};
+use crate::stack::Stack;
 use crate::time::Instant;
-use crate::types::DropReason;
-use crate::types::IpFields;
+use crate::types::{DropReason, IpFields};
 
 /// RFC 4861 §7.1: what a router forwarded has less.
 const FIELDS: IpFields = IpFields {

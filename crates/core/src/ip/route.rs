@@ -4,7 +4,9 @@ use core::net::{IpAddr, Ipv6Addr};
 
 use tidewire_wire::solicited_node;
 
-use crate::stack::{Stack, ip_header_len};
+use super::addr::is_link_local;
+use super::packet::ip_header_len;
+use crate::stack::Stack;
 
 /// All nodes of the link (RFC 4291 §2.7.1).
 pub(crate) const ALL_NODES: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
@@ -97,9 +99,4 @@ impl Stack {
         let mss = (self.link().ip_mtu as usize).saturating_sub(headers);
         u16::try_from(mss).unwrap_or(u16::MAX)
     }
-}
-
-/// Whether this is an IPv6 address that means something on one link only (RFC 4291 §2.5.6).
-pub(crate) fn is_link_local(address: IpAddr) -> bool {
-    matches!(address, IpAddr::V6(ip) if ip.is_unicast_link_local())
 }

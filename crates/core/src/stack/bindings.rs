@@ -2,14 +2,13 @@
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
-use core::net::{IpAddr, SocketAddr};
+use core::net::SocketAddr;
 
 use super::slab::Slab;
 use super::{ListenOptions, Stack};
 use crate::error::ListenError;
-use crate::tcp::listen::covers;
-use crate::types::Key;
-use crate::types::ListenerId;
+use crate::ip::overlap;
+use crate::types::{Key, ListenerId};
 
 /// Names a binding, as [`ConnId`](super::ConnId) a connection.
 #[derive(Copy, Clone, Debug, Eq, PartialEq, Hash, Ord, PartialOrd)]
@@ -77,11 +76,6 @@ impl Binding {
         (self.options.reuse_addr && options.reuse_addr)
             || (self.options.reuse_port && options.reuse_port)
     }
-}
-
-/// Whether there is an address that both stand for.
-pub(super) fn overlap(a: IpAddr, b: IpAddr) -> bool {
-    covers(a, b) || covers(b, a)
 }
 
 impl Stack {

@@ -3,9 +3,10 @@
 use bytes::Bytes;
 use core::net::SocketAddr;
 
-use super::{LEAST, Stack};
+use super::Stack;
 use crate::error::{ConnError, ReadError, ShutdownError, WriteError};
 use crate::tcp::pool::Pool;
+use crate::tcp::pressure::MIN_BUFFER;
 use crate::tcp::{Connection, State, TcpInfo};
 use crate::time::{Duration, Instant};
 use crate::types::{ConnEvents, ConnId};
@@ -320,7 +321,7 @@ impl Conn<'_> {
         if room == Err(WriteError::Blocked) {
             self.stack.wait_for_memory(self.id);
         }
-        room.map(|room| room.min(left.max(LEAST as usize)))
+        room.map(|room| room.min(left.max(MIN_BUFFER as usize)))
     }
 
     /// Whether there is data (true) or the stream has ended (false).

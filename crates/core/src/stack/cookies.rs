@@ -2,15 +2,14 @@
 
 use tidewire_wire::{TcpFlags, TcpOptions, TcpTimestamps};
 
+use super::Stack;
 use super::flow::Target;
-use super::{Pressure, Stack};
-use crate::tcp::listen::HalfOpen;
+use crate::tcp::half_open::HalfOpen;
 use crate::tcp::segment::SegmentIn;
 use crate::tcp::syn_cookies::{Cookie, mark, marked};
-use crate::tcp::{Payload, State};
+use crate::tcp::{Payload, Pressure, State};
 use crate::time::Instant;
-use crate::types::FourTuple;
-use crate::types::{DropReason, ListenerId};
+use crate::types::{DropReason, FourTuple, ListenerId};
 
 /// A SYN-ACK of which neither the time nor the number is known: no round trip is measured by it (RFC 6298 §3).
 const UNKNOWN_SENDS: u8 = 2;

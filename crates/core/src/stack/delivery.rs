@@ -5,14 +5,12 @@ use tidewire_wire::TcpFlags;
 use super::Stack;
 use super::flow::Target;
 use super::trace::{Direction, Seen};
-use crate::tcp::listen::HalfOpenVerdict;
+use crate::tcp::half_open::HalfOpenVerdict;
 use crate::tcp::segment::SegmentIn;
 use crate::tcp::time_wait::TimeWaitVerdict;
 use crate::tcp::{Payload, State, Verdict};
 use crate::time::Instant;
-use crate::types::FourTuple;
-use crate::types::Key;
-use crate::types::{ConnId, DropReason};
+use crate::types::{ConnId, DropReason, FourTuple, Key};
 
 impl Stack {
     /// Processes a TCP segment (RFC 9293 §3.10.7).

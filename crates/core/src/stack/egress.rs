@@ -8,19 +8,16 @@ use tidewire_wire::{
 };
 
 use super::Stack;
-use super::headers::{Headers, ether_type, ethernet, ip_header_len, tcp_header};
+use super::headers::{Headers, tcp_header};
 use super::trace::{Direction, Seen};
 use super::transmit::{MAX_HEADER, Transmit};
 use crate::error::ConnectError;
-use crate::ip::Resolution;
+use crate::ip::{Resolution, ether_type, ethernet, ip_header_len};
 use crate::offload::TxOffload;
 use crate::tcp::State;
 use crate::tcp::segment::{ResetReply, SegmentPlan};
 use crate::time::Instant;
-use crate::types::FourTuple;
-use crate::types::IpFields;
-use crate::types::Slices;
-use crate::types::{ConnId, DropReason};
+use crate::types::{ConnId, DropReason, FourTuple, IpFields, Slices};
 
 /// Frames of no connection that may wait for the driver; more are dropped, as a full queue on the way would.
 const MAX_CONTROL: usize = 512;

@@ -14,9 +14,7 @@ use crate::tcp::segment::ResetReply;
 use crate::tcp::time_wait::TimeWait;
 use crate::tcp::{Connection, State, TimerOutcome};
 use crate::time::Instant;
-use crate::types::Key;
-use crate::types::{ConnEvents, FourTuple};
-use crate::types::{ConnId, DropReason};
+use crate::types::{ConnEvents, ConnId, DropReason, FourTuple, Key};
 
 impl Stack {
     pub(super) fn add_connection(&mut self, conn: Connection) -> ConnId {

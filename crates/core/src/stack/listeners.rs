@@ -6,21 +6,21 @@ use core::net::{IpAddr, SocketAddr};
 
 use tidewire_wire::{SeqNum, TcpOptions};
 
-use super::bindings::{BindOptions, overlap};
+use super::bindings::BindOptions;
 use super::events::Source;
 use super::flow::Target;
-use super::{ListenOptions, Pressure, Stack};
-use crate::config::TcpConfig;
+use super::listener::Listener;
+use super::{ListenOptions, Stack};
 use crate::error::ListenError;
+use crate::ip::{covers, overlap};
 use crate::tcp::challenge::ChallengeLimit;
-use crate::tcp::listen::{HalfOpen, Listener, covers};
+use crate::tcp::config::TcpConfig;
+use crate::tcp::half_open::HalfOpen;
 use crate::tcp::segment::SegmentIn;
 use crate::tcp::tcb::Offer;
-use crate::tcp::{Connection, State};
+use crate::tcp::{Connection, Pressure, State};
 use crate::time::Instant;
-use crate::types::FourTuple;
-use crate::types::Key;
-use crate::types::{ConnId, DropReason, ListenerId};
+use crate::types::{ConnId, DropReason, FourTuple, Key, ListenerId};
 
 impl Stack {
     /// Opens a listener (RFC 9293 §3.10.1, passive), whatever connections have its port (MUST-41, MUST-42). An

@@ -8,8 +8,9 @@ use bytes::{Bytes, BytesMut};
 use tidewire_wire::{EthernetHeader, IpProtocol, Ipv4Header, Ipv6Header, MacAddr};
 
 use super::Stack;
-use super::headers::{Headers, ip_header_len};
+use super::headers::Headers;
 use super::ingress::Parsed;
+use crate::ip::ip_header_len;
 use crate::offload::{RxChecksum, RxMeta, TxOffload};
 use crate::tcp::segment::SegmentPlan;
 use crate::time::Instant;

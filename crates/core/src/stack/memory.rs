@@ -7,21 +7,21 @@
 //!
 //! Above half of the budget ([`Pressure::High`]):
 //! - nothing is kept for reuse;
-//! - send buffers take [`PRESSED`] bytes at most, and so do windows: an edge that was promised stays where it is
+//! - send buffers take [`HIGH_PRESSURE_BUFFER`] bytes at most, and so do windows: an edge that was promised stays where it is
 //!   (RFC 9293 §3.8.6), but it does not move on before the application has read;
 //! - out-of-order data is refused beyond the same size.
 //!
 //! Above three quarters ([`Pressure::Full`]):
 //! - out-of-order data goes, oldest holders first: it was acknowledged selectively only, and its sender keeps it for that
 //!   (RFC 2018 §8);
-//! - what arrives in order is taken up to [`LEAST`] bytes a connection. The rest is dropped before it is acknowledged,
+//! - what arrives in order is taken up to [`MIN_BUFFER`] bytes a connection. The rest is dropped before it is acknowledged,
 //!   and counted ([`DropReason::NoMemory`](super::DropReason::NoMemory)): nothing acknowledged is ever lost;
-//! - writes block, beyond [`LEAST`] bytes a connection;
+//! - writes block, beyond [`MIN_BUFFER`] bytes a connection;
 //! - SYNs are dropped and counted, and connecting fails (`ENOBUFS`).
 //!
 //! The least sizes are what keeps every connection going: whoever reads can receive, and whoever is acknowledged can
 //! write. The last quarter of the budget is for them; more connections than that has room for may take the sum past it,
-//! by [`LEAST`] bytes each way and connection that uses them.
+//! by [`MIN_BUFFER`] bytes each way and connection that uses them.
 
 use alloc::collections::VecDeque;
 
@@ -29,36 +29,9 @@ use bytes::Bytes;
 
 use super::Stack;
 use crate::stack::events::Source;
-use crate::tcp::Connection;
-use crate::tcp::listen::HalfOpen;
-use crate::types::ConnEvents;
-use crate::types::ConnId;
-use crate::types::Key;
-
-/// Most bytes of a buffer under high pressure.
-pub(crate) const PRESSED: u32 = 16 * 1024;
-/// Most bytes of a buffer when memory is full: two segments of the usual size.
-pub(crate) const LEAST: u32 = 4 * 1024;
-
-/// How tight memory is.
-#[derive(Copy, Clone, Debug, Default, Eq, PartialEq)]
-pub(crate) enum Pressure {
-    #[default]
-    None,
-    High,
-    Full,
-}
-
-impl Pressure {
-    /// A buffer's size under this pressure.
-    pub(crate) fn limit(self, size: u32) -> u32 {
-        match self {
-            Self::None => size,
-            Self::High => size.min(PRESSED),
-            Self::Full => size.min(LEAST),
-        }
-    }
-}
+use crate::tcp::half_open::HalfOpen;
+use crate::tcp::{Connection, Pressure};
+use crate::types::{ConnEvents, ConnId, Key};
 
 /// Memory in use.
 #[derive(Debug, Default)]

@@ -1,6 +1,7 @@
 //! The stack: frames in, frames out, timers, events, and the application's calls.
 
 mod bindings;
+mod config;
 mod conn;
 mod cookies;
 mod deadlines;
@@ -11,6 +12,7 @@ mod flow;
 mod headers;
 mod ingress;
 mod lifecycle;
+mod listener;
 mod listeners;
 mod looped;
 mod memory;
@@ -31,19 +33,18 @@ use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use tidewire_wire::MacAddr;
 
 pub use bindings::{BindOptions, BindingId};
+pub use config::StackConfig;
 pub use conn::Conn;
-pub(crate) use headers::{Ends, build_packet, ip_header_len};
-pub(crate) use memory::{LEAST, Pressure};
 pub use trace::{Direction, TraceEntry};
 pub use transmit::Transmit;
 
-use crate::config::{StackConfig, TcpConfig};
 use crate::error::{ConfigError, ConnectError};
 use crate::ip::{Announcer, ErrorLimit, NeighborCache, PathMtuCache};
 use crate::stack::bindings::Bindings;
 use crate::stack::deadlines::Deadlines;
 use crate::stack::events::{EventQueue, Source};
 use crate::stack::flow::FlowTable;
+use crate::stack::listener::Listener;
 use crate::stack::looped::Loop;
 use crate::stack::memory::Memory;
 use crate::stack::ports::Ports;
@@ -51,10 +52,10 @@ use crate::stack::slab::Slab;
 use crate::stack::time_wait::TimeWaitTable;
 use crate::stack::trace::Trace;
 use crate::tcp::challenge::ChallengeBudget;
-use crate::tcp::listen::{HalfOpen, Listener};
+use crate::tcp::half_open::HalfOpen;
 use crate::tcp::pool::Pool;
 use crate::tcp::syn_cookies::SynCookies;
-use crate::tcp::{Connection, IssGenerator};
+use crate::tcp::{Connection, IssGenerator, Pressure, TcpConfig};
 use crate::time::Instant;
 use crate::types::{ConnId, DropReason, Event, HashKey, LinkCaps, ListenerId, Secret, Stats};
 

@@ -5,8 +5,8 @@
 use alloc::sync::Arc;
 
 use super::Conn;
-use crate::config::{KeepAlive, TcpConfig};
 use crate::tcp::Connection;
+use crate::tcp::config::{KeepAlive, TcpConfig};
 use crate::tcp::congestion::{Algorithm, Controller};
 use crate::time::{Duration, Instant};
 use crate::types::IpFields;

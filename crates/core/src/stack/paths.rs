@@ -2,7 +2,9 @@
 
 use super::Stack;
 use super::flow::Target;
-use crate::ip::{Quoted, Report};
+use tidewire_wire::TcpHeader;
+
+use crate::ip::{Quoted, Report, ip_header_len};
 use crate::time::Instant;
 use crate::types::ConnId;
 
@@ -62,6 +64,12 @@ impl Stack {
             return;
         }
         let path = self.paths.get(now, conn.tuple.remote);
-        conn.set_path(version, path, self.link.ip_mtu);
+        let headers = (ip_header_len(conn.tuple.remote) + TcpHeader::MIN_LEN) as u32;
+        let mtu = path.map_or(self.link.ip_mtu, |path| path.mtu.min(self.link.ip_mtu));
+        conn.set_path(
+            version,
+            mtu.saturating_sub(headers),
+            path.map(|path| path.until),
+        );
     }
 }

@@ -4,8 +4,8 @@
 //! application read in one round trip ("dynamic right-sizing"): the sender may then double its rate each round trip, as
 //! slow start does, and a slow reader's window stays small. Both only ever promise; memory is taken when data comes.
 
-use crate::config::{BufferSize, TcpConfig};
-use crate::stack::Pressure;
+use super::pressure::Pressure;
+use crate::tcp::config::{BufferSize, TcpConfig};
 use crate::tcp::tcb::Connection;
 use crate::time::{Duration, Instant};
 
@@ -133,7 +133,7 @@ impl Connection {
 #[cfg(test)]
 mod tests {
     use super::{INITIAL_RECV, RecvTuning};
-    use crate::config::TcpConfig;
+    use crate::tcp::config::TcpConfig;
     use crate::time::{Duration, Instant};
 
     const MSS: u32 = 1_448;

@@ -4,12 +4,7 @@ use tidewire_wire::SeqNum;
 
 use super::tcb::Connection;
 use crate::error::ConnError;
-use crate::ip::PathMtu;
-use crate::stack::ip_header_len;
 use crate::time::Instant;
-
-/// Fixed part of a TCP header.
-const TCP_HEADER: u32 = 20;
 
 /// What a connection knows of its path.
 #[derive(Copy, Clone, Debug)]
@@ -71,13 +66,16 @@ impl Connection {
     ///
     /// Once for each change: the router answers every segment that was too large, and most of its reports come when the
     /// data has left again.
-    pub(crate) fn set_path(&mut self, version: u32, path: Option<PathMtu>, link_mtu: u32) {
+    ///
+    /// `mss` is the payload with options of the largest packet that reaches the peer, and `until` when a report that it
+    /// rests on is too old to be believed.
+    pub(crate) fn set_path(&mut self, version: u32, mss: u32, until: Option<Instant>) {
         let before = self.eff_snd_mss();
-        self.path.version = version;
-        self.path.until = path.map(|path| path.until);
-        let headers = ip_header_len(self.tuple.remote) as u32 + TCP_HEADER;
-        let mtu = path.map_or(link_mtu, |path| path.mtu.min(link_mtu));
-        self.path.mss = mtu.saturating_sub(headers);
+        self.path = Path {
+            version,
+            until,
+            mss,
+        };
         let mss = self.eff_snd_mss();
         if mss != before {
             self.congestion.set_mss(mss);

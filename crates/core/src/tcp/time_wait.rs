@@ -8,8 +8,7 @@ use super::challenge::ChallengeLimit;
 use super::segment::{SegmentIn, SegmentPlan};
 use super::tcb::{Connection, timestamp_value};
 use crate::time::{Duration, Instant};
-use crate::types::IpFields;
-use crate::types::{ConnId, FourTuple};
+use crate::types::{ConnId, FourTuple, IpFields};
 
 /// How long an own connection must be over before its 4-tuple is opened anew.
 const REUSE_AFTER: Duration = Duration::from_secs(1);

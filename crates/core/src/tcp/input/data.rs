@@ -4,7 +4,7 @@ use core::ops::Range;
 
 use super::acceptable::Text;
 use super::{Check, Verdict};
-use crate::stack::{LEAST, Pressure};
+use crate::tcp::pressure::{MIN_BUFFER, Pressure};
 use crate::tcp::recv_buffer::Payload;
 use crate::tcp::segment::SegmentIn;
 use crate::tcp::tcb::Connection;
@@ -80,7 +80,7 @@ impl Connection {
         if self.pressure != Pressure::Full {
             return Ok(());
         }
-        let room = (LEAST as usize).saturating_sub(self.rcv.buffer.len());
+        let room = (MIN_BUFFER as usize).saturating_sub(self.rcv.buffer.len());
         payload.truncate(room);
         if payload.len() > 0 {
             return Ok(());

@@ -1,6 +1,6 @@
 //! Round trip estimation and the retransmission timeout (RFC 6298, with Karn's rule; RFC 9293 §3.8.1, MUST-18).
 
-use crate::config::TcpConfig;
+use crate::tcp::config::TcpConfig;
 use crate::time::Duration;
 
 /// Clock granularity G of RFC 6298: timers are exact here, the measurement is not better than a microsecond.
@@ -97,7 +97,7 @@ impl RttEstimator {
 #[cfg(test)]
 mod tests {
     use super::RttEstimator;
-    use crate::config::TcpConfig;
+    use crate::tcp::config::TcpConfig;
     use crate::time::Duration;
 
     fn ms(ms: u64) -> Duration {

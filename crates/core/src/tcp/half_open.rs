@@ -1,72 +1,16 @@
-//! LISTEN and passive SYN-RECEIVED: listeners with a backlog, and half-open connections as compact records.
+//! Half-open connection: passive SYN-RECEIVED as a compact record.
 //!
 //! A SYN costs a record, not a connection (RFC 4987): the full control block is made when the handshake's third
 //! segment proves that the peer is where it says.
-
-use alloc::collections::VecDeque;
-use alloc::sync::Arc;
-use core::net::{IpAddr, SocketAddr};
 
 use tidewire_wire::{SeqNum, TcpFlags, TcpOptions, TcpTimestamps};
 
 use super::challenge::ChallengeLimit;
 use super::segment::{SegmentIn, SegmentPlan};
 use super::tcb::{Offer, initial_window, timestamp_value};
-use crate::config::TcpConfig;
+use crate::tcp::config::TcpConfig;
 use crate::time::Instant;
-use crate::types::ipv4_mapped;
-use crate::types::{ConnId, DropReason, FourTuple, ListenerId};
-
-/// A listener: who may connect, and those who did.
-#[derive(Debug)]
-pub(crate) struct Listener {
-    pub(crate) addr: SocketAddr,
-    /// The application asked for the IPv4-mapped form of that address.
-    pub(crate) mapped: bool,
-    pub(crate) backlog: usize,
-    pub(crate) reuse_port: bool,
-    pub(crate) config: Arc<TcpConfig>,
-    /// Established, waiting for `accept`.
-    pub(crate) queue: VecDeque<ConnId>,
-    /// Records of this listener in the half-open table.
-    pub(crate) half_open: usize,
-    pub(crate) in_events: bool,
-}
-
-impl Listener {
-    /// Whether a segment to `local` is for this listener.
-    pub(crate) fn serves(&self, local: IpAddr) -> bool {
-        covers(self.addr.ip(), local)
-    }
-
-    /// The address as the application knows it.
-    pub(crate) fn shown_addr(&self) -> SocketAddr {
-        if self.mapped {
-            ipv4_mapped(self.addr)
-        } else {
-            self.addr
-        }
-    }
-
-    pub(crate) fn queue_is_full(&self) -> bool {
-        self.queue.len() >= self.backlog
-    }
-
-    /// Half-open connections are bounded by the backlog too, so that each can be accepted once it is complete.
-    pub(crate) fn is_full(&self) -> bool {
-        self.queue_is_full() || self.half_open >= self.backlog
-    }
-}
-
-/// Whether a listener on `listening` is one on `address`, too: the unspecified address is every one of its version, and
-/// `::` is every IPv4 address as well.
-pub(crate) fn covers(listening: IpAddr, address: IpAddr) -> bool {
-    listening == address
-        || match listening {
-            IpAddr::V4(any) => any.is_unspecified() && address.is_ipv4(),
-            IpAddr::V6(any) => any.is_unspecified(),
-        }
-}
+use crate::types::{DropReason, FourTuple, ListenerId};
 
 /// A connection in SYN-RECEIVED after a passive open; after an active one it is a full connection (MUST-11).
 #[derive(Clone, Debug)]

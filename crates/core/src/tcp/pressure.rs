@@ -1,0 +1,26 @@
+//! Memory pressure, as a connection feels it: how large its buffers may be.
+
+/// Most bytes of a buffer under high pressure.
+pub(crate) const HIGH_PRESSURE_BUFFER: u32 = 16 * 1024;
+/// Most bytes of a buffer when memory is full: two segments of the usual size.
+pub(crate) const MIN_BUFFER: u32 = 4 * 1024;
+
+/// How tight memory is.
+#[derive(Copy, Clone, Debug, Default, Eq, PartialEq)]
+pub(crate) enum Pressure {
+    #[default]
+    None,
+    High,
+    Full,
+}
+
+impl Pressure {
+    /// A buffer's size under this pressure.
+    pub(crate) fn limit(self, size: u32) -> u32 {
+        match self {
+            Self::None => size,
+            Self::High => size.min(HIGH_PRESSURE_BUFFER),
+            Self::Full => size.min(MIN_BUFFER),
+        }
+    }
+}
