@@ -7,7 +7,7 @@ use super::Stack;
 use crate::error::{ConnError, ReadError, ShutdownError, WriteError};
 use crate::tcp::pool::Pool;
 use crate::tcp::pressure::MIN_BUFFER;
-use crate::tcp::{Connection, State, TcpInfo};
+use crate::tcp::{Connection, SendLimit, State, TcpInfo};
 use crate::time::{Duration, Instant};
 use crate::types::{ConnEvents, ConnId};
 
@@ -80,7 +80,7 @@ impl Conn<'_> {
         sink: &mut dyn FnMut(&[u8]),
     ) -> Result<usize, ReadError> {
         self.stack.advance(now);
-        self.stack.show_pressure(self.id.0);
+        self.stack.show_pressure(self.id);
         if max == 0 || !self.check_readable()? {
             return Ok(0);
         }
@@ -100,7 +100,7 @@ impl Conn<'_> {
     /// As [`read`](Self::read).
     pub fn read_chunk(&mut self, now: Instant, max: usize) -> Result<Bytes, ReadError> {
         self.stack.advance(now);
-        self.stack.show_pressure(self.id.0);
+        self.stack.show_pressure(self.id);
         if max == 0 || !self.check_readable()? {
             return Ok(Bytes::new());
         }
@@ -197,7 +197,7 @@ impl Conn<'_> {
             return self.abort(now);
         }
         let lingers = !matches!(self.state(), State::TimeWait | State::Closed);
-        if lingers && self.stack.orphans >= self.stack.config.max_orphans {
+        if lingers && self.stack.conns.orphans >= self.stack.config.max_orphans {
             self.stack.stats.orphans_reset += 1;
             return self.abort(now);
         }
@@ -214,7 +214,7 @@ impl Conn<'_> {
         self.stack.advance(now);
         let now = self.stack.now;
         if let Some(reset) = self.get().and_then(Connection::reset_on_abort) {
-            self.stack.send_reset_of(now, self.id.0, reset);
+            self.stack.send_reset_of(now, self.id, reset);
         }
         self.orphan();
         self.connection(|conn| {
@@ -251,7 +251,14 @@ impl Conn<'_> {
     #[must_use]
     pub fn info(&self) -> TcpInfo {
         let now = self.stack.now;
-        self.get().map(|conn| conn.info(now)).unwrap_or_default()
+        let Some(slot) = self.stack.conns.slot(self.id) else {
+            return TcpInfo::default();
+        };
+        let mut info = slot.tcp.info(now);
+        if slot.marks.awaits_neighbor {
+            info.limited_by = SendLimit::Link;
+        }
+        info
     }
 
     /// The local end.
@@ -267,26 +274,26 @@ impl Conn<'_> {
     }
 
     pub(super) fn get(&self) -> Option<&Connection> {
-        self.stack.conns.get(self.id.0).map(|conn| &**conn)
+        self.stack.conns.get(self.id)
     }
 
     pub(super) fn connection<R>(&mut self, with: impl FnOnce(&mut Connection) -> R) -> Option<R> {
-        self.stack.conns.get_mut(self.id.0).map(|conn| with(conn))
+        self.stack.conns.get_mut(self.id).map(with)
     }
 
     fn with_pool<R>(&mut self, with: impl FnOnce(&mut Connection, &mut Pool) -> R) -> Option<R> {
         let Stack { conns, pool, .. } = &mut *self.stack;
-        conns.get_mut(self.id.0).map(|conn| with(conn, pool))
+        conns.get_mut(self.id).map(|conn| with(conn, pool))
     }
 
     fn orphan(&mut self) {
         let newly = self.connection(|conn| !core::mem::replace(&mut conn.app.orphaned, true));
-        self.stack.orphans += usize::from(newly.unwrap_or(false));
+        self.stack.conns.orphans += usize::from(newly.unwrap_or(false));
     }
 
     fn room_to_write(&mut self, now: Instant) -> Result<usize, WriteError> {
         self.stack.advance(now);
-        self.stack.show_pressure(self.id.0);
+        self.stack.show_pressure(self.id);
         // What is left of the budget bounds a single write, too.
         let left = self
             .stack

@@ -108,9 +108,7 @@ impl Stack {
         let Some(record) = self.half_open_record(now, id, tuple, segment, peer) else {
             return false;
         };
-        if let Some(Target::HalfOpen(index)) = self.find_flow(&tuple)
-            && let Some((key, _)) = self.half_open.at(index)
-        {
+        if let Some(Target::HalfOpen(key)) = self.find_flow(&tuple) {
             self.forget_half_open(key);
         }
         let deadline = now + self.tcp_defaults.initial_rto;

@@ -23,44 +23,38 @@ impl Stack {
     ) {
         self.stats.segments_in += 1;
         match self.find_flow(&tuple) {
-            Some(Target::Conn(index)) => self.deliver_to_conn(now, index, segment, payload),
-            Some(Target::HalfOpen(index)) => {
-                self.deliver_to_half_open(now, index, segment, payload);
+            Some(Target::Conn(id)) => self.deliver_to_conn(now, id, segment, payload),
+            Some(Target::HalfOpen(key)) => {
+                self.deliver_to_half_open(now, key, segment, payload);
             }
-            Some(Target::TimeWait(index)) => self.deliver_to_time_wait(now, index, segment),
+            Some(Target::TimeWait(key)) => self.deliver_to_time_wait(now, key, segment),
             None => self.deliver_to_listener(now, tuple, segment, payload),
         }
     }
 
     pub(super) fn find_flow(&self, tuple: &FourTuple) -> Option<Target> {
         self.flows.find(tuple, |target| match target {
-            Target::Conn(index) => self
-                .conns
-                .at(index)
-                .is_some_and(|(_, conn)| conn.tuple == *tuple),
-            Target::HalfOpen(index) => self
+            Target::Conn(id) => self.conns.get(id).is_some_and(|conn| conn.tuple == *tuple),
+            Target::HalfOpen(key) => self
                 .half_open
-                .at(index)
-                .is_some_and(|(_, half_open)| half_open.tuple == *tuple),
-            Target::TimeWait(index) => self
+                .get(key)
+                .is_some_and(|record| record.tuple == *tuple),
+            Target::TimeWait(key) => self
                 .time_wait
-                .at(index)
-                .is_some_and(|(_, record)| record.tuple == *tuple),
+                .get(key)
+                .is_some_and(|record| record.tuple == *tuple),
         })
     }
 
     fn deliver_to_conn(
         &mut self,
         now: Instant,
-        index: u32,
+        id: ConnId,
         segment: &SegmentIn,
         payload: &mut Payload<'_>,
     ) {
-        let Some((key, _)) = self.conns.at(index) else {
-            return;
-        };
-        self.show_pressure(key);
-        let Some(conn) = self.conns.get_mut(key) else {
+        self.show_pressure(id);
+        let Some(conn) = self.conns.get_mut(id) else {
             return;
         };
         let before = conn.state;
@@ -85,14 +79,14 @@ impl Stack {
             self.stats.challenges_withheld += 1;
         }
         let (after, tuple) = (conn.state, conn.tuple);
-        self.trace_in(now, &tuple, Some(ConnId(key)), segment, (before, after));
+        self.trace_in(now, &tuple, Some(id), segment, (before, after));
         if segment.has(TcpFlags::RST) && after == State::Closed && before != State::Closed {
             self.stats.resets_in += 1;
             let connecting = matches!(before, State::SynSent | State::SynReceived);
             self.stats.failed_attempts += u64::from(connecting);
         }
         self.conclude(now, &tuple, segment, verdict);
-        self.settle(ConnId(key));
+        self.settle(id);
     }
 
     /// Whether the stack as a whole may answer another suspicious segment now; counts as an answer if so.
@@ -120,11 +114,11 @@ impl Stack {
     fn deliver_to_half_open(
         &mut self,
         now: Instant,
-        index: u32,
+        key: Key,
         segment: &SegmentIn,
         payload: &mut Payload<'_>,
     ) {
-        let Some((key, half_open)) = self.half_open.at(index) else {
+        let Some(half_open) = self.half_open.get(key) else {
             return;
         };
         let (tuple, listener) = (half_open.tuple, half_open.listener);
@@ -179,12 +173,12 @@ impl Stack {
             self.note_answered(key);
             return self.drop_frame(DropReason::BacklogFull);
         };
-        self.deliver_to_conn(now, id.0.index, segment, payload);
+        self.deliver_to_conn(now, id, segment, payload);
         self.announce(owner, id);
     }
 
-    fn deliver_to_time_wait(&mut self, now: Instant, index: u32, segment: &SegmentIn) {
-        let Some((key, record)) = self.time_wait.at(index) else {
+    fn deliver_to_time_wait(&mut self, now: Instant, key: Key, segment: &SegmentIn) {
+        let Some(record) = self.time_wait.get(key) else {
             return;
         };
         let tuple = record.tuple;

@@ -62,8 +62,8 @@ impl Stack {
                 continue;
             }
             // Nothing more to send for now.
-            if let Some(conn) = self.conns.get_mut(id.0) {
-                conn.in_ready = false;
+            if let Some(slot) = self.conns.slot_mut(id) {
+                slot.marks.ready = false;
             }
             self.settle_timers(id);
         }
@@ -72,19 +72,19 @@ impl Stack {
     /// The link is down: a connection that is going to send again waits for that, another one loses its segment and so
     /// gets a timer. Nobody waits without end.
     fn hold_while_down(&mut self, now: Instant, id: ConnId) {
-        let Some(conn) = self.conns.get_mut(id.0) else {
+        let Some(slot) = self.conns.slot_mut(id) else {
             return;
         };
-        if conn.timers.retransmit().is_some() {
+        if slot.tcp.timers.retransmit().is_some() {
             return self.held.push_back(id);
         }
-        conn.in_ready = false;
+        slot.marks.ready = false;
         self.lose_next_segment(now, id);
     }
 
     fn is_to_ourselves(&self, id: ConnId) -> bool {
         self.conns
-            .get(id.0)
+            .get(id)
             .is_some_and(|conn| self.is_own(conn.tuple.remote))
     }
 
@@ -105,7 +105,7 @@ impl Stack {
 
     /// The next segment of a connection and where it goes.
     fn plan_next(&mut self, now: Instant, id: ConnId) -> Option<(SegmentPlan, Hop)> {
-        let conn = self.conns.get(id.0)?;
+        let conn = self.conns.get(id)?;
         if !conn.wants_to_send() {
             return None;
         }
@@ -117,14 +117,14 @@ impl Stack {
             (Hop::Link(mac), self.max_payload(remote))
         };
         self.update_path(now, id);
-        self.show_pressure(id.0);
-        let conn = self.conns.get_mut(id.0)?;
+        self.show_pressure(id);
+        let conn = self.conns.get_mut(id)?;
         let before = conn.state;
         conn.recovery.supply(&mut self.pool);
         let plan = conn.next_segment(now, room)?;
         let (after, tuple) = (conn.state, conn.tuple);
         self.trace_out(now, &tuple, Some(id), &plan, (before, after));
-        self.settle_memory(id.0);
+        self.settle_memory(id);
         self.settle_timers(id);
         Some((plan, hop))
     }
@@ -155,7 +155,7 @@ impl Stack {
     /// The next segment cannot be sent, and counts as lost on the way: the retransmission timer, and
     /// its limit, apply to it.
     pub(super) fn lose_next_segment(&mut self, now: Instant, id: ConnId) {
-        if let Some(conn) = self.conns.get_mut(id.0)
+        if let Some(conn) = self.conns.get_mut(id)
             && conn.next_segment(now, 0).is_some()
         {
             self.drop_frame(DropReason::NeighborUnresolved);
@@ -165,10 +165,10 @@ impl Stack {
 
     fn wait_for_neighbor(&mut self, id: ConnId, next_hop: IpAddr) {
         self.flush_neighbor_requests();
-        if let Some(conn) = self.conns.get_mut(id.0)
-            && !conn.in_neighbor_queue
+        if let Some(slot) = self.conns.slot_mut(id)
+            && !slot.marks.awaits_neighbor
         {
-            conn.in_neighbor_queue = true;
+            slot.marks.awaits_neighbor = true;
             self.neighbors.wait(next_hop, id);
         }
     }
@@ -192,11 +192,11 @@ impl Stack {
         plan: &SegmentPlan,
         mac: MacAddr,
     ) -> Option<Transmit<'_>> {
-        let tuple = self.conns.get(id.0)?.tuple;
+        let tuple = self.conns.get(id)?.tuple;
         self.stats.segments_out += 1;
         self.stats.retransmitted += u64::from(plan.retransmission);
         let mut payload = Slices::EMPTY;
-        let conn = self.conns.get(id.0)?;
+        let conn = self.conns.get(id)?;
         conn.snd.buffer.slices(plan.payload.clone(), &mut payload);
         let (pieces, tx_checksum) = (payload.as_slice(), self.link.tx_checksum);
         let headers = Headers::new(&self.link, mac, &tuple, plan, pieces, tx_checksum)?;

@@ -6,17 +6,17 @@
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
-use crate::types::{FourTuple, HashKey};
+use crate::types::{ConnId, FourTuple, HashKey, Key};
 
 /// Where a segment goes.
 #[derive(Copy, Clone, Debug, Eq, PartialEq)]
 pub(crate) enum Target {
-    /// A connection: slot of the connection table.
-    Conn(u32),
-    /// A half-open passive connection: slot of its table.
-    HalfOpen(u32),
-    /// A TIME-WAIT record: slot of its table.
-    TimeWait(u32),
+    /// A connection.
+    Conn(ConnId),
+    /// A half-open passive connection.
+    HalfOpen(Key),
+    /// A TIME-WAIT record.
+    TimeWait(Key),
 }
 
 #[derive(Copy, Clone, Debug)]
@@ -168,7 +168,7 @@ impl FlowTable {
 #[cfg(test)]
 mod tests {
     use super::{FlowTable, Target};
-    use crate::types::{FourTuple, HashKey, Secret};
+    use crate::types::{ConnId, FourTuple, HashKey, Key, Secret};
     use alloc::collections::BTreeMap;
     use core::net::{IpAddr, Ipv4Addr};
     use proptest::prelude::*;
@@ -181,6 +181,13 @@ mod tests {
             local_port: n,
             remote_port: n,
         }
+    }
+
+    fn conn(n: u16) -> Target {
+        Target::Conn(ConnId(Key {
+            index: n.into(),
+            generation: 0,
+        }))
     }
 
     /// Slots looked at to learn that something is not there, on average over all places to begin.
@@ -199,13 +206,13 @@ mod tests {
     fn a_look_up_costs_the_same_after_many_came_and_went() {
         let mut table = FlowTable::new(HashKey::derive(&Secret::new([7; 16]), 0));
         for n in 0..10_000 {
-            table.insert(&tuple(n), Target::Conn(u32::from(n)));
+            table.insert(&tuple(n), conn(n));
         }
         let fresh = mean_miss(&table);
         let slots = table.slots.len();
         for n in 10_000..u16::MAX {
-            table.remove(&tuple(n - 10_000), Target::Conn(u32::from(n - 10_000)));
-            table.insert(&tuple(n), Target::Conn(u32::from(n)));
+            table.remove(&tuple(n - 10_000), conn(n - 10_000));
+            table.insert(&tuple(n), conn(n));
         }
         let used = mean_miss(&table);
         assert_eq!(table.slots.len(), slots, "it did not grow");
@@ -218,7 +225,7 @@ mod tests {
             let mut table = FlowTable::new(HashKey::derive(&Secret::new([7; 16]), 0));
             let mut model = BTreeMap::new();
             for (add, n) in ops {
-                let target = Target::Conn(u32::from(n));
+                let target = conn(n);
                 if add && model.insert(n, target).is_none() {
                     table.insert(&tuple(n), target);
                 } else if !add {
@@ -226,7 +233,7 @@ mod tests {
                     table.remove(&tuple(n), target);
                 }
                 for n in 0..60 {
-                    let found = table.find(&tuple(n), |t| t == Target::Conn(u32::from(n)));
+                    let found = table.find(&tuple(n), |t| t == conn(n));
                     prop_assert_eq!(found, model.get(&n).copied());
                 }
             }

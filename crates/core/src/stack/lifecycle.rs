@@ -1,11 +1,11 @@
 //! A connection's way through the stack's tables: from its first segment to TIME-WAIT and oblivion.
 
-use alloc::boxed::Box;
 use core::net::IpAddr;
 
 use tidewire_wire::{Ipv4Header, Ipv6Header, SeqNum, TcpTimestamps};
 
 use super::Stack;
+use super::conns::Slot;
 use super::events::Source;
 use super::flow::Target;
 use crate::error::ConnError;
@@ -19,9 +19,9 @@ use crate::types::{ConnEvents, ConnId, DropReason, FourTuple, Key};
 impl Stack {
     pub(super) fn add_connection(&mut self, conn: Connection) -> ConnId {
         let tuple = conn.tuple;
-        let key = self.conns.insert(Box::new(conn));
-        self.flows.insert(&tuple, Target::Conn(key.index));
-        ConnId(key)
+        let id = self.conns.insert(conn);
+        self.flows.insert(&tuple, Target::Conn(id));
+        id
     }
 
     /// A 4-tuple means nothing any more.
@@ -34,20 +34,19 @@ impl Stack {
     pub(super) fn may_connect(&self, tuple: &FourTuple) -> bool {
         match self.find_flow(tuple) {
             None => true,
-            Some(Target::TimeWait(index)) => self
+            Some(Target::TimeWait(key)) => self
                 .time_wait
-                .at(index)
-                .is_some_and(|(_, record)| record.may_reopen_actively(self.now)),
+                .get(key)
+                .is_some_and(|record| record.may_reopen_actively(self.now)),
             Some(_) => false,
         }
     }
 
     /// An active open takes the place of a TIME-WAIT record, if there is one: returns its SND.NXT.
     pub(super) fn displace_time_wait(&mut self, tuple: &FourTuple) -> Option<SeqNum> {
-        let Some(Target::TimeWait(index)) = self.find_flow(tuple) else {
+        let Some(Target::TimeWait(key)) = self.find_flow(tuple) else {
             return None;
         };
-        let key = self.time_wait.at(index)?.0;
         let record = self.time_wait.remove(key)?;
         self.forget_time_wait(key, &record);
         Some(record.snd_nxt)
@@ -66,14 +65,17 @@ impl Stack {
     /// Draws the conclusions of whatever just happened to a connection: queues it for sending, reports its events,
     /// sets its deadline, and moves it on when its state says so. Every input and call ends here.
     pub(super) fn settle(&mut self, id: ConnId) {
-        self.settle_memory(id.0);
-        let Some(conn) = self.conns.get_mut(id.0) else {
+        self.settle_memory(id);
+        let Some(Slot {
+            tcp: conn, marks, ..
+        }) = self.conns.slot_mut(id)
+        else {
             return;
         };
         if conn.app.orphaned {
             conn.app.events = ConnEvents::NONE;
-        } else if !conn.app.events.is_empty() && !conn.in_events {
-            conn.in_events = true;
+        } else if !conn.app.events.is_empty() && !marks.reporting {
+            marks.reporting = true;
             self.events.push(Source::Conn(id));
         }
         match conn.state {
@@ -81,24 +83,24 @@ impl Stack {
             State::Closed => return self.enter_closed(id),
             _ => {}
         }
-        if !conn.in_ready && !conn.in_neighbor_queue && conn.wants_to_send() {
-            conn.in_ready = true;
+        if !marks.ready && !marks.awaits_neighbor && conn.wants_to_send() {
+            marks.ready = true;
             self.ready.push_back(id);
         }
         self.settle_timers(id);
     }
 
     pub(super) fn settle_timers(&mut self, id: ConnId) {
-        if let Some(at) = self.conns.get(id.0).and_then(|conn| conn.timers.next()) {
+        if let Some(at) = self.conns.get(id).and_then(|conn| conn.timers.next()) {
             self.deadlines.no_later_than(id.0.index, at);
         }
     }
 
     pub(super) fn fire_connection_timers(&mut self, now: Instant, index: u32) {
-        let Some((key, _)) = self.conns.at(index) else {
+        let Some(id) = self.conns.id_at(index) else {
             return;
         };
-        let Some(conn) = self.conns.get_mut(key) else {
+        let Some(conn) = self.conns.get_mut(id) else {
             return;
         };
         let connecting = matches!(conn.state, State::SynSent | State::SynReceived);
@@ -110,19 +112,19 @@ impl Stack {
         if outcome == TimerOutcome::Reset
             && let Some(reset) = reset
         {
-            self.send_reset_of(now, key, reset);
+            self.send_reset_of(now, id, reset);
         }
-        self.settle(ConnId(key));
+        self.settle(id);
     }
 
     /// The protocol's part is over; 2 MSL remain. The control block stays only as long as its handle, for what the
     /// application has not read yet.
     fn enter_time_wait(&mut self, id: ConnId) {
         let now = self.now;
-        let Some(conn) = self.conns.get(id.0) else {
+        let Some(conn) = self.conns.get(id) else {
             return;
         };
-        if self.find_flow(&conn.tuple) != Some(Target::Conn(id.0.index)) {
+        if self.find_flow(&conn.tuple) != Some(Target::Conn(id)) {
             // Already there; the handle may have been given back since.
             return self.release_if_orphaned(id);
         }
@@ -133,15 +135,12 @@ impl Stack {
         {
             self.forget_time_wait(key, &oldest);
         }
-        let Some(conn) = self.conns.get(id.0) else {
+        let Some(conn) = self.conns.get(id) else {
             return;
         };
         let key = self.time_wait.insert(TimeWait::new(conn, now, handle));
-        self.flows.replace(
-            &tuple,
-            Target::Conn(id.0.index),
-            Target::TimeWait(key.index),
-        );
+        self.flows
+            .replace(&tuple, Target::Conn(id), Target::TimeWait(key));
         if owes_ack {
             self.acknowledge_time_wait(now, key);
         }
@@ -151,30 +150,30 @@ impl Stack {
 
     /// Nothing is left to do on the wire.
     fn enter_closed(&mut self, id: ConnId) {
-        let Some(conn) = self.conns.get(id.0) else {
+        let Some(conn) = self.conns.get(id) else {
             return;
         };
         let tuple = conn.tuple;
-        if self.find_flow(&tuple) == Some(Target::Conn(id.0.index)) {
-            self.free_flow(&tuple, Target::Conn(id.0.index));
+        if self.find_flow(&tuple) == Some(Target::Conn(id)) {
+            self.free_flow(&tuple, Target::Conn(id));
         }
         self.deadlines.remove(id.0.index);
         self.release_if_orphaned(id);
     }
 
     fn release_if_orphaned(&mut self, id: ConnId) {
-        if self.conns.get(id.0).is_some_and(|conn| conn.app.orphaned) {
-            if let Some(mut conn) = self.conns.remove(id.0) {
-                self.release_memory(&mut conn);
+        if self.conns.get(id).is_some_and(|conn| conn.app.orphaned) {
+            if let Some(mut slot) = self.conns.remove(id) {
+                self.release_memory(&mut slot);
             }
-            self.orphans = self.orphans.saturating_sub(1);
+            self.conns.orphans = self.conns.orphans.saturating_sub(1);
         }
     }
 
     /// A TIME-WAIT record is gone from its table.
     pub(super) fn forget_time_wait(&mut self, key: Key, record: &TimeWait) {
-        self.free_flow(&record.tuple, Target::TimeWait(key.index));
-        if let Some(conn) = record.conn.and_then(|id| self.conns.get_mut(id.0)) {
+        self.free_flow(&record.tuple, Target::TimeWait(key));
+        if let Some(conn) = record.conn.and_then(|id| self.conns.get_mut(id)) {
             conn.state = State::Closed;
         }
     }
@@ -190,8 +189,8 @@ impl Stack {
     }
 
     /// Sends a connection's own reset.
-    pub(super) fn send_reset_of(&mut self, now: Instant, key: Key, reset: ResetReply) {
-        if let Some(conn) = self.conns.get(key) {
+    pub(super) fn send_reset_of(&mut self, now: Instant, id: ConnId, reset: ResetReply) {
+        if let Some(conn) = self.conns.get(id) {
             let tuple = conn.tuple;
             let recent = conn.negotiated.timestamps.then_some(TcpTimestamps {
                 value: conn.ts.recent,
@@ -217,8 +216,8 @@ impl Stack {
             }
         }
         for id in conns {
-            if let Some(conn) = self.conns.get_mut(id.0) {
-                conn.in_neighbor_queue = false;
+            if let Some(slot) = self.conns.slot_mut(id) {
+                slot.marks.awaits_neighbor = false;
             }
             self.settle(id);
         }
@@ -231,10 +230,13 @@ impl Stack {
             self.drop_frame(DropReason::NeighborUnresolved);
         }
         for id in waiters.conns {
-            let Some(conn) = self.conns.get_mut(id.0) else {
+            let Some(Slot {
+                tcp: conn, marks, ..
+            }) = self.conns.slot_mut(id)
+            else {
                 continue;
             };
-            conn.in_neighbor_queue = false;
+            marks.awaits_neighbor = false;
             let is_attempt = conn.is_connecting();
             conn.on_unreachable(ConnError::HostUnreachable);
             if is_attempt {

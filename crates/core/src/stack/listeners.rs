@@ -86,7 +86,7 @@ impl Stack {
     pub fn accept(&mut self, id: ListenerId) -> Option<(ConnId, SocketAddr)> {
         let listener = self.listeners.get_mut(id.0)?;
         while let Some(conn_id) = listener.queue.pop_front() {
-            if let Some(conn) = self.conns.get(conn_id.0) {
+            if let Some(conn) = self.conns.get(conn_id) {
                 return Some((conn_id, conn.remote_addr()));
             }
         }
@@ -273,7 +273,7 @@ impl Stack {
             listener.half_open += 1;
         }
         let key = self.half_open.insert(record);
-        self.flows.insert(&tuple, Target::HalfOpen(key.index));
+        self.flows.insert(&tuple, Target::HalfOpen(key));
         key
     }
 
@@ -362,7 +362,7 @@ impl Stack {
             return;
         };
         self.unanswered -= usize::from(record.retries > 0 && !record.answered);
-        self.free_flow(&record.tuple, Target::HalfOpen(key.index));
+        self.free_flow(&record.tuple, Target::HalfOpen(key));
         self.half_open_deadlines.remove(key.index);
         if let Some(listener) = self.listeners.get_mut(record.listener.0) {
             listener.half_open = listener.half_open.saturating_sub(1);
@@ -390,7 +390,7 @@ impl Stack {
 
     /// Tells the listener of a promoted connection that there is something to accept.
     pub(super) fn announce(&mut self, owner: ListenerId, id: ConnId) {
-        if self.conns.get(id.0).is_none() {
+        if self.conns.get(id).is_none() {
             return;
         }
         self.stats.passive_opens += 1;

@@ -40,7 +40,7 @@ struct Located {
 impl Stack {
     /// Sends a segment of a connection to ourselves.
     pub(super) fn loop_segment(&mut self, id: ConnId, plan: &SegmentPlan) {
-        let Some(conn) = self.conns.get(id.0) else {
+        let Some(conn) = self.conns.get(id) else {
             return;
         };
         self.stats.segments_out += 1;

@@ -28,10 +28,11 @@ use alloc::collections::VecDeque;
 use bytes::Bytes;
 
 use super::Stack;
+use super::conns::Slot;
 use crate::stack::events::Source;
+use crate::tcp::Pressure;
 use crate::tcp::half_open::HalfOpen;
-use crate::tcp::{Connection, Pressure};
-use crate::types::{ConnEvents, ConnId, Key};
+use crate::types::{ConnEvents, ConnId};
 
 /// Memory in use.
 #[derive(Debug, Default)]
@@ -54,7 +55,7 @@ impl Stack {
             + self.memory.control
             + self.neighbors.parked_bytes()
             + self.pool.bytes()
-            + self.conns.len() * size_of::<Connection>()
+            + self.conns.len() * size_of::<Slot>()
             + self.half_open.len() * size_of::<HalfOpen>()
     }
 
@@ -70,17 +71,17 @@ impl Stack {
     }
 
     /// Tells a connection how tight memory is, before it decides how much to take.
-    pub(super) fn show_pressure(&mut self, key: Key) {
+    pub(super) fn show_pressure(&mut self, id: ConnId) {
         let pressure = self.pressure();
-        if let Some(conn) = self.conns.get_mut(key) {
+        if let Some(conn) = self.conns.get_mut(id) {
             conn.pressure = pressure;
         }
     }
 
     /// Gives back what a connection does not need any more, charges it for the rest, and acts when memory has become
     /// tight or is so no more.
-    pub(super) fn settle_memory(&mut self, key: Key) {
-        self.charge(key);
+    pub(super) fn settle_memory(&mut self, id: ConnId) {
+        self.charge(id);
         let pressure = self.pressure();
         if pressure != Pressure::None {
             self.pool.clear();
@@ -92,29 +93,29 @@ impl Stack {
         }
     }
 
-    fn charge(&mut self, key: Key) {
-        let Some(conn) = self.conns.get_mut(key) else {
+    fn charge(&mut self, id: ConnId) {
+        let Some(slot) = self.conns.slot_mut(id) else {
             return;
         };
-        conn.reclaim(&mut self.pool);
-        let held = conn.memory_held();
+        slot.tcp.reclaim(&mut self.pool);
+        let held = slot.tcp.memory_held();
         self.memory.conns += held;
-        self.memory.conns -= core::mem::replace(&mut conn.charged, held);
-        if conn.rcv.buffer.has_gap() && !conn.in_gap_queue {
-            conn.in_gap_queue = true;
+        self.memory.conns -= core::mem::replace(&mut slot.charged, held);
+        if slot.tcp.rcv.buffer.has_gap() && !slot.marks.has_gap {
+            slot.marks.has_gap = true;
             let conns = &self.conns;
             keep_bounded(&mut self.memory.with_gaps, conns.len(), |id| {
-                conns.get(id.0).is_some()
+                conns.get(*id).is_some()
             });
-            self.memory.with_gaps.push_back(ConnId(key));
+            self.memory.with_gaps.push_back(id);
         }
     }
 
     /// A connection is gone, and what it held with it.
-    pub(super) fn release_memory(&mut self, conn: &mut Connection) {
-        self.memory.conns -= conn.charged;
-        conn.snd.buffer.clear();
-        conn.reclaim(&mut self.pool);
+    pub(super) fn release_memory(&mut self, slot: &mut Slot) {
+        self.memory.conns -= slot.charged;
+        slot.tcp.snd.buffer.clear();
+        slot.tcp.reclaim(&mut self.pool);
     }
 
     /// Whether to keep what [`Conn::write_bytes`](super::Conn::write_bytes) was given and is no longer needed, until
@@ -138,16 +139,16 @@ impl Stack {
 
     /// A write found no memory: the connection is told when there is some.
     pub(super) fn wait_for_memory(&mut self, id: ConnId) {
-        let Some(conn) = self.conns.get_mut(id.0) else {
+        let Some(slot) = self.conns.slot_mut(id) else {
             return;
         };
-        if conn.pressure == Pressure::None || conn.waits_for_memory {
+        if slot.tcp.pressure == Pressure::None || slot.marks.awaits_memory {
             return;
         }
-        conn.waits_for_memory = true;
+        slot.marks.awaits_memory = true;
         let conns = &self.conns;
         keep_bounded(&mut self.memory.waiting, conns.len(), |id| {
-            conns.get(id.0).is_some()
+            conns.get(*id).is_some()
         });
         self.memory.waiting.push_back(id);
     }
@@ -157,25 +158,28 @@ impl Stack {
         while self.pressure() == Pressure::Full
             && let Some(id) = self.memory.with_gaps.pop_front()
         {
-            if let Some(conn) = self.conns.get_mut(id.0) {
-                conn.in_gap_queue = false;
-                conn.rcv.buffer.clear_out_of_order();
+            if let Some(slot) = self.conns.slot_mut(id) {
+                slot.marks.has_gap = false;
+                slot.tcp.rcv.buffer.clear_out_of_order();
             }
-            self.charge(id.0);
+            self.charge(id);
         }
     }
 
     fn wake_writers(&mut self) {
         while let Some(id) = self.memory.waiting.pop_front() {
-            let Some(conn) = self.conns.get_mut(id.0) else {
+            let Some(Slot {
+                tcp: conn, marks, ..
+            }) = self.conns.slot_mut(id)
+            else {
                 continue;
             };
-            conn.waits_for_memory = false;
+            marks.awaits_memory = false;
             conn.pressure = Pressure::None;
             if conn.app.write_blocked && !conn.app.orphaned {
                 conn.app.write_blocked = false;
                 conn.app.events |= ConnEvents::WRITABLE;
-                if !core::mem::replace(&mut conn.in_events, true) {
+                if !core::mem::replace(&mut marks.reporting, true) {
                     self.events.push(Source::Conn(id));
                 }
             }

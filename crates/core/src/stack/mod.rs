@@ -3,6 +3,7 @@
 mod bindings;
 mod config;
 mod conn;
+mod conns;
 mod cookies;
 mod deadlines;
 mod delivery;
@@ -24,7 +25,6 @@ mod time_wait;
 mod trace;
 mod transmit;
 
-use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -41,6 +41,7 @@ pub use transmit::Transmit;
 use crate::error::{ConfigError, ConnectError};
 use crate::ip::{Announcer, ErrorLimit, NeighborCache, PathMtuCache};
 use crate::stack::bindings::Bindings;
+use crate::stack::conns::Conns;
 use crate::stack::deadlines::Deadlines;
 use crate::stack::events::{EventQueue, Source};
 use crate::stack::flow::FlowTable;
@@ -132,7 +133,7 @@ pub struct Stack {
     link: LinkCaps,
     now: Instant,
 
-    conns: Slab<Box<Connection>>,
+    conns: Conns,
     /// Memory that connections gave back, for the next ones that need some.
     pool: Pool,
     memory: Memory,
@@ -167,7 +168,6 @@ pub struct Stack {
     /// The frame of `control` that was handed out last: `poll_transmit` borrows it.
     outgoing: Vec<u8>,
     events: EventQueue,
-    orphans: usize,
     pub(crate) conflict: Option<(IpAddr, MacAddr)>,
     /// Own addresses that the link is being asked for.
     pub(crate) tentative: Vec<IpAddr>,
@@ -202,7 +202,7 @@ impl Stack {
             tcp_defaults: Arc::new(config.tcp.clone()),
             link: config.link,
             now,
-            conns: Slab::default(),
+            conns: Conns::default(),
             pool: Pool::default(),
             memory: Memory::default(),
             half_open: Slab::default(),
@@ -231,7 +231,6 @@ impl Stack {
             looped: Loop::default(),
             outgoing: Vec::new(),
             events: EventQueue::default(),
-            orphans: 0,
             conflict: None,
             tentative: Vec::new(),
             stats: Stats::default(),
@@ -311,9 +310,9 @@ impl Stack {
                     }
                 }
                 Source::Conn(id) => {
-                    if let Some(conn) = self.conns.get_mut(id.0) {
-                        conn.in_events = false;
-                        let events = core::mem::take(&mut conn.app.events);
+                    if let Some(slot) = self.conns.slot_mut(id) {
+                        slot.marks.reporting = false;
+                        let events = core::mem::take(&mut slot.tcp.app.events);
                         if !events.is_empty() {
                             return Some(Event::Conn(id, events));
                         }
@@ -383,13 +382,13 @@ impl Stack {
 
     /// A connection by its id; `None` once it is gone.
     pub fn conn(&mut self, id: ConnId) -> Option<Conn<'_>> {
-        self.conns.get(id.0)?;
+        self.conns.get(id)?;
         Some(Conn { stack: self, id })
     }
 
     /// Every connection in the table, those that nobody has accepted yet and those that are being closed included.
     pub fn conn_ids(&self) -> impl Iterator<Item = ConnId> {
-        self.conns.iter().map(|(key, _)| ConnId(key))
+        self.conns.ids()
     }
 
     // ---- Views ----
@@ -415,7 +414,7 @@ impl Stack {
     /// Connections without handle that still have data or FINs to exchange; TIME-WAIT excluded.
     #[must_use]
     pub fn closing_connections(&self) -> usize {
-        self.orphans
+        self.conns.orphans
     }
 
     /// Connections in the table, TIME-WAIT records and half-open ones: all that is not idle memory.

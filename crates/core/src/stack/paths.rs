@@ -5,6 +5,7 @@ use super::flow::Target;
 use tidewire_wire::TcpHeader;
 
 use crate::ip::{Quoted, Report, ip_header_len};
+use crate::tcp::Connection;
 use crate::time::Instant;
 use crate::types::ConnId;
 
@@ -17,21 +18,18 @@ impl Stack {
         quoted: &Quoted,
     ) -> bool {
         // Half-open connections and TIME-WAIT have nothing to lose: their one segment is small, and comes again.
-        let Some(Target::Conn(index)) = self.find_flow(&quoted.tuple) else {
+        let Some(Target::Conn(id)) = self.find_flow(&quoted.tuple) else {
             return false;
         };
-        let Some((key, conn)) = self.conns.at(index) else {
-            return false;
-        };
-        let id = ConnId(key);
-        if !conn.is_in_flight(quoted.seq) {
+        let is_in_flight = |conn: &Connection| conn.is_in_flight(quoted.seq);
+        if !self.conns.get(id).is_some_and(is_in_flight) {
             return false;
         }
         self.stats.icmp_errors_in += 1;
         match report {
             Report::TooBig(mtu) => self.lower_path_mtu(now, id, mtu, quoted),
             Report::Unreachable(error) => {
-                if let Some(conn) = self.conns.get_mut(key) {
+                if let Some(conn) = self.conns.get_mut(id) {
                     let fails = conn.is_connecting();
                     conn.on_unreachable(error);
                     self.stats.failed_attempts += u64::from(fails);
@@ -57,7 +55,7 @@ impl Stack {
     /// Brings a connection's idea of its path up to date; two comparisons where it is.
     pub(super) fn update_path(&mut self, now: Instant, id: ConnId) {
         let version = self.paths.version();
-        let Some(conn) = self.conns.get_mut(id.0) else {
+        let Some(conn) = self.conns.get_mut(id) else {
             return;
         };
         if conn.path.is_current(version, now) {

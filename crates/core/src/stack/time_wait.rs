@@ -42,8 +42,8 @@ impl TimeWaitTable {
         key
     }
 
-    pub(super) fn at(&self, index: u32) -> Option<(Key, &TimeWait)> {
-        self.records.at(index)
+    pub(super) fn get(&self, key: Key) -> Option<&TimeWait> {
+        self.records.get(key)
     }
 
     pub(super) fn get_mut(&mut self, key: Key) -> Option<&mut TimeWait> {

@@ -206,11 +206,7 @@ impl Connection {
             segs_in: self.counters.segs_in,
             timeouts: u64::from(self.counters.timeouts),
             recoveries: u64::from(self.counters.recoveries),
-            limited_by: if self.in_neighbor_queue {
-                SendLimit::Link
-            } else {
-                self.limited_by()
-            },
+            limited_by: self.limited_by(),
             soft_error: self.app.soft_error,
             busy: limits.busy,
             receive_window_limited: limits.receive_window,

@@ -339,18 +339,8 @@ pub(crate) struct Connection {
     pub(crate) app: AppSide,
     pub(crate) counters: Counters,
     pub(crate) challenges: ChallengeLimit,
-    /// Waits for the next hop's address to be resolved.
-    pub(crate) in_neighbor_queue: bool,
-    /// In the stack's ready queue, or in its event queue.
-    pub(crate) in_ready: bool,
-    pub(crate) in_events: bool,
-    /// Bytes of memory that the stack has charged it for.
-    pub(crate) charged: usize,
     /// How tight memory was when it was last asked.
     pub(crate) pressure: Pressure,
-    /// In the stack's queue of writers that wait for memory, or in that of out-of-order data.
-    pub(crate) waits_for_memory: bool,
-    pub(crate) in_gap_queue: bool,
 }
 
 /// What we offer in a SYN.
@@ -433,13 +423,7 @@ impl Connection {
             app,
             counters: Counters::default(),
             challenges: ChallengeLimit::default(),
-            in_neighbor_queue: false,
-            in_ready: false,
-            in_events: false,
-            charged: 0,
             pressure: Pressure::None,
-            waits_for_memory: false,
-            in_gap_queue: false,
             config,
         }
     }
