@@ -1,30 +1,34 @@
-//! Own addresses: asking whether somebody has one already, and telling the link where ours are (RFC 5227, RFC 4862).
+//! Own addresses on the link: probes, conflicts, announcements (RFC 5227, RFC 4862).
 
+use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv4Addr};
 
 use tidewire_wire::{ArpOperation, MacAddr};
 
-use crate::stack::Stack;
+use super::network::Network;
 use crate::time::{Duration, Instant};
 
 /// Announcements of an address, and the time between them (RFC 5227 §1.1; RFC 4861 §7.2.6 allows three, a second apart).
 const ANNOUNCE_NUM: u8 = 2;
 const ANNOUNCE_INTERVAL: Duration = Duration::from_secs(2);
 
-/// When to announce the own addresses again.
-#[derive(Copy, Clone, Debug, Default)]
+/// Announcements to come, and what the link said of the own addresses.
+#[derive(Debug, Default)]
 pub(crate) struct Announcer {
     next: Option<Instant>,
     left: u8,
+    /// Own addresses that the link is being asked for: not answered for yet.
+    tentative: Vec<IpAddr>,
+    /// The own address that another host claimed last, and its link address.
+    conflict: Option<(IpAddr, MacAddr)>,
 }
 
 impl Announcer {
-    /// Starts over: the first announcement is due at once.
+    /// The addresses are ours: the first announcement is due at once.
     fn start(&mut self, now: Instant) {
-        *self = Self {
-            next: Some(now),
-            left: ANNOUNCE_NUM,
-        };
+        self.next = Some(now);
+        self.left = ANNOUNCE_NUM;
+        self.tentative.clear();
     }
 
     pub(crate) fn deadline(&self) -> Option<Instant> {
@@ -42,16 +46,12 @@ impl Announcer {
     }
 }
 
-impl Stack {
-    /// Asks the link whether somebody else uses `address`: an ARP probe (RFC 5227 §2.1.1), or a Neighbor Solicitation
-    /// from nobody (RFC 4862 §5.4.2). See [`address_conflict`](Self::address_conflict).
-    ///
-    /// Until [`announce_addresses`](Self::announce_addresses) an own address that was asked for is tentative: the stack
-    /// does not answer for it, and whoever asks for it as well is in conflict with us (RFC 5227 §2.1.1, RFC 4862 §5.4.3).
-    pub fn probe_address(&mut self, now: Instant, address: IpAddr) {
-        self.take_time(now);
-        if self.is_own(address) && !self.tentative.contains(&address) {
-            self.tentative.push(address);
+impl Network {
+    /// Asks the link whether another host uses `address` (RFC 5227 §2.1.1, RFC 4862 §5.4.2), which is tentative from
+    /// now on where it is an own one.
+    pub(crate) fn probe_address(&mut self, address: IpAddr) {
+        if self.is_own(address) && !self.announcer.tentative.contains(&address) {
+            self.announcer.tentative.push(address);
         }
         match address {
             IpAddr::V4(address) => self.send_arp(
@@ -64,52 +64,48 @@ impl Stack {
         }
     }
 
-    /// Tells the link where the own addresses are, now and once more (RFC 5227 §2.3, RFC 4861 §7.2.6): hosts that know
-    /// them at another MAC address, as after a restart, need not wait for that to expire.
-    pub fn announce_addresses(&mut self, now: Instant) {
-        let now = self.take_time(now);
-        self.tentative.clear();
+    /// Announces the own addresses, now and once more (RFC 5227 §2.3, RFC 4861 §7.2.6).
+    pub(crate) fn announce_addresses(&mut self, now: Instant) {
         self.announcer.start(now);
         self.make_announcements(now);
     }
 
-    /// Whether somebody asked for an address that is tentative, which must not be answered. Who probes it as well is in
-    /// conflict with us (RFC 5227 §2.1.1, RFC 4862 §5.4.3), unless the link brought our own probe back.
-    pub(crate) fn must_not_answer(
+    /// Whether a request is for a tentative address, which must not be answered. Who probes it as well is in conflict
+    /// with us (RFC 5227 §2.1.1, RFC 4862 §5.4.3), unless the link brought our own probe back.
+    pub(super) fn must_not_answer(
         &mut self,
         target: IpAddr,
         is_probe: bool,
         from: MacAddr,
     ) -> bool {
-        let is_tentative = self.tentative.contains(&target);
-        if is_tentative && is_probe && from != self.link().mac {
+        let is_tentative = self.announcer.tentative.contains(&target);
+        if is_tentative && is_probe && from != self.link.mac {
             self.note_conflict(target, from);
         }
         is_tentative
     }
 
-    /// The own address that somebody else claimed last, and who.
-    #[must_use]
-    pub fn address_conflict(&self) -> Option<(IpAddr, MacAddr)> {
-        self.conflict
+    /// The own address that another host claimed last, and its link address.
+    pub(crate) fn address_conflict(&self) -> Option<(IpAddr, MacAddr)> {
+        self.announcer.conflict
     }
 
-    pub(crate) fn note_conflict(&mut self, address: IpAddr, mac: MacAddr) {
-        self.conflict = Some((address, mac));
+    pub(super) fn note_conflict(&mut self, address: IpAddr, mac: MacAddr) {
+        self.announcer.conflict = Some((address, mac));
     }
 
     /// Announces the own addresses if it is time to.
-    pub(crate) fn make_announcements(&mut self, now: Instant) {
+    pub(super) fn make_announcements(&mut self, now: Instant) {
         if !self.announcer.take_due(now) {
             return;
         }
-        let addresses = self.config().addresses.clone();
-        for cidr in addresses {
-            match cidr.address {
-                IpAddr::V4(address) => {
+        for index in 0..self.addresses.len() {
+            match self.addresses.get(index).map(|cidr| cidr.address) {
+                Some(IpAddr::V4(address)) => {
                     self.send_arp(ArpOperation::Request, address, address, MacAddr::BROADCAST);
                 }
-                IpAddr::V6(address) => self.send_announcement(address),
+                Some(IpAddr::V6(address)) => self.send_announcement(address),
+                None => {}
             }
         }
     }

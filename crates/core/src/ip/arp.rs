@@ -6,24 +6,22 @@ use core::net::{IpAddr, Ipv4Addr};
 use tidewire_wire::{ArpOperation, ArpPacket, EtherType, EthernetHeader, MacAddr};
 
 use super::neighbor::Claim;
-use crate::stack::Stack;
+use super::network::{Network, Received, Upcall};
 use crate::time::Instant;
 use crate::types::DropReason;
 
-impl Stack {
+impl Network {
     /// An ARP packet arrived.
-    pub(crate) fn handle_arp(&mut self, now: Instant, bytes: &[u8]) {
-        let Ok(packet) = ArpPacket::parse(bytes) else {
-            return self.drop_frame(DropReason::Malformed);
-        };
+    pub(super) fn handle_arp(&mut self, now: Instant, bytes: &[u8]) -> Received {
+        let packet = ArpPacket::parse(bytes).map_err(|_| DropReason::Malformed)?;
         let sender = IpAddr::V4(packet.sender_ip);
-        if packet.sender_mac.is_multicast() || packet.sender_mac == self.link().mac {
-            return self.drop_frame(DropReason::BadSource);
+        if packet.sender_mac.is_multicast() || packet.sender_mac == self.link.mac {
+            return Err(DropReason::BadSource);
         }
         if self.is_own(sender) {
             // Somebody else uses our address (RFC 5227 §2.4). It is reported, and defended by answering on.
             self.note_conflict(sender, packet.sender_mac);
-            return self.drop_frame(DropReason::BadSource);
+            return Err(DropReason::BadSource);
         }
         let target = IpAddr::V4(packet.target_ip);
         let target_is_own = self.is_own(target);
@@ -31,15 +29,15 @@ impl Stack {
         if packet.operation == ArpOperation::Request
             && self.must_not_answer(target, is_probe, packet.sender_mac)
         {
-            return self.drop_frame(DropReason::BadSource);
+            return Err(DropReason::BadSource);
         }
         match packet.operation {
             ArpOperation::Request if target_is_own => {
+                let mut upcall = Upcall::None;
                 if !is_probe && self.is_on_link(sender) {
-                    let waiters =
-                        self.neighbors
-                            .on_request(now, sender, Claim::weak(packet.sender_mac));
-                    self.release(waiters);
+                    let claim = Claim::weak(packet.sender_mac);
+                    let waiters = self.neighbors.on_request(now, sender, claim);
+                    upcall = self.release(now, waiters);
                 }
                 self.send_arp(
                     ArpOperation::Reply,
@@ -47,6 +45,7 @@ impl Stack {
                     packet.sender_ip,
                     packet.sender_mac,
                 );
+                Ok(upcall)
             }
             ArpOperation::Reply if !is_probe => {
                 let claim = Claim {
@@ -55,29 +54,29 @@ impl Stack {
                 };
                 let waiters = self.neighbors.on_answer(now, sender, claim);
                 if waiters.is_none() {
-                    return self.drop_frame(DropReason::UnsolicitedNeighbor);
+                    return Err(DropReason::UnsolicitedNeighbor);
                 }
-                self.release(waiters);
+                Ok(self.release(now, waiters))
             }
             // A gratuitous request of a host we know: it may have moved.
             ArpOperation::Request if packet.sender_ip == packet.target_ip => {
                 let claim = Claim::weak(packet.sender_mac);
                 let waiters = self.neighbors.on_answer(now, sender, claim);
-                self.release(waiters);
+                Ok(self.release(now, waiters))
             }
-            _ => {}
+            _ => Ok(Upcall::None),
         }
     }
 
     /// Sends an ARP packet; a request without sender address is a probe (RFC 5227 §1.1).
-    pub(crate) fn send_arp(
+    pub(super) fn send_arp(
         &mut self,
         operation: ArpOperation,
         sender: Ipv4Addr,
         target: Ipv4Addr,
         to: MacAddr,
     ) {
-        let own = self.link().mac;
+        let own = self.link.mac;
         let target_mac = if operation == ArpOperation::Request {
             MacAddr([0; 6])
         } else {

@@ -1,4 +1,4 @@
-//! ICMP errors about our packets: RFC 5461 (what they may do to TCP), RFC 5927 (what attackers do with them), RFC 1191
+//! ICMP errors received: RFC 5461 (what they may do to TCP), RFC 5927 (what attackers do with them), RFC 1191
 //! and RFC 8201 (path MTU discovery).
 //!
 //! DEVIATION(RFC 5927 §7.2): a report that a packet is too big is acted on at once, and not only when its data is late as
@@ -8,9 +8,8 @@ use core::net::IpAddr;
 
 use tidewire_wire::{Icmpv4Message, Icmpv6Message, IpProtocol, Ipv4Header, Ipv6Header, SeqNum};
 
+use super::network::{Received, Upcall};
 use crate::error::ConnError;
-use crate::stack::Stack;
-use crate::time::Instant;
 use crate::types::{DropReason, FourTuple};
 
 /// What an error says.
@@ -119,14 +118,9 @@ fn quoted_segment(packet: &[u8]) -> Option<Quoted> {
     })
 }
 
-impl Stack {
-    /// An ICMP error arrived. It counts where it quotes a segment of ours that is in flight (RFC 9293 §3.9.2.2, MUST-54;
-    /// RFC 5927 §4.1).
-    pub(super) fn handle_icmp_error(&mut self, now: Instant, report: Report, packet: &[u8]) {
-        let quoted = quoted_segment(packet);
-        let is_ours = quoted.is_some_and(|quoted| self.deliver_icmp_error(now, report, &quoted));
-        if !is_ours {
-            self.drop_frame(DropReason::IcmpIgnored);
-        }
-    }
+/// An ICMP error that quotes `packet`. It counts where that is a TCP segment of ours, which TCP then has to find in
+/// flight (RFC 9293 §3.9.2.2, MUST-54; RFC 5927 §4.1).
+pub(super) fn icmp_error(report: Report, packet: &[u8]) -> Received {
+    let quoted = quoted_segment(packet).ok_or(DropReason::IcmpIgnored)?;
+    Ok(Upcall::IcmpError { report, quoted })
 }

@@ -1,4 +1,4 @@
-//! ICMP errors that this host sends: of an unknown protocol (RFC 1122 §3.2.2.1), and of headers that it does not
+//! ICMP errors sent: of an unknown protocol (RFC 1122 §3.2.2.1), and of headers that it does not
 //! understand (RFC 8200 §4, RFC 4443 §3.4). All others are a router's or UDP's; a TCP port that nobody listens on is
 //! answered by a reset.
 
@@ -9,8 +9,8 @@ use tidewire_wire::{
 };
 
 use super::icmp::IcmpMessage;
+use super::network::Network;
 use super::packet::{Ends, ip_header_len};
-use crate::stack::Stack;
 use crate::time::{Duration, Instant};
 
 /// Errors that may be sent in a row, and the time in which one more may (RFC 4443 §2.4 (f), a token bucket).
@@ -57,9 +57,9 @@ impl ErrorLimit {
     }
 }
 
-impl Stack {
+impl Network {
     /// A packet to one of our addresses, from a host, carries a protocol that this stack does not speak.
-    pub(crate) fn refuse_protocol_v4(&mut self, now: Instant, ip: &Ipv4Header, packet: &[u8]) {
+    pub(super) fn refuse_protocol_v4(&mut self, now: Instant, ip: &Ipv4Header, packet: &[u8]) {
         let ends = Ends {
             src: ip.dst.into(),
             dst: ip.src.into(),
@@ -75,7 +75,7 @@ impl Stack {
     }
 
     /// As above; `offset` is where the protocol's header starts in what follows the IPv6 header.
-    pub(crate) fn refuse_protocol_v6(
+    pub(super) fn refuse_protocol_v6(
         &mut self,
         now: Instant,
         ip: &Ipv6Header,
@@ -89,7 +89,7 @@ impl Stack {
     }
 
     /// The extension headers of a packet to us could not be walked; some of what is wrong has to be said.
-    pub(crate) fn refuse_extensions(
+    pub(super) fn refuse_extensions(
         &mut self,
         now: Instant,
         ip: &Ipv6Header,

@@ -1,4 +1,4 @@
-//! ICMP of both versions: echo (RFC 1122 §3.2.2.6, RFC 4443 §4.2), and to whom each message goes.
+//! ICMP of both versions: dispatch, and echo (RFC 1122 §3.2.2.6, RFC 4443 §4.2).
 
 use core::net::IpAddr;
 
@@ -6,18 +6,21 @@ use tidewire_wire::{
     Icmpv4Message, Icmpv6Message, IpProtocol, Ipv4Header, Ipv6Header, MacAddr, ParseError,
 };
 
-use super::errors_in::{report_of_icmpv4, report_of_icmpv6};
+use super::errors_in::{icmp_error, report_of_icmpv4, report_of_icmpv6};
+use super::network::{Network, Received, Upcall};
 use super::packet::{Ends, build_packet, ip_header_len};
-use crate::stack::Stack;
 use crate::time::Instant;
 use crate::types::{DropReason, IpFields};
 
-impl Stack {
+impl Network {
     /// An ICMP message to one of our addresses arrived.
-    pub(crate) fn handle_icmpv4(&mut self, now: Instant, ip: &Ipv4Header, bytes: &[u8]) {
-        let Ok(message) = Icmpv4Message::parse(bytes) else {
-            return self.drop_frame(DropReason::Malformed);
-        };
+    pub(super) fn handle_icmpv4(
+        &mut self,
+        now: Instant,
+        ip: &Ipv4Header,
+        bytes: &[u8],
+    ) -> Received {
+        let message = Icmpv4Message::parse(bytes).map_err(|_| DropReason::Malformed)?;
         let ends = Ends {
             src: ip.dst.into(),
             dst: ip.src.into(),
@@ -26,26 +29,25 @@ impl Stack {
             Icmpv4Message::EchoRequest { id, seq, data } => {
                 let reply = Icmpv4Message::EchoReply { id, seq, data };
                 self.send_icmp(now, ends, ip.tos, IcmpMessage::V4(reply));
+                Ok(Upcall::None)
             }
             _ => match report_of_icmpv4(&message) {
-                Some((report, quoted)) => self.handle_icmp_error(now, report, quoted),
-                None => self.drop_frame(DropReason::IcmpIgnored),
+                Some((report, packet)) => icmp_error(report, packet),
+                None => Err(DropReason::IcmpIgnored),
             },
         }
     }
 
     /// An ICMPv6 message to one of our addresses or groups arrived, in a frame from `from`.
-    pub(crate) fn handle_icmpv6(
+    pub(super) fn handle_icmpv6(
         &mut self,
         now: Instant,
         ip: &Ipv6Header,
         from: MacAddr,
         bytes: &[u8],
-    ) {
-        let message = match Icmpv6Message::parse(ip.src, ip.dst, bytes) {
-            Ok(message) => message,
-            Err(error) => return self.drop_frame(reason_of(&error)),
-        };
+    ) -> Received {
+        let message =
+            Icmpv6Message::parse(ip.src, ip.dst, bytes).map_err(|error| reason_of(&error))?;
         match message {
             Icmpv6Message::NeighborSolicit(solicit) => {
                 return self.handle_solicit(now, ip, from, &solicit);
@@ -55,7 +57,7 @@ impl Stack {
             }
             // Only the messages above may come from nobody, or claim to be from us.
             _ if ip.src.is_unspecified() || self.is_own(ip.src.into()) => {
-                return self.drop_frame(DropReason::BadSource);
+                return Err(DropReason::BadSource);
             }
             _ => {}
         }
@@ -69,21 +71,22 @@ impl Stack {
                     Some(ip.dst.into())
                 };
                 let Some(src) = src else {
-                    return self.drop_frame(DropReason::BadSource);
+                    return Err(DropReason::BadSource);
                 };
                 let reply = Icmpv6Message::EchoReply { id, seq, data };
                 let ends = Ends { src, dst };
                 self.send_icmp(now, ends, ip.traffic_class, IcmpMessage::V6(reply));
+                Ok(Upcall::None)
             }
             // Router advertisements and redirects are ignored, as prefixes and gateways are configured.
             _ => match report_of_icmpv6(&message) {
-                Some((report, quoted)) => self.handle_icmp_error(now, report, quoted),
-                None => self.drop_frame(DropReason::IcmpIgnored),
+                Some((report, packet)) => icmp_error(report, packet),
+                None => Err(DropReason::IcmpIgnored),
             },
         }
     }
 
-    pub(crate) fn send_icmp(
+    pub(super) fn send_icmp(
         &mut self,
         now: Instant,
         ends: Ends,
@@ -91,9 +94,9 @@ impl Stack {
         message: IcmpMessage<'_>,
     ) {
         let len = message.len();
-        if ip_header_len(ends.dst) + len > self.link().ip_mtu as usize {
+        if ip_header_len(ends.dst) + len > self.link.ip_mtu as usize {
             // A reply longer than the link carries would need fragments, which this stack does not send.
-            return self.drop_frame(DropReason::Fragment);
+            return self.stats.count_drop(DropReason::Fragment);
         }
         let fields = IpFields {
             traffic_class,

@@ -9,9 +9,9 @@ use tidewire_wire::{
 };
 
 use super::neighbor::Claim;
+use super::network::{Network, Received, Upcall};
 use super::packet::{Ends, build_packet};
 use super::route::ALL_NODES;
-use crate::stack::Stack;
 use crate::time::Instant;
 use crate::types::{DropReason, IpFields};
 
@@ -21,68 +21,66 @@ const FIELDS: IpFields = IpFields {
     traffic_class: 0,
 };
 
-impl Stack {
+impl Network {
     /// A Neighbor Solicitation arrived (RFC 4861 §7.2.3), in a frame from `from`.
-    pub(crate) fn handle_solicit(
+    pub(super) fn handle_solicit(
         &mut self,
         now: Instant,
         ip: &Ipv6Header,
         from: MacAddr,
         solicit: &NeighborSolicit,
-    ) {
+    ) -> Received {
         if solicit.validate(ip.src, ip.dst, ip.hop_limit).is_err() {
-            return self.drop_frame(DropReason::Malformed);
+            return Err(DropReason::Malformed);
         }
         let target = solicit.target;
         if !self.is_own(IpAddr::V6(target)) {
-            return self.drop_frame(DropReason::NotForUs);
+            return Err(DropReason::NotForUs);
         }
         let is_probe = ip.src.is_unspecified();
         if self.must_not_answer(IpAddr::V6(target), is_probe, from) {
-            return self.drop_frame(DropReason::BadSource);
+            return Err(DropReason::BadSource);
         }
         if is_probe {
             // DAD by another host learns that the address is taken; it tells us nothing of a neighbour.
-            return self.send_advert(
-                target,
-                (ALL_NODES, MacAddr::ipv6_multicast(ALL_NODES)),
-                false,
-            );
+            self.send_announcement(target);
+            return Ok(Upcall::None);
         }
         let source = IpAddr::V6(ip.src);
         let known = solicit.source_mac.filter(|mac| self.may_be_neighbor(*mac));
+        let mut upcall = Upcall::None;
         if let Some(mac) = known.filter(|_| self.is_on_link(source)) {
-            let waiters = self
-                .neighbors
-                .on_request(now, source, Claim::overriding(mac));
-            self.release(waiters);
+            let claim = Claim::overriding(mac);
+            let waiters = self.neighbors.on_request(now, source, claim);
+            upcall = self.release(now, waiters);
         }
         // The frame came from there, whatever the option says or does not say.
         self.send_advert(target, (ip.src, known.unwrap_or(from)), true);
+        Ok(upcall)
     }
 
     /// A Neighbor Advertisement arrived (RFC 4861 §7.2.5), in a frame from `from`.
-    pub(crate) fn handle_advert(
+    pub(super) fn handle_advert(
         &mut self,
         now: Instant,
         ip: &Ipv6Header,
         from: MacAddr,
         advert: &NeighborAdvert,
-    ) {
+    ) -> Received {
         if advert.validate(ip.dst, ip.hop_limit).is_err() {
-            return self.drop_frame(DropReason::Malformed);
+            return Err(DropReason::Malformed);
         }
         let target = IpAddr::V6(advert.target);
         if self.is_own(target) {
             // RFC 4862 §5.4.4: somebody else uses our address.
             self.note_conflict(target, advert.target_mac.unwrap_or(from));
-            return self.drop_frame(DropReason::BadSource);
+            return Err(DropReason::BadSource);
         }
         if advert
             .target_mac
             .is_some_and(|mac| !self.may_be_neighbor(mac))
         {
-            return self.drop_frame(DropReason::BadSource);
+            return Err(DropReason::BadSource);
         }
         let claim = Claim {
             mac: advert.target_mac,
@@ -91,18 +89,18 @@ impl Stack {
         };
         let waiters = self.neighbors.on_answer(now, target, claim);
         if waiters.is_none() {
-            return self.drop_frame(DropReason::UnsolicitedNeighbor);
+            return Err(DropReason::UnsolicitedNeighbor);
         }
-        self.release(waiters);
+        Ok(self.release(now, waiters))
     }
 
     /// Whether a neighbour can have this link address.
-    pub(crate) fn may_be_neighbor(&self, mac: MacAddr) -> bool {
-        !mac.is_multicast() && mac != self.link().mac
+    pub(super) fn may_be_neighbor(&self, mac: MacAddr) -> bool {
+        !mac.is_multicast() && mac != self.link.mac
     }
 
     /// Asks where `target` is: its solicited-node group, or the address that is being verified (RFC 4861 §7.2.2, §7.3.3).
-    pub(crate) fn send_solicit(&mut self, source: Ipv6Addr, target: Ipv6Addr, to: Option<MacAddr>) {
+    pub(super) fn send_solicit(&mut self, source: Ipv6Addr, target: Ipv6Addr, to: Option<MacAddr>) {
         let group = solicited_node(target);
         let (dst, mac) = match to {
             Some(mac) => (target, mac),
@@ -110,13 +108,13 @@ impl Stack {
         };
         let solicit = NeighborSolicit {
             target,
-            source_mac: Some(self.link().mac),
+            source_mac: Some(self.link.mac),
         };
         self.send_ndp((source, dst), mac, &Icmpv6Message::NeighborSolicit(solicit));
     }
 
     /// Asks whether somebody has `target`, as a host that has no address yet (RFC 4862 §5.4.2).
-    pub(crate) fn send_probe(&mut self, target: Ipv6Addr) {
+    pub(super) fn send_probe(&mut self, target: Ipv6Addr) {
         let group = solicited_node(target);
         let solicit = NeighborSolicit {
             target,
@@ -130,7 +128,7 @@ impl Stack {
     }
 
     /// Tells all nodes where `target` is (RFC 4861 §7.2.6).
-    pub(crate) fn send_announcement(&mut self, target: Ipv6Addr) {
+    pub(super) fn send_announcement(&mut self, target: Ipv6Addr) {
         self.send_advert(
             target,
             (ALL_NODES, MacAddr::ipv6_multicast(ALL_NODES)),
@@ -144,7 +142,7 @@ impl Stack {
             solicited,
             override_cache: true,
             target,
-            target_mac: Some(self.link().mac),
+            target_mac: Some(self.link.mac),
         };
         self.send_ndp((target, dst), mac, &Icmpv6Message::NeighborAdvert(advert));
     }

@@ -2,6 +2,7 @@
 
 use alloc::vec::Vec;
 use core::net::IpAddr;
+use core::ops::Range;
 
 use tidewire_wire::{EtherType, EthernetHeader, IpProtocol, Ipv4Header, Ipv6Header, MacAddr};
 
@@ -97,4 +98,47 @@ pub(crate) fn build_packet(
     let mut packet: Vec<u8> = alloc::vec![0; ip_header_len(ends.dst) + len];
     let at = emit_ip(ends, protocol, len, fields, &mut packet)?;
     emit(packet.get_mut(at..)?).then_some(packet)
+}
+
+/// Addresses, protocol and payload of a packet.
+pub(crate) struct Datagram {
+    pub(crate) ends: Ends,
+    pub(crate) protocol: IpProtocol,
+    /// Where its payload is.
+    pub(crate) body: Range<usize>,
+}
+
+impl Datagram {
+    /// Parses a packet that this stack built: without options, extension headers or fragments.
+    pub(crate) fn parse(packet: &[u8]) -> Option<Self> {
+        Some(match packet.first()? >> 4 {
+            4 => {
+                let (ip, _) = Ipv4Header::parse(packet).ok()?;
+                Self {
+                    ends: Ends {
+                        src: ip.src.into(),
+                        dst: ip.dst.into(),
+                    },
+                    protocol: ip.protocol,
+                    body: ip.payload_range(packet.len()),
+                }
+            }
+            _ => {
+                let (ip, _) = Ipv6Header::parse(packet).ok()?;
+                Self {
+                    ends: Ends {
+                        src: ip.src.into(),
+                        dst: ip.dst.into(),
+                    },
+                    protocol: ip.next_header,
+                    body: ip.payload_range(packet.len()),
+                }
+            }
+        })
+    }
+}
+
+/// Destination of a packet that this stack built.
+pub(super) fn destination_of(packet: &[u8]) -> Option<IpAddr> {
+    Some(Datagram::parse(packet)?.ends.dst)
 }

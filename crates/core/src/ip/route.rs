@@ -1,24 +1,21 @@
-//! Which addresses are ours, and where packets go: own prefixes, and one gateway per IP version.
+//! Routes: own addresses and prefixes, one gateway per IP version, and what the link and the path carry.
 
 use core::net::{IpAddr, Ipv6Addr};
 
-use tidewire_wire::solicited_node;
+use tidewire_wire::{EthernetHeader, TcpHeader, solicited_node};
 
 use super::addr::is_link_local;
+use super::errors_in::Quoted;
+use super::network::Network;
 use super::packet::ip_header_len;
-use crate::stack::Stack;
+use crate::time::Instant;
 
 /// All nodes of the link (RFC 4291 §2.7.1).
 pub(crate) const ALL_NODES: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
-/// Fixed part of a TCP header.
-const TCP_HEADER: usize = 20;
 
-impl Stack {
+impl Network {
     pub(crate) fn is_own(&self, address: IpAddr) -> bool {
-        self.config()
-            .addresses
-            .iter()
-            .any(|cidr| cidr.address == address)
+        self.addresses.iter().any(|cidr| cidr.address == address)
     }
 
     /// Whether this is a group that we are in: all nodes, or the solicited-node group of an own address (RFC 4291 §2.8).
@@ -31,7 +28,7 @@ impl Stack {
     }
 
     fn own_ipv6(&self) -> impl Iterator<Item = Ipv6Addr> {
-        let addresses = self.config().addresses.iter();
+        let addresses = self.addresses.iter();
         addresses.filter_map(|cidr| match cidr.address {
             IpAddr::V6(address) => Some(address),
             IpAddr::V4(_) => None,
@@ -40,7 +37,7 @@ impl Stack {
 
     /// Whether `address` is on an own prefix; link-local ones are where the stack speaks IPv6 at all (RFC 4861 §5.1).
     pub(crate) fn is_on_link(&self, address: IpAddr) -> bool {
-        let mut own = self.config().addresses.iter();
+        let mut own = self.addresses.iter();
         own.any(|cidr| cidr.contains(address)) || is_link_local(address) && self.speaks_ipv6()
     }
 
@@ -54,7 +51,7 @@ impl Stack {
         let IpAddr::V4(address) = address else {
             return false;
         };
-        self.config().addresses.iter().any(|cidr| {
+        self.addresses.iter().any(|cidr| {
             let host_bits = u32::MAX
                 .checked_shr(u32::from(cidr.prefix_len))
                 .unwrap_or(0);
@@ -71,7 +68,7 @@ impl Stack {
             return Some(remote);
         }
         let same_version = || {
-            let addresses = self.config().addresses.iter();
+            let addresses = self.addresses.iter();
             addresses.filter(|cidr| cidr.address.is_ipv4() == remote.is_ipv4())
         };
         same_version()
@@ -89,14 +86,50 @@ impl Stack {
         if self.is_on_link(remote) {
             return Some(remote);
         }
-        self.config().gateways.to(remote)
+        self.gateways.to(remote)
     }
 
     /// Largest segment that the link brings us: MTU less fixed headers (RFC 9293 §3.7.1, MUST-67). One link
     /// has one MTU (SHLD-6).
     pub(crate) fn link_mss(&self, local: IpAddr) -> u16 {
-        let headers = ip_header_len(local) + TCP_HEADER;
-        let mss = (self.link().ip_mtu as usize).saturating_sub(headers);
+        let headers = ip_header_len(local) + TcpHeader::MIN_LEN;
+        let mss = (self.link.ip_mtu as usize).saturating_sub(headers);
         u16::try_from(mss).unwrap_or(u16::MAX)
+    }
+
+    /// Payload that one frame to `remote` may carry with TCP's largest header; 0 where the device does not segment.
+    pub(crate) fn max_payload(&self, remote: IpAddr) -> usize {
+        let most_headers = EthernetHeader::LEN + ip_header_len(remote) + TcpHeader::MAX_LEN;
+        // The IP total length is 16 bits, of which the Ethernet header is no part.
+        let frame =
+            (self.link.max_superframe as usize).min(usize::from(u16::MAX) + EthernetHeader::LEN);
+        if self.link.tx_checksum {
+            frame.saturating_sub(most_headers)
+        } else {
+            0
+        }
+    }
+
+    /// Changes of what is known about paths so far.
+    pub(crate) fn paths_version(&self) -> u32 {
+        self.paths.version()
+    }
+
+    /// Payload with TCP options of the largest packet that reaches `remote`, as far as it is known, and until when a
+    /// report that it rests on is believed.
+    pub(crate) fn path_mss(&self, now: Instant, remote: IpAddr) -> (u32, Option<Instant>) {
+        let path = self.paths.get(now, remote);
+        let headers = (ip_header_len(remote) + TcpHeader::MIN_LEN) as u32;
+        let link_mtu = self.link.ip_mtu;
+        let mtu = path.map_or(link_mtu, |path| path.mtu.min(link_mtu));
+        (mtu.saturating_sub(headers), path.map(|path| path.until))
+    }
+
+    /// A router says that a packet of ours was larger than `mtu`, the next hop's; 0 where it does not know.
+    pub(crate) fn on_too_big(&mut self, now: Instant, quoted: &Quoted, mtu: u32) {
+        let (remote, link_mtu) = (quoted.tuple.remote, self.link.ip_mtu);
+        if self.paths.report(now, remote, (mtu, quoted.len), link_mtu) {
+            self.stats.path_mtu_lowered += 1;
+        }
     }
 }

@@ -198,7 +198,7 @@ impl Conn<'_> {
         }
         let lingers = !matches!(self.state(), State::TimeWait | State::Closed);
         if lingers && self.stack.conns.orphans >= self.stack.config.max_orphans {
-            self.stack.stats.orphans_reset += 1;
+            self.stack.net.stats.orphans_reset += 1;
             return self.abort(now);
         }
         self.orphan();

@@ -58,7 +58,7 @@ impl Stack {
         if let Some(ts) = &mut plan.options.timestamps {
             ts.value = mark(ts.value, &record.peer);
         }
-        self.stats.syn_cookies_sent += 1;
+        self.net.stats.syn_cookies_sent += 1;
         self.send_control_segment(now, &tuple, &plan, State::SynReceived);
         true
     }
@@ -121,7 +121,7 @@ impl Stack {
             ..record
         });
         self.half_open_deadlines.no_later_than(key.index, deadline);
-        self.stats.syn_cookies_accepted += 1;
+        self.net.stats.syn_cookies_accepted += 1;
         // Where the accept queue is full the record stays: its timer gives the peer, who believes to be connected and
         // may have nothing to say, another chance.
         self.complete_handshake(now, key, segment, payload);

@@ -21,7 +21,7 @@ impl Stack {
         segment: &SegmentIn,
         payload: &mut Payload<'_>,
     ) {
-        self.stats.segments_in += 1;
+        self.net.stats.segments_in += 1;
         match self.find_flow(&tuple) {
             Some(Target::Conn(id)) => self.deliver_to_conn(now, id, segment, payload),
             Some(Target::HalfOpen(key)) => {
@@ -76,14 +76,14 @@ impl Stack {
         let is_challenge = conn.challenges != challenges && !is_stray;
         if is_challenge && !self.challenge_budget.allow(now) && !owed {
             conn.ack.withhold();
-            self.stats.challenges_withheld += 1;
+            self.net.stats.challenges_withheld += 1;
         }
         let (after, tuple) = (conn.state, conn.tuple);
         self.trace_in(now, &tuple, Some(id), segment, (before, after));
         if segment.has(TcpFlags::RST) && after == State::Closed && before != State::Closed {
-            self.stats.resets_in += 1;
+            self.net.stats.resets_in += 1;
             let connecting = matches!(before, State::SynSent | State::SynReceived);
-            self.stats.failed_attempts += u64::from(connecting);
+            self.net.stats.failed_attempts += u64::from(connecting);
         }
         self.conclude(now, &tuple, segment, verdict);
         self.settle(id);
@@ -92,7 +92,7 @@ impl Stack {
     /// Whether the stack as a whole may answer another suspicious segment now; counts as an answer if so.
     pub(super) fn challenge_budget_allows(&mut self, now: Instant) -> bool {
         let allowed = self.challenge_budget.allow(now);
-        self.stats.challenges_withheld += u64::from(!allowed);
+        self.net.stats.challenges_withheld += u64::from(!allowed);
         allowed
     }
 
@@ -142,7 +142,7 @@ impl Stack {
             HalfOpenVerdict::Complete => self.complete_handshake(now, key, segment, payload),
             HalfOpenVerdict::SynAgain => self.repeat_syn_ack(now, key),
             HalfOpenVerdict::Reset => {
-                self.stats.resets_in += 1;
+                self.net.stats.resets_in += 1;
                 self.forget_half_open(key);
             }
             HalfOpenVerdict::BadAck => {

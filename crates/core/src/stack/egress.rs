@@ -1,26 +1,20 @@
 //! From a segment plan to a frame: routing, headers, checksums or their offload.
 
-use alloc::vec::Vec;
-use core::net::{IpAddr, SocketAddr};
+use core::net::IpAddr;
 
-use tidewire_wire::{
-    EthernetHeader, MacAddr, SeqNum, TcpFlags, TcpHeader, TcpOptions, TcpTimestamps,
-};
+use tidewire_wire::{MacAddr, SeqNum, TcpFlags, TcpOptions, TcpTimestamps};
 
 use super::Stack;
 use super::headers::{Headers, tcp_header};
 use super::trace::{Direction, Seen};
 use super::transmit::{MAX_HEADER, Transmit};
-use crate::error::ConnectError;
-use crate::ip::{Resolution, ether_type, ethernet, ip_header_len};
+use crate::ip::Resolution;
 use crate::offload::TxOffload;
 use crate::tcp::State;
 use crate::tcp::segment::{ResetReply, SegmentPlan};
 use crate::time::Instant;
 use crate::types::{ConnId, DropReason, FourTuple, IpFields, Slices};
 
-/// Frames of no connection that may wait for the driver; more are dropped, as a full queue on the way would.
-const MAX_CONTROL: usize = 512;
 /// Where a packet goes next.
 #[derive(Copy, Clone, Debug)]
 enum Hop {
@@ -38,17 +32,14 @@ impl Stack {
         let now = self.now;
         self.ready.append(&mut self.held);
         loop {
-            if self.link.up
-                && let Some(frame) = self.control.pop_front()
-            {
-                self.memory.control -= frame.len();
-                return Some(self.transmit_frame(frame));
+            if self.net.link().up && self.net.out.advance() {
+                return Some(self.transmit_frame());
             }
-            if self.deliver_looped(now) {
+            if self.deliver_loopback(now) {
                 continue;
             }
             let id = self.ready.pop_front()?;
-            if !self.link.up && !self.is_to_ourselves(id) {
+            if !self.net.link().up && !self.is_to_own_address(id) {
                 self.hold_while_down(now, id);
                 continue;
             }
@@ -57,7 +48,7 @@ impl Stack {
                 self.ready.push_back(id);
                 match hop {
                     Hop::Link(mac) => return self.transmit_plan(id, &plan, mac),
-                    Hop::Own => self.loop_segment(id, &plan),
+                    Hop::Own => self.loop_back_segment(id, &plan),
                 }
                 continue;
             }
@@ -82,18 +73,19 @@ impl Stack {
         self.lose_next_segment(now, id);
     }
 
-    fn is_to_ourselves(&self, id: ConnId) -> bool {
+    fn is_to_own_address(&self, id: ConnId) -> bool {
         self.conns
             .get(id)
-            .is_some_and(|conn| self.is_own(conn.tuple.remote))
+            .is_some_and(|conn| self.net.is_own(conn.tuple.remote))
     }
 
-    fn transmit_frame(&mut self, frame: Vec<u8>) -> Transmit<'_> {
-        self.outgoing = frame;
-        self.stats.frames_out += 1;
-        self.stats.bytes_out += self.outgoing.len() as u64;
+    /// The frame that the network layer handed out.
+    fn transmit_frame(&mut self) -> Transmit<'_> {
+        let len = self.net.out.current().len();
+        self.net.stats.frames_out += 1;
+        self.net.stats.bytes_out += len as u64;
         let mut payload = Slices::EMPTY;
-        payload.push(&self.outgoing);
+        payload.push(self.net.out.current());
         Transmit {
             header: [0; MAX_HEADER],
             header_len: 0,
@@ -110,11 +102,11 @@ impl Stack {
             return None;
         }
         let (remote, progress) = (conn.tuple.remote, conn.snd.proven_at);
-        let (hop, room) = if self.is_own(remote) {
-            (Hop::Own, Self::max_looped_payload(remote))
+        let (hop, room) = if self.net.is_own(remote) {
+            (Hop::Own, Self::max_loopback_payload(remote))
         } else {
             let mac = self.resolve_for(now, id, remote, progress)?;
-            (Hop::Link(mac), self.max_payload(remote))
+            (Hop::Link(mac), self.net.max_payload(remote))
         };
         self.update_path(now, id);
         self.show_pressure(id);
@@ -138,11 +130,10 @@ impl Stack {
         remote: IpAddr,
         progress: Option<Instant>,
     ) -> Option<MacAddr> {
-        let next_hop = self.next_hop(remote)?;
-        match self.neighbors.resolve(now, next_hop, progress) {
+        match self.net.resolve(now, remote, progress)? {
             Resolution::Known(mac) => Some(mac),
             Resolution::Pending => {
-                self.wait_for_neighbor(id, next_hop);
+                self.await_neighbor(id, remote);
                 None
             }
             Resolution::Full => {
@@ -163,26 +154,13 @@ impl Stack {
         self.settle_timers(id);
     }
 
-    fn wait_for_neighbor(&mut self, id: ConnId, next_hop: IpAddr) {
-        self.flush_neighbor_requests();
+    fn await_neighbor(&mut self, id: ConnId, remote: IpAddr) {
+        self.net.flush_neighbor_requests();
         if let Some(slot) = self.conns.slot_mut(id)
             && !slot.marks.awaits_neighbor
         {
             slot.marks.awaits_neighbor = true;
-            self.neighbors.wait(next_hop, id);
-        }
-    }
-
-    /// Payload that one frame to `remote` may carry; the connection rounds it to whole segments.
-    fn max_payload(&self, remote: IpAddr) -> usize {
-        let most_headers = EthernetHeader::LEN + ip_header_len(remote) + TcpHeader::MAX_LEN;
-        // The IP total length is 16 bits, of which the Ethernet header is no part.
-        let frame =
-            (self.link.max_superframe as usize).min(usize::from(u16::MAX) + EthernetHeader::LEN);
-        if self.link.tx_checksum {
-            frame.saturating_sub(most_headers)
-        } else {
-            0
+            self.net.await_neighbor(remote, id);
         }
     }
 
@@ -193,15 +171,15 @@ impl Stack {
         mac: MacAddr,
     ) -> Option<Transmit<'_>> {
         let tuple = self.conns.get(id)?.tuple;
-        self.stats.segments_out += 1;
-        self.stats.retransmitted += u64::from(plan.retransmission);
+        self.net.stats.segments_out += 1;
+        self.net.stats.retransmitted += u64::from(plan.retransmission);
         let mut payload = Slices::EMPTY;
         let conn = self.conns.get(id)?;
         conn.snd.buffer.slices(plan.payload.clone(), &mut payload);
-        let (pieces, tx_checksum) = (payload.as_slice(), self.link.tx_checksum);
-        let headers = Headers::new(&self.link, mac, &tuple, plan, pieces, tx_checksum)?;
-        self.stats.frames_out += 1;
-        self.stats.bytes_out += (headers.len + payload.len()) as u64;
+        let (pieces, tx_checksum) = (payload.as_slice(), self.net.link().tx_checksum);
+        let headers = Headers::new(self.net.link(), mac, &tuple, plan, pieces, tx_checksum)?;
+        self.net.stats.frames_out += 1;
+        self.net.stats.bytes_out += (headers.len + payload.len()) as u64;
         Some(Transmit {
             header: headers.bytes,
             header_len: headers.len,
@@ -222,14 +200,14 @@ impl Stack {
         state: State,
     ) {
         self.trace_out(now, tuple, None, plan, (state, state));
-        self.stats.segments_out += 1;
-        self.stats.retransmitted += u64::from(plan.retransmission);
+        self.net.stats.segments_out += 1;
+        self.net.stats.retransmitted += u64::from(plan.retransmission);
         // With a placeholder for the link address, which `send_packet` knows, and with its checksum:
         // frames in that queue ask nothing of the device.
-        let headers = Headers::new(&self.link, MacAddr([0; 6]), tuple, plan, &[], false);
+        let headers = Headers::new(self.net.link(), MacAddr([0; 6]), tuple, plan, &[], false);
         let packet = headers.and_then(|headers| headers.packet());
         if let Some(packet) = packet {
-            self.send_packet(now, tuple.remote, packet);
+            self.net.send_packet(now, tuple.remote, packet);
         }
     }
 
@@ -242,7 +220,7 @@ impl Stack {
         timestamps: Option<TcpTimestamps>,
         ip: IpFields,
     ) {
-        self.stats.resets_out += 1;
+        self.net.stats.resets_out += 1;
         let flags = if reset.ack.is_some() {
             TcpFlags::RST | TcpFlags::ACK
         } else {
@@ -260,109 +238,6 @@ impl Stack {
         };
         let plan = SegmentPlan::control(numbers, flags, 0, options, ip);
         self.send_control_segment(now, tuple, &plan, State::Closed);
-    }
-
-    /// Sends a complete IP packet, once the next hop's link address is known.
-    pub(crate) fn send_packet(&mut self, now: Instant, to: IpAddr, packet: Vec<u8>) {
-        if self.is_own(to) {
-            return self.loop_packet(packet.into(), None);
-        }
-        let Some(next_hop) = self.next_hop(to) else {
-            return self.drop_frame(DropReason::NeighborUnresolved);
-        };
-        match self.neighbors.resolve(now, next_hop, None) {
-            Resolution::Known(mac) => self.queue_packet(mac, to, &packet),
-            Resolution::Pending => {
-                if self.neighbors.park(next_hop, packet).is_some() {
-                    self.drop_frame(DropReason::NeighborUnresolved);
-                }
-            }
-            Resolution::Full => self.drop_frame(DropReason::NoMemory),
-        }
-        self.flush_neighbor_requests();
-    }
-
-    /// Queues a complete IP packet to `to` in a frame to `mac`.
-    pub(crate) fn queue_packet(&mut self, mac: MacAddr, to: IpAddr, packet: &[u8]) {
-        let ethernet = ethernet(self.link.mac, mac, ether_type(to));
-        let mut frame = alloc::vec![0; EthernetHeader::LEN + packet.len()];
-        if let Ok(at) = ethernet.emit(&mut frame)
-            && let Some(body) = frame.get_mut(at..)
-        {
-            body.copy_from_slice(packet);
-            self.queue_frame(frame);
-        }
-    }
-
-    pub(crate) fn queue_frame(&mut self, frame: Vec<u8>) {
-        if self.control.len() >= MAX_CONTROL {
-            return self.drop_frame(DropReason::NoMemory);
-        }
-        self.memory.control += frame.len();
-        self.control.push_back(frame);
-    }
-
-    // ---- Addressing ----
-
-    /// Where `remote` is: the unspecified address is this host, as Linux has it.
-    fn destination(
-        &self,
-        remote: SocketAddr,
-        local: Option<SocketAddr>,
-    ) -> Result<SocketAddr, ConnectError> {
-        if !remote.ip().is_unspecified() {
-            return Ok(remote);
-        }
-        let bound = local.map(|local| local.ip());
-        let here = bound
-            .filter(|ip| !ip.is_unspecified())
-            .or_else(|| self.source_for(remote.ip()))
-            .ok_or(ConnectError::NoRoute)?;
-        Ok(SocketAddr::new(here, remote.port()))
-    }
-
-    /// Both ends of an active open (RFC 9293 §3.9.1.1: the source address is chosen now, MUST-44, and stays, MUST-45).
-    pub(super) fn choose_tuple(
-        &mut self,
-        remote: SocketAddr,
-        local: Option<SocketAddr>,
-    ) -> Result<FourTuple, ConnectError> {
-        let remote = self.destination(remote, local)?;
-        let invalid = match remote.ip() {
-            // MUST-46: never to broadcast or multicast.
-            IpAddr::V4(ip) => ip.is_multicast() || ip.is_broadcast(),
-            IpAddr::V6(ip) => ip.is_multicast(),
-        };
-        if invalid || remote.port() == 0 || self.is_subnet_broadcast(remote.ip()) {
-            return Err(ConnectError::InvalidDestination);
-        }
-        if !self.is_own(remote.ip()) && self.next_hop(remote.ip()).is_none() {
-            return Err(ConnectError::NoRoute);
-        }
-        let source = match local
-            .map(|local| local.ip())
-            .filter(|ip| !ip.is_unspecified())
-        {
-            Some(ip) if self.is_own(ip) && ip.is_ipv4() == remote.is_ipv4() => ip,
-            Some(_) => return Err(ConnectError::AddrNotAvailable),
-            None => self.source_for(remote.ip()).ok_or(ConnectError::NoRoute)?,
-        };
-        let tuple = |port| FourTuple::new(SocketAddr::new(source, port), remote);
-        if let Some(port) = local.map(|local| local.port()).filter(|&port| port != 0) {
-            return if self.may_connect(&tuple(port)) {
-                Ok(tuple(port))
-            } else {
-                Err(ConnectError::AddrInUse)
-            };
-        }
-        let to = (source, remote.ip(), remote.port());
-        let is_free = |port| !self.is_local_port(port) && self.may_connect(&tuple(port));
-        let Some(choice) = self.ports.find(self.now, to, is_free) else {
-            self.ports.note_exhausted(self.now, to);
-            return Err(ConnectError::PortsExhausted);
-        };
-        self.ports.take(to, choice);
-        Ok(tuple(choice.port))
     }
 
     fn trace_out(

@@ -1,20 +1,18 @@
 //! A connection's way through the stack's tables: from its first segment to TIME-WAIT and oblivion.
 
-use core::net::IpAddr;
-
-use tidewire_wire::{Ipv4Header, Ipv6Header, SeqNum, TcpTimestamps};
+use tidewire_wire::{SeqNum, TcpTimestamps};
 
 use super::Stack;
 use super::conns::Slot;
 use super::events::Source;
 use super::flow::Target;
 use crate::error::ConnError;
-use crate::ip::Waiters;
 use crate::tcp::segment::ResetReply;
 use crate::tcp::time_wait::TimeWait;
 use crate::tcp::{Connection, State, TimerOutcome};
 use crate::time::Instant;
-use crate::types::{ConnEvents, ConnId, DropReason, FourTuple, Key};
+use crate::types::{ConnEvents, ConnId, FourTuple, Key};
+use alloc::vec::Vec;
 
 impl Stack {
     pub(super) fn add_connection(&mut self, conn: Connection) -> ConnId {
@@ -107,7 +105,7 @@ impl Stack {
         let reset = conn.reset_on_abort();
         let outcome = conn.on_timer(now);
         if connecting && conn.state == State::Closed {
-            self.stats.failed_attempts += 1;
+            self.net.stats.failed_attempts += 1;
         }
         if outcome == TimerOutcome::Reset
             && let Some(reset) = reset
@@ -203,18 +201,8 @@ impl Stack {
 
     // ---- Neighbours ----
 
-    /// A neighbour was resolved: what waited for it may go.
-    pub(crate) fn release(&mut self, waiters: Option<Waiters>) {
-        let Some(Waiters { packets, conns }) = waiters else {
-            return;
-        };
-        let now = self.now;
-        for packet in packets {
-            // The packet knows where it goes; its next hop is resolved now.
-            if let Some(to) = destination_of(&packet) {
-                self.send_packet(now, to, packet);
-            }
-        }
+    /// The next hop of these connections is known.
+    pub(super) fn on_neighbor_resolved(&mut self, conns: Vec<ConnId>) {
         for id in conns {
             if let Some(slot) = self.conns.slot_mut(id) {
                 slot.marks.awaits_neighbor = false;
@@ -223,13 +211,10 @@ impl Stack {
         }
     }
 
-    /// A neighbour did not answer. Attempts to connect through it fail; connections go on trying (RFC 5461), and say
-    /// so if they time out, as in Linux.
-    pub(super) fn fail_waiters(&mut self, waiters: Waiters) {
-        for _ in &waiters.packets {
-            self.drop_frame(DropReason::NeighborUnresolved);
-        }
-        for id in waiters.conns {
+    /// The next hop of these connections did not answer. Attempts to connect fail; connections go on trying (RFC
+    /// 5461), and say so if they time out, as in Linux.
+    pub(super) fn on_neighbor_unreachable(&mut self, conns: Vec<ConnId>) {
+        for id in conns {
             let Some(Slot {
                 tcp: conn, marks, ..
             }) = self.conns.slot_mut(id)
@@ -240,19 +225,11 @@ impl Stack {
             let is_attempt = conn.is_connecting();
             conn.on_unreachable(ConnError::HostUnreachable);
             if is_attempt {
-                self.stats.failed_attempts += 1;
+                self.net.stats.failed_attempts += 1;
             } else {
                 self.lose_next_segment(self.now, id);
             }
             self.settle(id);
         }
-    }
-}
-
-/// Where a packet that this stack built goes.
-fn destination_of(packet: &[u8]) -> Option<IpAddr> {
-    match packet.first()? >> 4 {
-        4 => Some(Ipv4Header::parse(packet).ok()?.0.dst.into()),
-        _ => Some(Ipv6Header::parse(packet).ok()?.0.dst.into()),
     }
 }

@@ -250,7 +250,7 @@ impl Stack {
             listener: id,
             iss: SeqNum::new(0),
             irs: segment.header.seq,
-            offer: Offer::new(&listener.config, self.link_mss(tuple.local)),
+            offer: Offer::new(&listener.config, self.net.link_mss(tuple.local)),
             peer: TcpOptions {
                 sack: Default::default(),
                 ..peer
@@ -336,7 +336,7 @@ impl Stack {
             .get(record.listener.0)
             .map_or(0, |listener| listener.config.syn_retries);
         if record.retries >= retries {
-            self.stats.failed_attempts += 1;
+            self.net.stats.failed_attempts += 1;
             self.forget_half_open(key);
         } else {
             if let Some(record) = self.half_open.get_mut(key) {
@@ -393,7 +393,7 @@ impl Stack {
         if self.conns.get(id).is_none() {
             return;
         }
-        self.stats.passive_opens += 1;
+        self.net.stats.passive_opens += 1;
         if let Some(listener) = self.listeners.get_mut(owner.0)
             && !listener.in_events
         {

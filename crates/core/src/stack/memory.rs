@@ -39,8 +39,6 @@ use crate::types::{ConnEvents, ConnId};
 pub(super) struct Memory {
     /// Bytes that connections are charged beside their control blocks.
     conns: usize,
-    /// Bytes of frames that wait to be sent.
-    pub(super) control: usize,
     /// Connections whose writes were refused, each once.
     waiting: VecDeque<ConnId>,
     /// Connections with out-of-order data, each once; some may have none any more.
@@ -52,8 +50,7 @@ impl Stack {
     #[must_use]
     pub fn memory_used(&self) -> usize {
         self.memory.conns
-            + self.memory.control
-            + self.neighbors.parked_bytes()
+            + self.net.held_bytes()
             + self.pool.bytes()
             + self.conns.len() * size_of::<Slot>()
             + self.half_open.len() * size_of::<HalfOpen>()

@@ -1,5 +1,6 @@
 //! The stack: frames in, frames out, timers, events, and the application's calls.
 
+mod addresses;
 mod bindings;
 mod config;
 mod conn;
@@ -15,8 +16,9 @@ mod ingress;
 mod lifecycle;
 mod listener;
 mod listeners;
-mod looped;
+mod loopback;
 mod memory;
+mod open;
 mod options;
 mod paths;
 mod ports;
@@ -28,25 +30,22 @@ mod transmit;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::net::{IpAddr, Ipv4Addr, SocketAddr};
-
-use tidewire_wire::MacAddr;
 
 pub use bindings::{BindOptions, BindingId};
 pub use config::StackConfig;
 pub use conn::Conn;
+pub use open::ConnectOptions;
 pub use trace::{Direction, TraceEntry};
 pub use transmit::Transmit;
 
-use crate::error::{ConfigError, ConnectError};
-use crate::ip::{Announcer, ErrorLimit, NeighborCache, PathMtuCache};
+use crate::error::ConfigError;
+use crate::ip::Network;
 use crate::stack::bindings::Bindings;
 use crate::stack::conns::Conns;
 use crate::stack::deadlines::Deadlines;
 use crate::stack::events::{EventQueue, Source};
 use crate::stack::flow::FlowTable;
 use crate::stack::listener::Listener;
-use crate::stack::looped::Loop;
 use crate::stack::memory::Memory;
 use crate::stack::ports::Ports;
 use crate::stack::slab::Slab;
@@ -56,7 +55,7 @@ use crate::tcp::challenge::ChallengeBudget;
 use crate::tcp::half_open::HalfOpen;
 use crate::tcp::pool::Pool;
 use crate::tcp::syn_cookies::SynCookies;
-use crate::tcp::{Connection, IssGenerator, Pressure, TcpConfig};
+use crate::tcp::{IssGenerator, TcpConfig};
 use crate::time::Instant;
 use crate::types::{ConnId, DropReason, Event, HashKey, LinkCaps, ListenerId, Secret, Stats};
 
@@ -81,15 +80,6 @@ impl Default for ListenOptions {
             reuse_port: false,
         }
     }
-}
-
-/// Options of an active open.
-#[derive(Clone, Debug, Default)]
-pub struct ConnectOptions {
-    /// The local end (RFC 9293 §3.9.1.1, MUST-43). An unspecified address or port 0, like `None`, lets the stack choose.
-    pub local: Option<SocketAddr>,
-    /// What the connection uses; `None`: the stack's defaults.
-    pub tcp: Option<TcpConfig>,
 }
 
 /// A TCP/IP stack on one link.
@@ -130,8 +120,8 @@ pub struct ConnectOptions {
 pub struct Stack {
     config: StackConfig,
     tcp_defaults: Arc<TcpConfig>,
-    link: LinkCaps,
     now: Instant,
+    net: Network,
 
     conns: Conns,
     /// Memory that connections gave back, for the next ones that need some.
@@ -150,10 +140,6 @@ pub struct Stack {
     /// Half-open connections whose SYN-ACK was sent again.
     unanswered: usize,
     challenge_budget: ChallengeBudget,
-    pub(crate) neighbors: NeighborCache,
-    pub(crate) announcer: Announcer,
-    paths: PathMtuCache,
-    pub(crate) error_limit: ErrorLimit,
 
     deadlines: Deadlines,
     half_open_deadlines: Deadlines,
@@ -161,18 +147,8 @@ pub struct Stack {
     ready: VecDeque<ConnId>,
     /// Those of them that the link has to be up for, while it is down.
     held: VecDeque<ConnId>,
-    /// Frames of no connection, complete and bounded.
-    control: VecDeque<Vec<u8>>,
-    /// Packets to our own addresses.
-    looped: Loop,
-    /// The frame of `control` that was handed out last: `poll_transmit` borrows it.
-    outgoing: Vec<u8>,
     events: EventQueue,
-    pub(crate) conflict: Option<(IpAddr, MacAddr)>,
-    /// Own addresses that the link is being asked for.
-    pub(crate) tentative: Vec<IpAddr>,
 
-    pub(crate) stats: Stats,
     trace: Trace,
 }
 
@@ -200,8 +176,14 @@ impl Stack {
         let key = |purpose| HashKey::derive(&secret, purpose);
         Ok(Self {
             tcp_defaults: Arc::new(config.tcp.clone()),
-            link: config.link,
             now,
+            net: Network::new(
+                config.addresses.clone(),
+                config.gateways,
+                config.link,
+                config.max_neighbors,
+                now,
+            ),
             conns: Conns::default(),
             pool: Pool::default(),
             memory: Memory::default(),
@@ -219,21 +201,11 @@ impl Stack {
                 config.challenge_acks_per_second,
                 key(purpose::CHALLENGES),
             ),
-            neighbors: NeighborCache::new(config.max_neighbors),
-            announcer: Announcer::default(),
-            paths: PathMtuCache::default(),
-            error_limit: ErrorLimit::new(now),
             deadlines: Deadlines::default(),
             half_open_deadlines: Deadlines::default(),
             ready: VecDeque::new(),
             held: VecDeque::new(),
-            control: VecDeque::new(),
-            looped: Loop::default(),
-            outgoing: Vec::new(),
             events: EventQueue::default(),
-            conflict: None,
-            tentative: Vec::new(),
-            stats: Stats::default(),
             trace: Trace::default(),
             config,
         })
@@ -252,11 +224,8 @@ impl Stack {
         // One below what IPv6 asks for (RFC 8200 §5) is bad for IPv6 alone.
         link.validate(false)?;
         self.advance(now);
-        let came_up = link.up && !self.link.up;
-        if link.ip_mtu != self.link.ip_mtu {
-            self.paths.on_link_mtu();
-        }
-        self.link = link;
+        let came_up = link.up && !self.net.link().up;
+        self.net.set_link(link);
         if came_up {
             let waiting: Vec<ConnId> = self.conn_ids().collect();
             waiting.into_iter().for_each(|id| self.settle(id));
@@ -277,11 +246,8 @@ impl Stack {
         while let Some((key, expired)) = self.time_wait.pop_due(now) {
             self.forget_time_wait(key, &expired);
         }
-        for waiters in self.neighbors.on_timeout(now) {
-            self.fail_waiters(waiters);
-        }
-        self.make_announcements(now);
-        self.flush_neighbor_requests();
+        let unreachable = self.net.handle_timeout(now);
+        self.on_neighbor_unreachable(unreachable);
     }
 
     // ---- Outputs ----
@@ -293,8 +259,7 @@ impl Stack {
             self.deadlines.next(),
             self.half_open_deadlines.next(),
             self.time_wait.next_deadline(),
-            self.neighbors.next_deadline(),
-            self.announcer.deadline(),
+            self.net.next_deadline(),
         ];
         deadlines.into_iter().flatten().min()
     }
@@ -325,61 +290,6 @@ impl Stack {
 
     // ---- Application calls ----
 
-    /// Starts an active open (RFC 9293 §3.10.1). The id is good at once; [`ConnEvents::CONNECTED`] tells when it is
-    /// established or failed.
-    ///
-    /// # Errors
-    /// [`ConnectError`] when the attempt cannot even start.
-    pub fn connect(
-        &mut self,
-        now: Instant,
-        remote: SocketAddr,
-        options: ConnectOptions,
-    ) -> Result<ConnId, ConnectError> {
-        self.advance(now);
-        // An IPv4-mapped address is an IPv4 peer that the application sees through IPv6 (RFC 4291 §2.5.5.2).
-        let mapped = remote.is_ipv6() && remote.ip().to_canonical().is_ipv4();
-        let plain = |addr: SocketAddr| match addr.ip().to_canonical() {
-            IpAddr::V6(ip) if mapped && ip.is_unspecified() => {
-                SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), addr.port())
-            }
-            ip => SocketAddr::new(ip, addr.port()),
-        };
-        let tuple = self.choose_tuple(plain(remote), options.local.map(plain))?;
-        if self.conns.len() >= self.config.max_connections {
-            return Err(ConnectError::TooManyConnections);
-        }
-        if self.pressure() == Pressure::Full {
-            return Err(ConnectError::NoMemory);
-        }
-        if options
-            .tcp
-            .as_ref()
-            .is_some_and(|tcp| tcp.validate().is_err())
-        {
-            return Err(ConnectError::InvalidOptions);
-        }
-        let config = options
-            .tcp
-            .map_or_else(|| Arc::clone(&self.tcp_defaults), Arc::new);
-        let after = self.displace_time_wait(&tuple);
-        let iss = self.fresh_iss(&tuple, after);
-        let ts_offset = self.iss.timestamp_offset(&tuple);
-        let mut conn = Connection::active(
-            tuple,
-            config,
-            self.link_mss(tuple.local),
-            iss,
-            ts_offset,
-            self.now,
-        );
-        conn.app.mapped = mapped;
-        let id = self.add_connection(conn);
-        self.stats.active_opens += 1;
-        self.settle(id);
-        Ok(id)
-    }
-
     /// A connection by its id; `None` once it is gone.
     pub fn conn(&mut self, id: ConnId) -> Option<Conn<'_>> {
         self.conns.get(id)?;
@@ -396,7 +306,7 @@ impl Stack {
     /// Counters.
     #[must_use]
     pub fn stats(&self) -> &Stats {
-        &self.stats
+        &self.net.stats
     }
 
     /// The configuration.
@@ -408,7 +318,7 @@ impl Stack {
     /// The link as last set.
     #[must_use]
     pub fn link(&self) -> LinkCaps {
-        self.link
+        *self.net.link()
     }
 
     /// Connections without handle that still have data or FINs to exchange; TIME-WAIT excluded.
@@ -450,14 +360,8 @@ impl Stack {
         self.now = self.now.max(now);
     }
 
-    /// As [`advance`](Self::advance), for calls that other modules define.
-    pub(crate) fn take_time(&mut self, now: Instant) -> Instant {
-        self.advance(now);
-        self.now
-    }
-
-    pub(crate) fn drop_frame(&mut self, reason: DropReason) {
-        self.stats.count_drop(reason);
+    fn drop_frame(&mut self, reason: DropReason) {
+        self.net.stats.count_drop(reason);
     }
 }
 
