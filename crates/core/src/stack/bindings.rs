@@ -92,10 +92,10 @@ impl Stack {
         options: BindOptions,
     ) -> Result<BindingId, ListenError> {
         let addr = self.local_for(local)?;
-        if self.is_taken(addr, options) {
+        if self.locals.is_taken(addr, options) {
             return Err(ListenError::AddrInUse);
         }
-        Ok(self.bindings.insert(Binding {
+        Ok(self.locals.bindings.insert(Binding {
             addr,
             shown: SocketAddr::new(local.ip(), addr.port()),
             options,
@@ -105,13 +105,13 @@ impl Stack {
     /// The address of a binding, as it was asked for, with its port.
     #[must_use]
     pub fn bound_addr(&self, id: BindingId) -> Option<SocketAddr> {
-        Some(self.bindings.table.get(id.0)?.shown)
+        Some(self.locals.bindings.table.get(id.0)?.shown)
     }
 
     /// Gives up a binding. A connection from its port keeps that.
     pub fn unbind(&mut self, id: BindingId) {
-        if self.bindings.remove(id).is_some() {
-            self.ports.on_local_port_freed();
+        if self.locals.bindings.remove(id).is_some() {
+            self.locals.ports.on_local_port_freed();
         }
     }
 
@@ -124,7 +124,7 @@ impl Stack {
         id: BindingId,
         options: ListenOptions,
     ) -> Result<ListenerId, ListenError> {
-        let binding = self.bindings.remove(id);
+        let binding = self.locals.bindings.remove(id);
         let binding = binding.ok_or(ListenError::AddrNotAvailable)?;
         self.listen(binding.shown, options)
     }

@@ -282,8 +282,10 @@ impl Conn<'_> {
     }
 
     fn with_pool<R>(&mut self, with: impl FnOnce(&mut Connection, &mut Pool) -> R) -> Option<R> {
-        let Stack { conns, pool, .. } = &mut *self.stack;
-        conns.get_mut(self.id).map(|conn| with(conn, pool))
+        let Stack { conns, memory, .. } = &mut *self.stack;
+        conns
+            .get_mut(self.id)
+            .map(|conn| with(conn, &mut memory.pool))
     }
 
     fn orphan(&mut self) {

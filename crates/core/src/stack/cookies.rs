@@ -1,4 +1,4 @@
-//! Handshakes that are not remembered: SYN cookies, when the half-open table is full (RFC 4987 §3.6).
+//! SYN cookies: handshakes without a record, while the half-open table is full (RFC 4987 §3.6).
 
 use tidewire_wire::{TcpFlags, TcpOptions, TcpTimestamps};
 
@@ -15,13 +15,6 @@ use crate::types::{DropReason, FourTuple, ListenerId};
 const UNKNOWN_SENDS: u8 = 2;
 
 impl Stack {
-    /// Whether most of those who began a handshake do not go on with it, as in a flood. A cookie has a price: where the
-    /// third segment is lost and the peer waits to be spoken to, nobody knows any more that there is something to
-    /// repeat. Where peers answer, one more who comes too early better comes again.
-    fn is_flooded(&self) -> bool {
-        self.unanswered * 2 >= self.half_open.len()
-    }
-
     /// Answers a SYN that there is no room to remember; says whether it did.
     pub(super) fn answer_with_cookie(
         &mut self,
@@ -32,11 +25,11 @@ impl Stack {
         let Some(id) = self.listener_for(&tuple) else {
             return false;
         };
-        let Some(listener) = self.listeners.get(id.0) else {
+        let Some(listener) = self.locals.listener(id) else {
             return false;
         };
         if !self.config.syn_cookies
-            || !self.is_flooded()
+            || !self.handshakes.is_flooded()
             || listener.queue_is_full()
             || self.pressure() == Pressure::Full
         {
@@ -53,7 +46,10 @@ impl Stack {
         let Some(mut record) = self.half_open_record(now, id, tuple, segment, peer) else {
             return false;
         };
-        record.iss = self.cookies.make(now, &tuple, record.irs, &record.peer);
+        record.iss = self
+            .handshakes
+            .cookies
+            .make(now, &tuple, record.irs, &record.peer);
         let mut plan = record.syn_ack(now, &config);
         if let Some(ts) = &mut plan.options.timestamps {
             ts.value = mark(ts.value, &record.peer);
@@ -79,7 +75,7 @@ impl Stack {
             return false;
         }
         let (irs, iss) = (header.seq.sub(1), header.ack.sub(1));
-        let (mss, has_timestamps) = match self.cookies.check(now, &tuple, irs, iss) {
+        let (mss, has_timestamps) = match self.handshakes.cookies.check(now, &tuple, irs, iss) {
             Cookie::Good { mss, timestamps } => (mss, timestamps),
             Cookie::Foreign => return false,
             // What came before it was lost, and will come again: a reset would end a connection that can go on.
@@ -111,21 +107,20 @@ impl Stack {
         if let Some(Target::HalfOpen(key)) = self.find_flow(&tuple) {
             self.forget_half_open(key);
         }
-        let deadline = now + self.tcp_defaults.initial_rto;
         let key = self.remember(HalfOpen {
             iss,
             irs,
             sends: UNKNOWN_SENDS,
-            deadline,
             answered: true,
             ..record
         });
-        self.half_open_deadlines.no_later_than(key.index, deadline);
+        self.handshakes
+            .arm_at(key, now + self.tcp_defaults.initial_rto);
         self.net.stats.syn_cookies_accepted += 1;
         // Where the accept queue is full the record stays: its timer gives the peer, who believes to be connected and
         // may have nothing to say, another chance.
         self.complete_handshake(now, key, segment, payload);
-        if self.half_open.len() > self.config.max_half_open {
+        if self.handshakes.is_overfull() {
             self.forget_half_open(key);
         }
         true
@@ -133,8 +128,8 @@ impl Stack {
 
     /// Whether a peer that brought a cookie can be accepted, or at least remembered.
     fn has_room_for_cookie(&self, id: ListenerId) -> Result<(), DropReason> {
-        let listener = self.listeners.get(id.0).ok_or(DropReason::NoConnection)?;
-        if listener.queue_is_full() && self.half_open.len() >= self.config.max_half_open {
+        let listener = self.locals.listener(id).ok_or(DropReason::NoConnection)?;
+        if listener.queue_is_full() && self.handshakes.is_full() {
             return Err(DropReason::BacklogFull);
         }
         if self.pressure() == Pressure::Full {

@@ -36,7 +36,7 @@ impl Stack {
         self.flows.find(tuple, |target| match target {
             Target::Conn(id) => self.conns.get(id).is_some_and(|conn| conn.tuple == *tuple),
             Target::HalfOpen(key) => self
-                .half_open
+                .handshakes
                 .get(key)
                 .is_some_and(|record| record.tuple == *tuple),
             Target::TimeWait(key) => self
@@ -59,7 +59,9 @@ impl Stack {
         };
         let before = conn.state;
         if payload.len() > 0 {
-            conn.rcv.buffer.supply(payload.copied_len(), &mut self.pool);
+            conn.rcv
+                .buffer
+                .supply(payload.copied_len(), &mut self.memory.pool);
         }
         let (challenges, owed) = (conn.challenges, conn.ack.is_due());
         let verdict = conn.on_segment(now, segment, payload);
@@ -118,13 +120,13 @@ impl Stack {
         segment: &SegmentIn,
         payload: &mut Payload<'_>,
     ) {
-        let Some(half_open) = self.half_open.get(key) else {
+        let Some(half_open) = self.handshakes.get(key) else {
             return;
         };
         let (tuple, listener) = (half_open.tuple, half_open.listener);
         let window = self
-            .listeners
-            .get(half_open.listener.0)
+            .locals
+            .listener(half_open.listener)
             .map_or(0, |listener| listener.config.recv_buffer.max());
         let window = u32::try_from(window)
             .unwrap_or(u32::MAX)
@@ -170,7 +172,7 @@ impl Stack {
     ) {
         let Some((id, owner)) = self.promote(now, key) else {
             // The accept queue is full: as if the segment were lost. The SYN-ACK comes again, and with it the chance.
-            self.note_answered(key);
+            self.handshakes.note_answered(key);
             return self.drop_frame(DropReason::BacklogFull);
         };
         self.deliver_to_conn(now, id, segment, payload);

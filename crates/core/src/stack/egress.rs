@@ -30,7 +30,7 @@ impl Stack {
     pub fn poll_transmit(&mut self, now: Instant) -> Option<Transmit<'_>> {
         self.advance(now);
         let now = self.now;
-        self.ready.append(&mut self.held);
+        self.scheduler.retry_link();
         loop {
             if self.net.link().up && self.net.out.advance() {
                 return Some(self.transmit_frame());
@@ -38,14 +38,13 @@ impl Stack {
             if self.deliver_loopback(now) {
                 continue;
             }
-            let id = self.ready.pop_front()?;
+            let id = self.scheduler.next_ready()?;
             if !self.net.link().up && !self.is_to_own_address(id) {
-                self.hold_while_down(now, id);
+                self.await_link(now, id);
                 continue;
             }
             if let Some((plan, hop)) = self.plan_next(now, id) {
-                // The others first, before this one sends again.
-                self.ready.push_back(id);
+                self.scheduler.next_turn(id);
                 match hop {
                     Hop::Link(mac) => return self.transmit_plan(id, &plan, mac),
                     Hop::Own => self.loop_back_segment(id, &plan),
@@ -62,12 +61,12 @@ impl Stack {
 
     /// The link is down: a connection that is going to send again waits for that, another one loses its segment and so
     /// gets a timer. Nobody waits without end.
-    fn hold_while_down(&mut self, now: Instant, id: ConnId) {
+    fn await_link(&mut self, now: Instant, id: ConnId) {
         let Some(slot) = self.conns.slot_mut(id) else {
             return;
         };
         if slot.tcp.timers.retransmit().is_some() {
-            return self.held.push_back(id);
+            return self.scheduler.await_link(id);
         }
         slot.marks.ready = false;
         self.lose_next_segment(now, id);
@@ -112,7 +111,7 @@ impl Stack {
         self.show_pressure(id);
         let conn = self.conns.get_mut(id)?;
         let before = conn.state;
-        conn.recovery.supply(&mut self.pool);
+        conn.recovery.supply(&mut self.memory.pool);
         let plan = conn.next_segment(now, room)?;
         let (after, tuple) = (conn.state, conn.tuple);
         self.trace_out(now, &tuple, Some(id), &plan, (before, after));

@@ -4,7 +4,6 @@ use tidewire_wire::{SeqNum, TcpTimestamps};
 
 use super::Stack;
 use super::conns::Slot;
-use super::events::Source;
 use super::flow::Target;
 use crate::error::ConnError;
 use crate::tcp::segment::ResetReply;
@@ -25,7 +24,7 @@ impl Stack {
     /// A 4-tuple means nothing any more.
     pub(super) fn free_flow(&mut self, tuple: &FourTuple, target: Target) {
         self.flows.remove(tuple, target);
-        self.ports.on_freed(tuple);
+        self.locals.ports.on_freed(tuple);
     }
 
     /// Whether an active open may use this 4-tuple: nobody does, or a connection that has been over for long enough.
@@ -72,25 +71,23 @@ impl Stack {
         };
         if conn.app.orphaned {
             conn.app.events = ConnEvents::NONE;
-        } else if !conn.app.events.is_empty() && !marks.reporting {
-            marks.reporting = true;
-            self.events.push(Source::Conn(id));
+        } else if !conn.app.events.is_empty() {
+            self.scheduler.report(id, marks);
         }
         match conn.state {
             State::TimeWait => return self.enter_time_wait(id),
             State::Closed => return self.enter_closed(id),
             _ => {}
         }
-        if !marks.ready && !marks.awaits_neighbor && conn.wants_to_send() {
-            marks.ready = true;
-            self.ready.push_back(id);
+        if !marks.awaits_neighbor && conn.wants_to_send() {
+            self.scheduler.make_ready(id, marks);
         }
         self.settle_timers(id);
     }
 
     pub(super) fn settle_timers(&mut self, id: ConnId) {
         if let Some(at) = self.conns.get(id).and_then(|conn| conn.timers.next()) {
-            self.deadlines.no_later_than(id.0.index, at);
+            self.scheduler.no_later_than(id, at);
         }
     }
 
@@ -142,7 +139,7 @@ impl Stack {
         if owes_ack {
             self.acknowledge_time_wait(now, key);
         }
-        self.deadlines.remove(id.0.index);
+        self.scheduler.forget_deadline(id);
         self.release_if_orphaned(id);
     }
 
@@ -155,7 +152,7 @@ impl Stack {
         if self.find_flow(&tuple) == Some(Target::Conn(id)) {
             self.free_flow(&tuple, Target::Conn(id));
         }
-        self.deadlines.remove(id.0.index);
+        self.scheduler.forget_deadline(id);
         self.release_if_orphaned(id);
     }
 

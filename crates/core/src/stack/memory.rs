@@ -29,14 +29,16 @@ use bytes::Bytes;
 
 use super::Stack;
 use super::conns::Slot;
-use crate::stack::events::Source;
 use crate::tcp::Pressure;
 use crate::tcp::half_open::HalfOpen;
+use crate::tcp::pool::Pool;
 use crate::types::{ConnEvents, ConnId};
 
 /// Memory in use.
 #[derive(Debug, Default)]
 pub(super) struct Memory {
+    /// Memory that connections gave back, for the next ones that need some.
+    pub(super) pool: Pool,
     /// Bytes that connections are charged beside their control blocks.
     conns: usize,
     /// Connections whose writes were refused, each once.
@@ -51,9 +53,9 @@ impl Stack {
     pub fn memory_used(&self) -> usize {
         self.memory.conns
             + self.net.held_bytes()
-            + self.pool.bytes()
+            + self.memory.pool.bytes()
             + self.conns.len() * size_of::<Slot>()
-            + self.half_open.len() * size_of::<HalfOpen>()
+            + self.handshakes.len() * size_of::<HalfOpen>()
     }
 
     pub(super) fn pressure(&self) -> Pressure {
@@ -81,7 +83,7 @@ impl Stack {
         self.charge(id);
         let pressure = self.pressure();
         if pressure != Pressure::None {
-            self.pool.clear();
+            self.memory.pool.clear();
         }
         if pressure == Pressure::Full {
             self.drop_out_of_order();
@@ -94,7 +96,7 @@ impl Stack {
         let Some(slot) = self.conns.slot_mut(id) else {
             return;
         };
-        slot.tcp.reclaim(&mut self.pool);
+        slot.tcp.reclaim(&mut self.memory.pool);
         let held = slot.tcp.memory_held();
         self.memory.conns += held;
         self.memory.conns -= core::mem::replace(&mut slot.charged, held);
@@ -112,7 +114,7 @@ impl Stack {
     pub(super) fn release_memory(&mut self, slot: &mut Slot) {
         self.memory.conns -= slot.charged;
         slot.tcp.snd.buffer.clear();
-        slot.tcp.reclaim(&mut self.pool);
+        slot.tcp.reclaim(&mut self.memory.pool);
     }
 
     /// Whether to keep what [`Conn::write_bytes`](super::Conn::write_bytes) was given and is no longer needed, until
@@ -120,18 +122,18 @@ impl Stack {
     /// ([`Bytes::from_owner`]): who keeps the stack behind a lock drops it after unlocking. Otherwise, as at first, the
     /// stack drops it itself.
     pub fn keep_released(&mut self, keep: bool) {
-        self.pool.released.is_kept = keep;
+        self.memory.pool.released.is_kept = keep;
     }
 
     /// Takes memory of the application that is no longer needed.
     pub fn poll_released(&mut self) -> Option<Bytes> {
-        self.pool.released.take()
+        self.memory.pool.released.take()
     }
 
     /// Whether [`poll_released`](Self::poll_released) has something to take.
     #[must_use]
     pub fn has_released(&self) -> bool {
-        !self.pool.released.is_empty()
+        !self.memory.pool.released.is_empty()
     }
 
     /// A write found no memory: the connection is told when there is some.
@@ -176,9 +178,7 @@ impl Stack {
             if conn.app.write_blocked && !conn.app.orphaned {
                 conn.app.write_blocked = false;
                 conn.app.events |= ConnEvents::WRITABLE;
-                if !core::mem::replace(&mut marks.reporting, true) {
-                    self.events.push(Source::Conn(id));
-                }
+                self.scheduler.report(id, marks);
             }
         }
     }

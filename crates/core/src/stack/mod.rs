@@ -11,23 +11,29 @@ mod delivery;
 mod egress;
 mod events;
 mod flow;
+mod handshakes;
 mod headers;
 mod ingress;
 mod lifecycle;
 mod listener;
 mod listeners;
+mod locals;
 mod loopback;
 mod memory;
 mod open;
 mod options;
+mod passive_open;
 mod paths;
 mod ports;
+mod scheduler;
 mod slab;
 mod time_wait;
 mod trace;
 mod transmit;
 
-use alloc::collections::{BTreeMap, VecDeque};
+use crate::stack::handshakes::Handshakes;
+use crate::stack::locals::Locals;
+use crate::stack::scheduler::Scheduler;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -40,24 +46,17 @@ pub use transmit::Transmit;
 
 use crate::error::ConfigError;
 use crate::ip::Network;
-use crate::stack::bindings::Bindings;
 use crate::stack::conns::Conns;
-use crate::stack::deadlines::Deadlines;
-use crate::stack::events::{EventQueue, Source};
+use crate::stack::events::Source;
 use crate::stack::flow::FlowTable;
-use crate::stack::listener::Listener;
 use crate::stack::memory::Memory;
 use crate::stack::ports::Ports;
-use crate::stack::slab::Slab;
 use crate::stack::time_wait::TimeWaitTable;
 use crate::stack::trace::Trace;
 use crate::tcp::challenge::ChallengeBudget;
-use crate::tcp::half_open::HalfOpen;
-use crate::tcp::pool::Pool;
-use crate::tcp::syn_cookies::SynCookies;
 use crate::tcp::{IssGenerator, TcpConfig};
 use crate::time::Instant;
-use crate::types::{ConnId, DropReason, Event, HashKey, LinkCaps, ListenerId, Secret, Stats};
+use crate::types::{ConnId, DropReason, Event, HashKey, LinkCaps, Secret, Stats};
 
 /// Options of a listener.
 #[derive(Clone, Debug)]
@@ -124,31 +123,14 @@ pub struct Stack {
     net: Network,
 
     conns: Conns,
-    /// Memory that connections gave back, for the next ones that need some.
-    pool: Pool,
     memory: Memory,
-    half_open: Slab<HalfOpen>,
+    handshakes: Handshakes,
     time_wait: TimeWaitTable,
-    listeners: Slab<Listener>,
-    /// Listeners by port.
-    listening: BTreeMap<u16, Vec<ListenerId>>,
-    bindings: Bindings,
+    locals: Locals,
     flows: FlowTable,
-    ports: Ports,
     iss: IssGenerator,
-    cookies: SynCookies,
-    /// Half-open connections whose SYN-ACK was sent again.
-    unanswered: usize,
     challenge_budget: ChallengeBudget,
-
-    deadlines: Deadlines,
-    half_open_deadlines: Deadlines,
-    /// Connections that may have something to send, each at most once.
-    ready: VecDeque<ConnId>,
-    /// Those of them that the link has to be up for, while it is down.
-    held: VecDeque<ConnId>,
-    events: EventQueue,
-
+    scheduler: Scheduler,
     trace: Trace,
 }
 
@@ -185,27 +167,20 @@ impl Stack {
                 now,
             ),
             conns: Conns::default(),
-            pool: Pool::default(),
             memory: Memory::default(),
-            half_open: Slab::default(),
+            handshakes: Handshakes::new(config.max_half_open, key(purpose::COOKIES)),
             time_wait: TimeWaitTable::new(config.max_time_wait),
-            listeners: Slab::default(),
-            listening: BTreeMap::new(),
-            bindings: Bindings::default(),
+            locals: Locals::new(Ports::new(
+                config.ephemeral_ports.clone(),
+                key(purpose::PORTS),
+            )),
             flows: FlowTable::new(key(purpose::FLOWS)),
-            ports: Ports::new(config.ephemeral_ports.clone(), key(purpose::PORTS)),
             iss: IssGenerator::new(key(purpose::ISS), key(purpose::TIMESTAMPS)),
-            cookies: SynCookies::new(key(purpose::COOKIES)),
-            unanswered: 0,
             challenge_budget: ChallengeBudget::new(
                 config.challenge_acks_per_second,
                 key(purpose::CHALLENGES),
             ),
-            deadlines: Deadlines::default(),
-            half_open_deadlines: Deadlines::default(),
-            ready: VecDeque::new(),
-            held: VecDeque::new(),
-            events: EventQueue::default(),
+            scheduler: Scheduler::default(),
             trace: Trace::default(),
             config,
         })
@@ -237,11 +212,11 @@ impl Stack {
     pub fn handle_timeout(&mut self, now: Instant) {
         self.advance(now);
         let now = self.now;
-        while let Some(index) = self.deadlines.pop_due(now) {
+        while let Some(index) = self.scheduler.pop_due(now) {
             self.fire_connection_timers(now, index);
         }
-        while let Some(index) = self.half_open_deadlines.pop_due(now) {
-            self.fire_half_open_timer(now, index);
+        while let Some(key) = self.handshakes.pop_due(now) {
+            self.fire_half_open_timer(now, key);
         }
         while let Some((key, expired)) = self.time_wait.pop_due(now) {
             self.forget_time_wait(key, &expired);
@@ -256,8 +231,8 @@ impl Stack {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         let deadlines = [
-            self.deadlines.next(),
-            self.half_open_deadlines.next(),
+            self.scheduler.next_deadline(),
+            self.handshakes.next_deadline(),
             self.time_wait.next_deadline(),
             self.net.next_deadline(),
         ];
@@ -266,10 +241,10 @@ impl Stack {
 
     /// The next thing that an application should know.
     pub fn poll_event(&mut self) -> Option<Event> {
-        while let Some(source) = self.events.pop() {
+        while let Some(source) = self.scheduler.events.pop() {
             match source {
                 Source::Listener(id) => {
-                    if let Some(listener) = self.listeners.get_mut(id.0) {
+                    if let Some(listener) = self.locals.listener_mut(id) {
                         listener.in_events = false;
                         return Some(Event::Acceptable(id));
                     }
@@ -332,7 +307,7 @@ impl Stack {
     pub fn connection_counts(&self) -> ConnectionCounts {
         ConnectionCounts {
             connections: self.conns.len(),
-            half_open: self.half_open.len(),
+            half_open: self.handshakes.len(),
             time_wait: self.time_wait.len(),
         }
     }

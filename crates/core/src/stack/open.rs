@@ -129,12 +129,12 @@ impl Stack {
             };
         }
         let to = (source, remote.ip(), remote.port());
-        let is_free = |port| !self.is_local_port(port) && self.may_connect(&tuple(port));
-        let Some(choice) = self.ports.find(self.now, to, is_free) else {
-            self.ports.note_exhausted(self.now, to);
+        let is_free = |port| !self.locals.has_port(port) && self.may_connect(&tuple(port));
+        let Some(choice) = self.locals.ports.find(self.now, to, is_free) else {
+            self.locals.ports.note_exhausted(self.now, to);
             return Err(ConnectError::PortsExhausted);
         };
-        self.ports.take(to, choice);
+        self.locals.ports.take(to, choice);
         Ok(tuple(choice.port))
     }
 }

@@ -1,0 +1,197 @@
+//! Passive open: from a SYN to a half-open record, and from that to a connection.
+
+use alloc::sync::Arc;
+
+use tidewire_wire::{SeqNum, TcpOptions};
+
+use super::Stack;
+use super::events::Source;
+use super::flow::Target;
+use crate::tcp::challenge::ChallengeLimit;
+use crate::tcp::half_open::HalfOpen;
+use crate::tcp::segment::SegmentIn;
+use crate::tcp::tcb::Offer;
+use crate::tcp::{Connection, Pressure, State};
+use crate::time::Instant;
+use crate::types::{ConnId, DropReason, FourTuple, Key, ListenerId};
+
+impl Stack {
+    /// The listener that has room for a connection of this tuple, or what a SYN for it is dropped for.
+    pub(super) fn may_open_passively(&self, tuple: &FourTuple) -> Result<ListenerId, DropReason> {
+        let id = self.listener_for(tuple).ok_or(DropReason::NoConnection)?;
+        let listener = self.locals.listener(id).ok_or(DropReason::NoConnection)?;
+        if listener.is_full() || self.handshakes.is_full() {
+            return Err(DropReason::BacklogFull);
+        }
+        if self.pressure() == Pressure::Full {
+            return Err(DropReason::NoMemory);
+        }
+        Ok(id)
+    }
+
+    /// RFC 9293 §3.10.7.2: a SYN for a listener. `after` is the sequence number that a previous connection of this
+    /// tuple ended with.
+    pub(super) fn open_passively(
+        &mut self,
+        now: Instant,
+        tuple: FourTuple,
+        segment: &SegmentIn,
+        after: Option<SeqNum>,
+    ) {
+        let id = match self.may_open_passively(&tuple) {
+            Ok(id) => id,
+            Err(DropReason::BacklogFull) if self.answer_with_cookie(now, tuple, segment) => return,
+            Err(reason) => return self.drop_frame(reason),
+        };
+        let record = self.half_open_record(now, id, tuple, segment, segment.options);
+        let Some(record) = record else {
+            return;
+        };
+        let iss = self.fresh_iss(&tuple, after);
+        let key = self.remember(HalfOpen { iss, ..record });
+        self.send_syn_ack(now, key);
+    }
+
+    /// The record of a handshake that `segment` is the SYN of, but for our sequence number.
+    pub(super) fn half_open_record(
+        &self,
+        now: Instant,
+        id: ListenerId,
+        tuple: FourTuple,
+        segment: &SegmentIn,
+        peer: TcpOptions,
+    ) -> Option<HalfOpen> {
+        let listener = self.locals.listener(id)?;
+        Some(HalfOpen {
+            tuple,
+            listener: id,
+            iss: SeqNum::new(0),
+            irs: segment.header.seq,
+            offer: Offer::new(&listener.config, self.net.link_mss(tuple.local)),
+            peer: TcpOptions {
+                sack: Default::default(),
+                ..peer
+            },
+            window: segment.header.window,
+            ts_offset: self.iss.timestamp_offset(&tuple),
+            sent_at: now,
+            sends: 0,
+            retries: 0,
+            deadline: now,
+            answered: false,
+            challenges: ChallengeLimit::default(),
+        })
+    }
+
+    /// Adds a record to the table, with no timer yet.
+    pub(super) fn remember(&mut self, record: HalfOpen) -> Key {
+        let tuple = record.tuple;
+        if let Some(listener) = self.locals.listener_mut(record.listener) {
+            listener.half_open += 1;
+        }
+        let key = self.handshakes.insert(record);
+        self.flows.insert(&tuple, Target::HalfOpen(key));
+        key
+    }
+
+    /// Sends the SYN-ACK of a half-open connection, first or when its timer came up, and sets that.
+    pub(super) fn send_syn_ack(&mut self, now: Instant, key: Key) {
+        if let Some(record) = self.handshakes.get(key)
+            && let Some(listener) = self.locals.listener(record.listener)
+        {
+            self.handshakes.arm(now, key, &listener.config);
+        }
+        self.repeat_syn_ack(now, key);
+    }
+
+    /// Sends it because the SYN came again.
+    pub(super) fn repeat_syn_ack(&mut self, now: Instant, key: Key) {
+        let Some(record) = self.handshakes.get_mut(key) else {
+            return;
+        };
+        let Some(listener) = self.locals.listener(record.listener) else {
+            return;
+        };
+        let plan = record.syn_ack(now, &listener.config);
+        let tuple = record.tuple;
+        self.send_control_segment(now, &tuple, &plan, State::SynReceived);
+    }
+
+    /// Answers a suspicious segment of a half-open connection with an ACK, unless one was answered just now.
+    pub(super) fn challenge_half_open(&mut self, now: Instant, key: Key) {
+        let Some(record) = self.handshakes.get_mut(key) else {
+            return;
+        };
+        if !record.challenges.allow(now) {
+            return;
+        }
+        let Some(listener) = self.locals.listener(record.listener) else {
+            return;
+        };
+        let plan = record.acknowledgement(now, &listener.config);
+        let tuple = record.tuple;
+        if self.challenge_budget_allows(now) {
+            self.send_control_segment(now, &tuple, &plan, State::SynReceived);
+        }
+    }
+
+    /// The timer of a half-open connection came up.
+    pub(super) fn fire_half_open_timer(&mut self, now: Instant, key: Key) {
+        let Some(record) = self.handshakes.get(key) else {
+            return;
+        };
+        let listener = self.locals.listener(record.listener);
+        let retries = listener.map_or(0, |listener| listener.config.syn_retries);
+        if record.retries >= retries {
+            self.net.stats.failed_attempts += 1;
+            self.forget_half_open(key);
+        } else {
+            self.handshakes.note_timeout(key);
+            self.send_syn_ack(now, key);
+        }
+    }
+
+    /// Removes a half-open connection.
+    pub(super) fn forget_half_open(&mut self, key: Key) {
+        let Some(record) = self.handshakes.remove(key) else {
+            return;
+        };
+        self.free_flow(&record.tuple, Target::HalfOpen(key));
+        if let Some(listener) = self.locals.listener_mut(record.listener) {
+            listener.half_open = listener.half_open.saturating_sub(1);
+        }
+    }
+
+    /// Makes a half-open connection a full one; `None` when there is no room for it in the accept queue or the stack.
+    pub(super) fn promote(&mut self, now: Instant, key: Key) -> Option<(ConnId, ListenerId)> {
+        let record = self.handshakes.get(key)?;
+        let listener = self.locals.listener(record.listener)?;
+        if listener.queue_is_full() || self.conns.len() >= self.config.max_connections {
+            return None;
+        }
+        let config = Arc::clone(&listener.config);
+        let mut conn = Connection::passive(record, config, now);
+        conn.app.mapped = listener.shown_addr().is_ipv6() && record.tuple.local.is_ipv4();
+        let owner = record.listener;
+        self.forget_half_open(key);
+        let id = self.add_connection(conn);
+        if let Some(listener) = self.locals.listener_mut(owner) {
+            listener.queue.push_back(id);
+        }
+        Some((id, owner))
+    }
+
+    /// Tells the listener of a promoted connection that there is something to accept.
+    pub(super) fn announce(&mut self, owner: ListenerId, id: ConnId) {
+        if self.conns.get(id).is_none() {
+            return;
+        }
+        self.net.stats.passive_opens += 1;
+        if let Some(listener) = self.locals.listener_mut(owner)
+            && !listener.in_events
+        {
+            listener.in_events = true;
+            self.scheduler.events.push(Source::Listener(owner));
+        }
+    }
+}
