@@ -249,6 +249,13 @@ impl RecvBuffer {
         })
     }
 
+    /// Separate runs of them.
+    pub(crate) fn runs(&self) -> usize {
+        self.out_of_order
+            .as_ref()
+            .map_or(0, |ooo| ooo.ranges.count())
+    }
+
     pub(crate) fn has_gap(&self) -> bool {
         self.out_of_order.is_some()
     }

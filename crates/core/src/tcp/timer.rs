@@ -28,7 +28,7 @@ pub(crate) enum LifetimeKind {
 pub(crate) enum Fired {
     Retransmit(RetransmitKind),
     DelayedAck,
-    Pacing,
+    Departure,
     KeepAlive,
     Lifetime(LifetimeKind),
 }
@@ -38,7 +38,7 @@ pub(crate) enum Fired {
 pub(crate) struct TimerTable {
     retransmit: Option<(Instant, RetransmitKind)>,
     delayed_ack: Option<Instant>,
-    pacing: Option<Instant>,
+    departure: Option<Instant>,
     keep_alive: Option<Instant>,
     lifetime: Option<(Instant, LifetimeKind)>,
 }
@@ -49,14 +49,14 @@ impl TimerTable {
         let Self {
             retransmit,
             delayed_ack,
-            pacing,
+            departure,
             keep_alive,
             lifetime,
         } = *self;
         [
             retransmit.map(|(at, _)| at),
             delayed_ack,
-            pacing,
+            departure,
             keep_alive,
             lifetime.map(|(at, _)| at),
         ]
@@ -73,8 +73,8 @@ impl TimerTable {
         if self.delayed_ack.take_if(|at| *at <= now).is_some() {
             return Some(Fired::DelayedAck);
         }
-        if self.pacing.take_if(|at| *at <= now).is_some() {
-            return Some(Fired::Pacing);
+        if self.departure.take_if(|at| *at <= now).is_some() {
+            return Some(Fired::Departure);
         }
         if self.keep_alive.take_if(|at| *at <= now).is_some() {
             return Some(Fired::KeepAlive);
@@ -109,14 +109,14 @@ impl TimerTable {
         self.delayed_ack = None;
     }
 
-    /// Arms the timer of the congestion controller's pace.
-    pub(crate) fn arm_pacing(&mut self, at: Instant) {
-        self.pacing = Some(at);
+    /// Arms the timer of a segment that waits for its time.
+    pub(crate) fn arm_departure(&mut self, at: Instant) {
+        self.departure = Some(at);
     }
 
-    /// Whether the next segment waits for its time.
-    pub(crate) fn is_pacing(&self) -> bool {
-        self.pacing.is_some()
+    /// Whether a segment waits for its time.
+    pub(crate) fn awaits_departure(&self) -> bool {
+        self.departure.is_some()
     }
 
     /// Arms keep-alive for `at`, or not at all.

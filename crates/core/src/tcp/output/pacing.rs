@@ -1,5 +1,6 @@
-//! The pace of a congestion controller that has one: each byte takes its time on the way out.
+//! Pacing: at the rate of a congestion controller that has one, each byte takes its time on the way out.
 
+use super::Held;
 use crate::tcp::info::SendLimit;
 use crate::tcp::tcb::Connection;
 use crate::time::{Duration, Instant};
@@ -14,14 +15,15 @@ impl Connection {
         self.congestion.pacing_rate().filter(|&rate| rate > 0)
     }
 
-    /// Whether the next segment has to wait for its time. The timer then says when that is.
-    pub(super) fn is_paced(&mut self, now: Instant) -> bool {
+    /// Whether the next segment has to wait for its time.
+    pub(super) fn check_pace(&self, now: Instant) -> Result<(), Held> {
         if self.pacing_rate().is_none() || self.snd.pace_at <= now {
-            return false;
+            return Ok(());
         }
-        self.snd.limit = SendLimit::Pacing;
-        self.timers.arm_pacing(self.snd.pace_at);
-        true
+        Err(Held {
+            limit: SendLimit::Pacing,
+            until: Some(self.snd.pace_at),
+        })
     }
 
     /// So many bytes leave now; the next ones have to wait for as long as these take at the controller's rate.

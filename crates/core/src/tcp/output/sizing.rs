@@ -1,60 +1,43 @@
 //! How much to send: windows, whole segments (SHLD-28), Nagle, sender SWS avoidance (RFC 9293 §3.7.4 and §3.8.6.2.1), and
-//! holding short super-frames back while many bytes are in flight.
+//! short super-frames that may wait to grow.
 
 use core::ops::Range;
 
+use super::Held;
 use crate::tcp::info::SendLimit;
 use crate::tcp::recovery::Phase;
 use crate::tcp::tcb::Connection;
-use crate::tcp::timer::RetransmitKind;
 use crate::time::{Duration, Instant};
 
-/// Bytes in flight behind which a short frame waits for its predecessors' ACKs: the longest super-frame.
-const CORK: u64 = 64 * 1024;
+/// Bytes in flight behind which a short frame may wait for its predecessors' ACKs: the longest super-frame.
+const LONGEST_FRAME: u64 = 64 * 1024;
 
-/// Round trips up to this long are too short for anyone to notice the wait for one of them.
-const NEAR: Duration = Duration::from_millis(1);
+/// Round trips up to this long are too short for anyone to notice the wait for one of them, and no frame waits longer.
+const SHORT_ROUND_TRIP: Duration = Duration::from_millis(1);
+
+/// Room for new data in the congestion window and in the peer's.
+#[derive(Copy, Clone, Debug)]
+struct WindowRoom {
+    in_flight: u64,
+    congestion: u64,
+    peer: u64,
+}
 
 impl Connection {
-    /// The next lost range to send again: whole segments, as far as congestion control allows.
-    pub(super) fn retransmission(&mut self, now: Instant, room: usize) -> Option<Range<u64>> {
-        let lost = self.recovery.next_lost()?;
-        let mss = u64::from(self.segment_size(&self.options(self.snd.last_sent)));
+    /// Bytes that congestion control lets be sent again now.
+    pub(super) fn retransmission_room(&self, mss: u64) -> u64 {
         let in_flight = self.in_flight();
-        let mut allowed = self.congestion.cwnd().saturating_sub(in_flight);
-        if in_flight == 0 || self.recovery.take_urgent() {
-            // The first retransmission does not wait for the window.
-            allowed = allowed.max(mss);
+        let room = self.congestion.cwnd().saturating_sub(in_flight);
+        if in_flight == 0 || self.recovery.is_first_retransmission_exempt() {
+            room.max(mss)
+        } else {
+            room
         }
-        if self.snd.wnd == 0 {
-            // A closed window is probed with what is at the left edge, one unit at a time.
-            return self.snd.probe.then(|| {
-                self.snd.probe = false;
-                lost.start..lost.start + 1
-            });
-        }
-        if allowed < mss {
-            self.snd.limit = SendLimit::Congestion;
-            self.snd.cwnd_limited_until = self.snd.nxt;
-            return None;
-        }
-        if self.is_paced(now) {
-            return None;
-        }
-        let room = (room as u64).max(mss);
-        let most = room.min(allowed) / mss * mss;
-        // The peer may have shrunk its window since (RFC 9293 §3.8.6, MUST-34): what lies inside is sent again as
-        // usual (SHLD-16), nothing new goes beyond (SHLD-15), and of the rest one segment at a time (MAY-7) until
-        // it is acknowledged (SHLD-17).
-        let inside = self.snd.window_edge().saturating_sub(lost.start);
-        let end = lost.end.min(lost.start + most.min(inside.max(mss)));
-        let end = self.fill_up(lost.start, end, mss.min(inside));
-        Some(lost.start..self.cut_to_slices(lost.start..end))
     }
 
     /// A short retransmission at the end of what was sent takes new data with it, up to `full` bytes:
     /// the octet that probed a closed window does not travel alone once it is open.
-    fn fill_up(&self, start: u64, end: u64, full: u64) -> u64 {
+    pub(super) fn fill_up(&self, start: u64, end: u64, full: u64) -> u64 {
         if end == self.snd.nxt && end - start < full {
             self.snd.end().min(start + full).max(end)
         } else {
@@ -62,84 +45,81 @@ impl Connection {
         }
     }
 
-    /// The next range of new data to send, FIN included.
-    pub(super) fn new_data(&mut self, now: Instant, room: usize) -> Option<Range<u64>> {
-        let unsent = self.snd.end() - self.snd.nxt;
-        if unsent == 0 {
-            self.snd.limit = SendLimit::Application;
-            return None;
-        }
-        if self.snd.probe && self.snd.flight_size() == 0 {
-            // MUST-36, MUST-37: one octet of new data into a closed window, or as much as a small window takes.
-            self.snd.probe = false;
-            let window = self.snd.window_edge().saturating_sub(self.snd.nxt);
-            let len = unsent
-                .min(window.max(1))
-                .min(u64::from(self.segment_size(&self.options(now))));
-            return Some(self.snd.nxt..self.snd.nxt + len);
-        }
-        self.restart_after_idle(now);
-        if self.snd.nxt < self.snd.buffer.end() && self.is_paced(now) {
-            return None;
-        }
-        let len = self.sendable(unsent, room)?;
-        let end = self.cut_to_slices(self.snd.nxt..self.snd.nxt + len);
-        Some(self.snd.nxt..end)
-    }
-
-    /// How many of the `unsent` bytes may leave in one frame now; `None` with the reason in `snd.limit`.
-    fn sendable(&mut self, unsent: u64, room: usize) -> Option<u64> {
-        let mss = u64::from(self.segment_size(&self.options(self.snd.last_sent)));
+    /// How many of the `unsent` bytes may leave in one frame now.
+    pub(super) fn sendable(&self, now: Instant, unsent: u64, room: usize) -> Result<u64, Held> {
+        let mss = u64::from(self.segment_size());
         let room = ((room as u64).max(mss) / mss * mss)
             .min(u64::from(self.congestion.send_quantum()).max(mss));
-        let in_flight = self.in_flight();
-        let mut cwnd_room = self.congestion.cwnd().saturating_sub(in_flight);
-        if in_flight == 0 {
-            // Whatever a controller says, one segment keeps the ACK clock running.
-            cwnd_room = cwnd_room.max(mss);
-        }
-        let window_room = self.snd.window_edge().saturating_sub(self.snd.nxt);
-        let data = self.snd.buffer.end() - self.snd.nxt.min(self.snd.buffer.end());
-        // A bare FIN is not held back by congestion: it takes no bandwidth to speak of.
-        let usable = if data == 0 {
-            window_room
-        } else {
-            cwnd_room.min(window_room)
-        };
-        if usable < unsent && cwnd_room <= window_room {
-            self.snd.cwnd_limited_until = self.snd.nxt + usable;
-        }
-        let len = unsent.min(usable).min(room);
-        let blocked_by = if window_room < cwnd_room || self.snd.wnd == 0 {
+        let windows = self.window_room(mss);
+        let usable = self.usable(windows);
+        let blocked_by = if windows.peer < windows.congestion || self.snd.wnd == 0 {
             SendLimit::ReceiveWindow
         } else {
             SendLimit::Congestion
         };
+        let len = unsent.min(usable).min(room);
         if len == 0 {
-            self.snd.limit = blocked_by;
-            return None;
+            return Err(blocked_by.into());
         }
         let whole = len / mss * mss;
         // All data there is; a FIN that does not fit beside it follows by itself.
-        let tail_fits = len >= data.max(1) && self.may_send_small();
-        let len = if tail_fits {
-            len
-        } else if whole > 0 {
-            whole
+        let tail_fits = len >= self.unsent_data().max(1) && self.may_send_small();
+        if !tail_fits && whole == 0 {
+            return self.fill_small_window(len, unsent, usable, blocked_by);
+        }
+        let len = if tail_fits { len } else { whole };
+        self.check_frame(now, len, room, windows.in_flight, blocked_by)?;
+        Ok(len)
+    }
+
+    fn window_room(&self, mss: u64) -> WindowRoom {
+        let in_flight = self.in_flight();
+        let mut congestion = self.congestion.cwnd().saturating_sub(in_flight);
+        if in_flight == 0 {
+            // Whatever a controller says, one segment keeps the ACK clock running.
+            congestion = congestion.max(mss);
+        }
+        WindowRoom {
+            in_flight,
+            congestion,
+            peer: self.snd.window_edge().saturating_sub(self.snd.nxt),
+        }
+    }
+
+    /// Data bytes that were never sent, the FIN excepted.
+    fn unsent_data(&self) -> u64 {
+        self.snd.buffer.end().saturating_sub(self.snd.nxt)
+    }
+
+    /// What both windows let leave. A bare FIN is not held back by congestion: it takes no bandwidth to speak of.
+    fn usable(&self, windows: WindowRoom) -> u64 {
+        if self.unsent_data() == 0 {
+            windows.peer
         } else {
-            self.snd.limit = if usable < unsent {
-                blocked_by
-            } else {
-                SendLimit::Coalescing
-            };
-            // Sender SWS avoidance (RFC 9293 §3.8.6.2.1, MUST-38): less than a segment, and not all there is,
-            // fills a window only where that is half of the largest one seen.
-            let fills_window = self.snd.limit == SendLimit::ReceiveWindow;
-            let is_half = usable.saturating_mul(2) >= u64::from(self.snd.max_wnd);
-            return (fills_window && is_half).then_some(len);
+            windows.congestion.min(windows.peer)
+        }
+    }
+
+    /// Less than a segment, and not all there is, leaves where it fills half of the largest window that the peer ever
+    /// offered (sender SWS avoidance, RFC 9293 §3.8.6.2.1, MUST-38).
+    fn fill_small_window(
+        &self,
+        len: u64,
+        unsent: u64,
+        usable: u64,
+        blocked_by: SendLimit,
+    ) -> Result<u64, Held> {
+        let limit = if usable < unsent {
+            blocked_by
+        } else {
+            SendLimit::Coalescing
         };
-        self.worth_a_frame(len, unsent, room, in_flight)
-            .then_some(len)
+        let is_half = usable.saturating_mul(2) >= u64::from(self.snd.max_wnd);
+        if limit == SendLimit::ReceiveWindow && is_half {
+            Ok(len)
+        } else {
+            Err(limit.into())
+        }
     }
 
     /// Nagle (SHLD-7, MAY-16), in Minshall's form as Linux has it: a small segment waits only while another small one
@@ -149,56 +129,64 @@ impl Connection {
         self.app.nodelay || self.snd.fin_queued || self.snd.small_until <= self.snd.una
     }
 
-    /// Whether to send `len` bytes now or let them grow. While much is in flight, its ACKs come soon and bring either
-    /// more window or more data; a frame costs the same whatever its length. Nothing is held back during recovery or
-    /// when little is in flight, so that no ACK can be late for it.
-    fn worth_a_frame(&mut self, len: u64, unsent: u64, room: u64, in_flight: u64) -> bool {
-        if len >= room || self.snd.fin_queued || self.recovery.phase() != Phase::Open {
-            return true;
+    /// Whether `len` bytes leave now or may grow: a frame costs the same whatever its length, and where the round trip
+    /// is short the ACKs of what is in flight soon bring more window or more data. Nothing waits while there is a sign
+    /// of loss (limited transmit, RFC 3042), when little is in flight, or for longer than a short round trip.
+    fn check_frame(
+        &self,
+        now: Instant,
+        len: u64,
+        room: u64,
+        in_flight: u64,
+        blocked_by: SendLimit,
+    ) -> Result<(), Held> {
+        let is_short = |rtt| rtt <= SHORT_ROUND_TRIP;
+        let may_wait = len < room
+            && !self.snd.fin_queued
+            && self.recovery.phase() == Phase::Open
+            && !self.recovery.is_in_disorder()
+            && self.rtt.srtt().is_some_and(is_short);
+        let until = self.snd.last_sent + SHORT_ROUND_TRIP;
+        if !may_wait || now >= until {
+            return Ok(());
         }
-        let enough = if len == unsent {
-            // The application's own pace: hold back only behind more than a whole super-frame, and only where
-            // the ACKs of that are a matter of microseconds.
-            in_flight < room.max(CORK) || self.rtt.srtt().is_none_or(|srtt| srtt > NEAR)
+        let (is_enough, limit) = if len == self.snd.end() - self.snd.nxt {
+            // All that the application wrote: it may write more.
+            (in_flight < room.max(LONGEST_FRAME), SendLimit::Coalescing)
         } else {
-            // The window's pace: a quarter of it is a frame worth waiting for.
+            // All that a window takes: a quarter of it is a frame worth waiting for.
             let window = self.congestion.cwnd().min(u64::from(self.snd.wnd));
-            len >= window / 4 || in_flight < window / 2
+            (len >= window / 4 || in_flight < window / 2, blocked_by)
         };
-        if !enough {
-            self.snd.limit = SendLimit::Coalescing;
+        if is_enough {
+            return Ok(());
         }
-        enough
+        Err(Held {
+            limit,
+            until: Some(until),
+        })
+    }
+
+    /// The position up to which the congestion window holds data back, if it does.
+    pub(super) fn congestion_limit(&self) -> Option<u64> {
+        let mss = u64::from(self.segment_size());
+        let unsent = self.snd.end() - self.snd.nxt;
+        let windows = self.window_room(mss);
+        let usable = self.usable(windows);
+        if usable < unsent && windows.congestion <= windows.peer {
+            return Some(self.snd.nxt + usable);
+        }
+        let is_lost = self.recovery.next_lost().is_some();
+        (is_lost && self.snd.wnd > 0 && self.retransmission_room(mss) < mss).then_some(self.snd.nxt)
     }
 
     /// A frame has room for so many pieces of the send buffer; the FIN takes none.
-    fn cut_to_slices(&self, range: Range<u64>) -> u64 {
+    pub(super) fn cut_to_slices(&self, range: Range<u64>) -> u64 {
         let data_end = self.snd.buffer.end();
         if range.start >= data_end {
             return range.end;
         }
         let reach = self.snd.buffer.reach(range.start..range.end.min(data_end));
         if reach < data_end { reach } else { range.end }
-    }
-
-    /// RFC 5681 §4.1: after an idle RTO the ACK clock is gone, and cwnd falls back to the restart window.
-    fn restart_after_idle(&mut self, now: Instant) {
-        if self.snd.flight_size() == 0 && now.duration_since(self.snd.last_sent) > self.rto() {
-            self.congestion.on_idle_restart(now);
-        }
-    }
-
-    /// Something waits, nothing is in flight, and no ACK will come by itself: the persist timer must (MUST-35,
-    /// MUST-36).
-    pub(super) fn arm_persist_if_stuck(&mut self, now: Instant) {
-        let waiting = self.snd.end() > self.snd.nxt
-            || self.snd.wnd == 0 && self.recovery.next_lost().is_some();
-        let idle = self.snd.flight_size() == 0 || self.snd.wnd == 0;
-        if waiting && idle && self.timers.retransmit().is_none() && !self.timers.is_pacing() {
-            // SHLD-29: the first probe after one RTO.
-            self.snd.progress_at = now;
-            let at = self.within_user_timeout(now + self.persist_interval());
-            self.timers.arm_retransmit(at, RetransmitKind::Persist);
-        }
     }
 }

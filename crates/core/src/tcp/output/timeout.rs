@@ -29,7 +29,7 @@ impl Connection {
             match fired {
                 Fired::DelayedAck => self.ack.on_delay_over(),
                 // What waited for its time is planned next, as whatever is due.
-                Fired::Pacing => {}
+                Fired::Departure => {}
                 Fired::KeepAlive => {
                     if self.on_keep_alive(now) == TimerOutcome::Reset {
                         return TimerOutcome::Reset;

@@ -52,8 +52,9 @@ pub(crate) struct Recovery {
     /// SND.NXT when the first sign of loss was seen: what limited transmit (RFC 3042) sent since does not
     /// count in FlightSize.
     before_disorder: Option<u64>,
-    /// The next retransmission leaves whatever the window says (RFC 5681 §3.2 step 3, RFC 6675 §5 step 4.3).
-    urgent: bool,
+    /// The first retransmission of an episode leaves whatever the window says (RFC 5681 §3.2 step 3, RFC 6675 §5 step
+    /// 4.3), and so does one for each partial ACK of a peer without SACK (RFC 6582 §3.2 step 5).
+    first_retransmission_exempt: bool,
     /// Times that data was acknowledged after later data, without having been sent again.
     reordered: u32,
     /// Timeouts in a row without progress (RFC 9293 §3.8.3).
@@ -108,7 +109,7 @@ impl Recovery {
                 // but let one segment out for it.
                 self.dup_credit = (self.dup_credit + mss).saturating_sub(ack - una);
                 self.mark_lost(ack..(ack + mss).min(point));
-                self.urgent = true;
+                self.first_retransmission_exempt = true;
             }
             _ => self.dup_credit = 0,
         }
@@ -261,14 +262,24 @@ impl Recovery {
             return None;
         }
         self.phase = Phase::Recovery { point: nxt };
-        self.urgent = true;
+        self.first_retransmission_exempt = true;
         let flight_end = self.before_disorder.take().filter(|&at| at > una);
         Some(flight_end.unwrap_or(nxt) - una)
     }
 
-    /// Whether the next retransmission may leave regardless of the window; asked once.
-    pub(crate) fn take_urgent(&mut self) -> bool {
-        core::mem::take(&mut self.urgent)
+    /// Whether the next retransmission may leave whatever the window says.
+    pub(crate) fn is_first_retransmission_exempt(&self) -> bool {
+        self.first_retransmission_exempt
+    }
+
+    /// A retransmission leaves: the next one has to wait for the window.
+    pub(crate) fn use_exemption(&mut self) {
+        self.first_retransmission_exempt = false;
+    }
+
+    /// Whether there is a sign of loss, and no recovery yet.
+    pub(crate) fn is_in_disorder(&self) -> bool {
+        self.before_disorder.is_some()
     }
 
     /// The retransmission timer expired: everything in flight counts as lost (RFC 6675 §5.1). Returns whether the same

@@ -1,0 +1,61 @@
+//! What holds the sender back, and until when: the one place that takes note of it and sets the timers that end it.
+
+use super::Held;
+use crate::tcp::info::SendLimit;
+use crate::tcp::tcb::Connection;
+use crate::tcp::timer::RetransmitKind;
+use crate::time::Instant;
+
+impl Connection {
+    /// Nothing with sequence space may leave now.
+    pub(super) fn hold(&mut self, now: Instant, why: Held) {
+        if !self.state.is_synchronized() {
+            return;
+        }
+        self.snd.limit = why.limit;
+        self.note_congestion_limit();
+        if let Some(until) = why.until {
+            self.timers.arm_departure(until);
+        }
+        self.arm_persist_if_stuck(now);
+    }
+
+    /// A window that held data back counts as used: acknowledgements may grow it (RFC 7661 §4).
+    pub(super) fn note_congestion_limit(&mut self) {
+        if let Some(position) = self.congestion_limit() {
+            self.snd.cwnd_limited_until = position;
+        }
+    }
+
+    /// What holds the sender back now.
+    pub(crate) fn limited_by(&self) -> SendLimit {
+        if self.snd.end() == self.snd.nxt && self.recovery.next_lost().is_none() {
+            SendLimit::Application
+        } else {
+            self.snd.limit
+        }
+    }
+
+    /// Accounts for the time in which that holds the sender back.
+    pub(crate) fn note_limit(&mut self, now: Instant) {
+        let is_busy = self.snd.end() > self.snd.una && self.state.is_synchronized();
+        self.snd
+            .limits
+            .set(now, is_busy.then_some(self.limited_by()));
+    }
+
+    /// Something waits, nothing is in flight, and no ACK will come by itself: the persist timer must (MUST-35,
+    /// MUST-36).
+    fn arm_persist_if_stuck(&mut self, now: Instant) {
+        let waiting = self.snd.end() > self.snd.nxt
+            || self.snd.wnd == 0 && self.recovery.next_lost().is_some();
+        let idle = self.snd.flight_size() == 0 || self.snd.wnd == 0;
+        if waiting && idle && self.timers.retransmit().is_none() && !self.timers.awaits_departure()
+        {
+            // SHLD-29: the first probe after one RTO.
+            self.snd.progress_at = now;
+            let at = self.within_user_timeout(now + self.persist_interval());
+            self.timers.arm_retransmit(at, RetransmitKind::Persist);
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! Options of the segments after the handshake: timestamps, and SACK while something is missing or came twice.
+
+use tidewire_wire::{SackBlock, SackBlocks, TcpOptions, TcpTimestamps};
+
+use crate::tcp::tcb::Connection;
+use crate::time::Instant;
+
+impl Connection {
+    /// The options of a segment that leaves now.
+    pub(super) fn options(&self, now: Instant) -> TcpOptions {
+        let mut options = TcpOptions::default();
+        if self.negotiated.timestamps {
+            options.timestamps = Some(TcpTimestamps {
+                value: self.ts.value(now),
+                echo: self.ts.recent,
+            });
+        }
+        let blocks = self.sack_count();
+        if blocks > 0 {
+            // RFC 2883 §4: what came twice goes first, then the block that it belongs to, then the others.
+            let twice = self.rcv.duplicate().map(|range| SackBlock {
+                left: self.rcv.seq(range.start),
+                right: self.rcv.seq(range.end),
+            });
+            let rest = blocks - usize::from(twice.is_some());
+            let missing = self
+                .rcv
+                .buffer
+                .sack_blocks(rest, |position| self.rcv.seq(position));
+            options.sack = twice.into_iter().chain(missing.iter().copied()).collect();
+        }
+        debug_assert_eq!(options.emitted_len(), self.options_len() as usize);
+        options
+    }
+
+    /// Bytes of these options.
+    pub(super) fn options_len(&self) -> u32 {
+        let timestamps = self.fixed_options_len();
+        match self.sack_count() {
+            0 => timestamps,
+            // Two bytes of padding, kind, length, and eight bytes a block.
+            blocks => timestamps + 4 + 8 * blocks as u32,
+        }
+    }
+
+    /// SACK blocks of a segment that leaves now.
+    fn sack_count(&self) -> usize {
+        if !self.negotiated.sack {
+            return 0;
+        }
+        // RFC 2018 §3: 40 bytes of options hold four blocks, or three beside timestamps.
+        let most = if self.negotiated.timestamps {
+            3
+        } else {
+            SackBlocks::CAPACITY
+        };
+        let twice = usize::from(self.rcv.duplicate().is_some());
+        (twice + self.rcv.buffer.runs()).min(most)
+    }
+
+    /// Payload of a full segment that leaves now (RFC 9293 §3.7.1, MUST-16).
+    pub(super) fn segment_size(&self) -> u32 {
+        self.snd_mss().saturating_sub(self.options_len()).max(1)
+    }
+}
