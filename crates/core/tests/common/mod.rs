@@ -19,7 +19,7 @@ use tidewire_core::wire::{
 };
 use tidewire_core::{
     Algorithm, BufferSize, Conn, ConnId, DropReason, Duration, Event, Instant, IpCidr, LinkCaps,
-    ListenerId, ReadError, RxMeta, Stack, StackConfig, State,
+    ListenerId, ReadError, RxMeta, Stack, StackConfig, State, segment,
 };
 
 pub(crate) const PORT: u16 = 80;
@@ -197,15 +197,21 @@ impl Tester {
     pub(crate) fn pump(&mut self) {
         let mtu = self.stack.link().ip_mtu as usize;
         for _ in 0..100_000 {
-            let mut bytes = [0; 10_000];
             let Some(transmit) = self.stack.poll_transmit(self.now) else {
                 return;
             };
-            let len = transmit.copy_to(&mut bytes).expect("no super-frames");
-            match dissect(self.now, &bytes[..len], mtu) {
-                Left::Tcp(sent) => self.note(sent),
-                Left::Arp(packet, to) => self.note_arp(packet, to),
-                Left::Other(bytes) => self.other.push(bytes),
+            let (offload, len) = (transmit.offload(), transmit.len());
+            let mut frame = vec![0; len];
+            transmit.copy_to(&mut frame).expect("as long as it says");
+            // A super-frame as its segments on the wire.
+            let mut wire = Vec::new();
+            segment(&frame, offload, |piece| wire.push(piece.to_vec()));
+            for piece in wire {
+                match dissect(self.now, &piece, mtu) {
+                    Left::Tcp(sent) => self.note(sent),
+                    Left::Arp(packet, to) => self.note_arp(packet, to),
+                    Left::Other(bytes) => self.other.push(bytes),
+                }
             }
         }
         panic!("the stack never stops sending");

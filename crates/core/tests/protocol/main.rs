@@ -28,6 +28,7 @@ mod ports;
 mod recovery;
 mod reuse_port;
 mod routes;
+mod sending;
 mod sequence;
 mod states;
 mod syn_cookies;

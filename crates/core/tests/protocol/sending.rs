@@ -1,0 +1,253 @@
+//! When a segment leaves and what holds it back: paced retransmissions, the timer of the head, limited transmit and the
+//! growth of frames on links with offload.
+
+use tidewire_core::{
+    AckSample, Algorithm, CongestionControl, CongestionEvent, Direction, Duration, Instant,
+    LinkCaps, SendLimit, StackConfig,
+};
+
+use crate::common::*;
+
+const MSS: i64 = 1_460;
+
+/// Position of the n-th full segment.
+fn at(n: i64) -> i64 {
+    1 + n * MSS
+}
+
+fn with_offload(config: &mut StackConfig) {
+    config.link = LinkCaps::ethernet(config.link.mac, 1500).with_offload();
+}
+
+/// An accepted connection over a link with offload, after a handshake that took `rtt_us` microseconds.
+fn over_offload(rtt_us: u64) -> Tester {
+    let mut t = Tester::listening(16, with_offload);
+    t.syn(Offer {
+        wscale: Some(7),
+        ..SACK
+    });
+    t.expect(seg(SYN_ACK));
+    t.advance(Duration::from_micros(rtt_us));
+    t.peer(seg(ACK));
+    t.accept();
+    t
+}
+
+/// Acknowledges all that has left after `rtt_us`, a full segment at a time, until `segments` leave in one go.
+fn grow(t: &mut Tester, segments: usize, rtt_us: u64) {
+    t.write(1_000_000);
+    for _ in 0..50 {
+        let flight = t.drain();
+        if flight.len() >= segments {
+            return t.sent.clear();
+        }
+        t.advance(Duration::from_micros(rtt_us));
+        for (seq, len) in flight {
+            t.inject(seg(ACK).ack(seq + len as i64));
+        }
+        t.pump();
+    }
+    panic!("the window does not grow");
+}
+
+/// Halves as Reno does and paces, at a rate that lets one segment leave each 10 ms.
+#[derive(Debug)]
+struct PacedReno(u64);
+
+impl CongestionControl for PacedReno {
+    fn name(&self) -> &'static str {
+        "paced-reno"
+    }
+    fn on_ack(&mut self, _: &AckSample) {}
+    fn on_congestion(&mut self, event: &CongestionEvent) {
+        self.0 = event.flight_size / 2;
+    }
+    fn on_rto(&mut self, _: &CongestionEvent) {
+        self.0 = MSS as u64;
+    }
+    fn set_mss(&mut self, _: u32) {}
+    fn cwnd(&self) -> u64 {
+        self.0
+    }
+    fn ssthresh(&self) -> u64 {
+        self.0
+    }
+    fn pacing_rate(&self) -> Option<u64> {
+        Some(100 * MSS as u64)
+    }
+    fn send_quantum(&self) -> u32 {
+        MSS as u32
+    }
+}
+
+/// Twenty paced segments of which the first is lost, three are SACKed `after` milliseconds after the first left, and
+/// nothing is heard of the others.
+fn paced_loss(after: u64) -> Tester {
+    let mut t = Tester::with_rtt(SACK);
+    t.stack.set_trace(1_000);
+    t.conn()
+        .set_congestion(Algorithm::Custom(|_| Box::new(PacedReno(20 * MSS as u64))));
+    t.write(20 * MSS as usize);
+    t.advance(ms(after));
+    assert_eq!(t.drain().len(), 20);
+    t.peer(seg(ACK).ack(1).sack(&[(at(1), at(4))]));
+    assert!(t.conn().info().in_recovery);
+    t
+}
+
+/// The retransmissions in the stack's own trace: milliseconds after `start`, and how many bytes.
+fn traced_retransmissions(t: &mut Tester, start: Instant) -> Vec<(u64, usize)> {
+    let mut found = Vec::new();
+    while let Some(entry) = t.stack.poll_trace() {
+        if entry.direction == Direction::Out && entry.retransmission {
+            let after = entry.at.duration_since(start).as_millis();
+            found.push((after, entry.payload_len));
+        }
+    }
+    found
+}
+
+/// RFC 6675 §5 (4.3): the first retransmission of a recovery leaves whatever the window says. A pace may delay it, and
+/// does not take its exemption away.
+#[test]
+fn a_paced_fast_retransmission_leaves_when_its_time_has_come() {
+    let mut t = paced_loss(195);
+    let start = t.now;
+    assert!(t.drain().is_empty(), "the pace holds it back");
+    assert_eq!(t.conn().info().limited_by, SendLimit::Pacing);
+    t.advance(ms(50));
+    assert_eq!(t.conn().info().timeouts, 0);
+    assert_eq!(t.drain(), [(1, 1_460)]);
+    assert_eq!(traced_retransmissions(&mut t, start), [(5, 1_460)]);
+}
+
+#[test]
+fn a_paced_fast_retransmission_whose_time_has_come_leaves_at_once() {
+    let mut t = paced_loss(215);
+    assert_eq!(t.drain(), [(1, 1_460)]);
+}
+
+#[test]
+fn only_the_first_retransmission_of_a_recovery_is_exempt_from_the_window() {
+    let mut t = Tester::with_rtt(SACK);
+    t.write(20 * MSS as usize);
+    assert_eq!(t.drain().len(), 10);
+    // Three segments at the left edge are lost, and so much is in flight that the halved window is full.
+    t.peer(seg(ACK).ack(1).sack(&[(at(3), at(6))]));
+    assert_eq!(t.drain(), [(1, 1_460)]);
+    assert_eq!(t.conn().info().limited_by, SendLimit::Congestion);
+}
+
+/// What is sent again at the left edge has a whole timeout for its answer, as in Linux (RFC 6675 §6 permits it): the
+/// timer does not count from the cumulative ACK before it.
+#[test]
+fn the_timer_counts_from_the_retransmission_of_the_head() {
+    let mut t = Tester::with_rtt(SACK);
+    t.write(6 * MSS as usize);
+    assert_eq!(t.drain().len(), 6);
+    t.advance(ms(250));
+    t.peer(seg(ACK).ack(1).sack(&[(at(1), at(4))]));
+    assert_eq!(t.drain(), [(1, 1_460)]);
+    let rto = t.conn().info().rto;
+    t.advance(rto - ms(1));
+    assert_eq!(
+        t.conn().info().timeouts,
+        0,
+        "sent again less than {rto:?} ago"
+    );
+    t.advance(ms(2));
+    assert_eq!(t.conn().info().timeouts, 1);
+}
+
+/// RFC 3042: the first two duplicate ACKs release a new segment each, on links with offload as well, where a frame could
+/// be larger.
+#[test]
+fn limited_transmit_is_not_held_back_for_a_larger_frame() {
+    for rtt_us in [100, 50_000] {
+        let mut t = over_offload(rtt_us);
+        grow(&mut t, 40, rtt_us);
+        t.stack.set_trace(100);
+        let first = t.flow.expects;
+        let una = first - t.conn().info().unacked as i64;
+        for n in 1..=2 {
+            t.peer(seg(ACK).ack(una).sack(&[(una + MSS, una + (n + 1) * MSS)]));
+            assert_eq!(
+                t.drain(),
+                [(first + (n - 1) * MSS, 1_460)],
+                "RTT {rtt_us} us"
+            );
+        }
+        let info = t.conn().info();
+        assert!(!info.in_recovery && info.limited_by == SendLimit::Congestion);
+        let mut sent = 0;
+        while let Some(entry) = t.stack.poll_trace() {
+            sent += usize::from(entry.direction == Direction::Out && !entry.retransmission);
+        }
+        assert_eq!(sent, 2, "as the trace has it");
+    }
+}
+
+/// A window's worth of ACKs on a long path: whatever an ACK lets leave, leaves.
+#[test]
+fn no_frame_waits_to_grow_where_the_round_trip_is_long() {
+    let mut t = over_offload(50_000);
+    grow(&mut t, 40, 50_000);
+    for _ in 0..10 {
+        let una = t.flow.expects - t.conn().info().unacked as i64;
+        t.peer(seg(ACK).ack(una + 2 * MSS));
+        assert!(t.drain().len() >= 2);
+    }
+}
+
+/// Where the round trip is short a frame waits for the ACKs of its predecessors, and no longer than a short round trip.
+#[test]
+fn a_frame_that_waits_to_grow_waits_for_a_millisecond_at_most() {
+    let mut t = over_offload(100);
+    grow(&mut t, 40, 100);
+    let una = t.flow.expects - t.conn().info().unacked as i64;
+    t.peer(seg(ACK).ack(una + 2 * MSS));
+    assert!(t.drain().is_empty(), "it may grow");
+    assert_eq!(
+        t.conn().info().limited_by,
+        SendLimit::Congestion,
+        "and it is the window that it waits for"
+    );
+    t.advance(ms(1));
+    assert!(t.drain().len() >= 2, "no ACK came");
+}
+
+/// The same for what the application writes behind much that is in flight.
+#[test]
+fn a_short_write_behind_a_long_flight_waits_for_a_millisecond_at_most() {
+    let mut t = over_offload(100);
+    t.conn()
+        .set_congestion(Algorithm::Custom(|_| Box::new(Wide)));
+    t.write(60 * MSS as usize);
+    assert_eq!(t.drain().len(), 60);
+    let now = t.now;
+    t.conn().set_nodelay(now, true);
+    t.write(100);
+    assert!(t.drain().is_empty(), "it may grow");
+    assert_eq!(t.conn().info().limited_by, SendLimit::Coalescing);
+    t.advance(ms(1));
+    assert_eq!(t.drain(), [(at(60), 100)]);
+}
+
+#[derive(Debug)]
+struct Wide;
+
+impl CongestionControl for Wide {
+    fn name(&self) -> &'static str {
+        "wide"
+    }
+    fn on_ack(&mut self, _: &AckSample) {}
+    fn on_congestion(&mut self, _: &CongestionEvent) {}
+    fn on_rto(&mut self, _: &CongestionEvent) {}
+    fn set_mss(&mut self, _: u32) {}
+    fn cwnd(&self) -> u64 {
+        1 << 30
+    }
+    fn ssthresh(&self) -> u64 {
+        u64::MAX
+    }
+}
