@@ -3,9 +3,10 @@
 //! Redirect, timestamp and router messages are handed out unparsed ([`Icmpv4Message::Other`]); the
 //! extension structure of RFC 4884 stays part of the quoted bytes.
 
-use crate::bytes::{Writer, array_at, slice_mut, tail};
+use crate::bytes::slice_mut;
 use crate::checksum::Checksum;
-use crate::error::{EmitError, Layer, Malformed, ParseError};
+use crate::error::{EmitError, Layer, ParseError};
+use crate::icmp::{self, IcmpParts, Word};
 
 /// An ICMPv4 message.
 #[derive(Copy, Clone, Debug, Eq, PartialEq, Hash)]
@@ -78,57 +79,44 @@ impl<'a> Icmpv4Message<'a> {
     /// # Errors
     /// [`ParseError::Truncated`]; [`ParseError::Malformed`] for a wrong checksum.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, ParseError> {
-        let [kind, code, ..] = *array_at::<4>(Layer::Icmpv4, bytes, 0)?;
-        let mut sum = Checksum::new();
-        sum.add_bytes(bytes);
-        if sum.finish() != 0 {
-            return Err(ParseError::malformed(Layer::Icmpv4, 2, Malformed::Checksum));
+        let (kind, code) = icmp::kind_and_code(Layer::Icmpv4, bytes)?;
+        if checksum(bytes) != 0 {
+            return Err(icmp::wrong_checksum(Layer::Icmpv4));
         }
         if !is_known(kind, code) {
-            return Ok(Self::Other {
-                kind,
-                code,
-                rest: tail(bytes, 4),
-            });
+            let rest = icmp::rest(bytes);
+            return Ok(Self::Other { kind, code, rest });
         }
-        let [a, b, c, d] = *array_at(Layer::Icmpv4, bytes, 4)?;
-        let (high, low) = (u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d]));
-        let body = tail(bytes, HEADER_LEN);
+        let (word, data) = icmp::word_and_data(Layer::Icmpv4, bytes)?;
+        let (high, low) = word.halves();
         Ok(match kind {
             ECHO_REPLY => Self::EchoReply {
                 id: high,
                 seq: low,
-                data: body,
+                data,
             },
             ECHO_REQUEST => Self::EchoRequest {
                 id: high,
                 seq: low,
-                data: body,
+                data,
             },
             UNREACHABLE => Self::Unreachable {
                 code,
                 next_hop_mtu: low,
-                quoted: body,
+                quoted: data,
             },
-            TIME_EXCEEDED => Self::TimeExceeded { code, quoted: body },
+            TIME_EXCEEDED => Self::TimeExceeded { code, quoted: data },
             _ => Self::ParameterProblem {
                 code,
-                pointer: a,
-                quoted: body,
+                pointer: word.first_byte(),
+                quoted: data,
             },
         })
     }
 
     /// Length on the wire, in bytes.
     pub const fn buffer_len(&self) -> usize {
-        let (fixed, body) = match self {
-            Self::EchoRequest { data, .. } | Self::EchoReply { data, .. } => (HEADER_LEN, *data),
-            Self::Unreachable { quoted, .. }
-            | Self::TimeExceeded { quoted, .. }
-            | Self::ParameterProblem { quoted, .. } => (HEADER_LEN, *quoted),
-            Self::Other { rest, .. } => (4, *rest),
-        };
-        body.len().saturating_add(fixed)
+        self.parts().buffer_len()
     }
 
     /// Writes the message with its checksum and returns its length.
@@ -136,37 +124,61 @@ impl<'a> Icmpv4Message<'a> {
     /// # Errors
     /// [`EmitError::BufferTooSmall`].
     pub fn emit(&self, buffer: &mut [u8]) -> Result<usize, EmitError> {
-        let len = self.buffer_len();
+        let parts = self.parts();
+        let len = parts.buffer_len();
         let message = slice_mut(Layer::Icmpv4, buffer, len)?;
-        let (kind, code, second_word, body) = match *self {
-            Self::EchoRequest { id, seq, data } => (ECHO_REQUEST, 0, Some(join(id, seq)), data),
-            Self::EchoReply { id, seq, data } => (ECHO_REPLY, 0, Some(join(id, seq)), data),
+        parts.emit(Layer::Icmpv4, message)?;
+        let checksum = checksum(message);
+        icmp::set_checksum(message, checksum);
+        Ok(len)
+    }
+
+    const fn parts(&self) -> IcmpParts<'a> {
+        match *self {
+            Self::EchoRequest { id, seq, data } => {
+                IcmpParts::new(ECHO_REQUEST, 0, Word::from_halves(id, seq), data)
+            }
+            Self::EchoReply { id, seq, data } => {
+                IcmpParts::new(ECHO_REPLY, 0, Word::from_halves(id, seq), data)
+            }
             Self::Unreachable {
                 code,
                 next_hop_mtu,
                 quoted,
-            } => (UNREACHABLE, code, Some(join(0, next_hop_mtu)), quoted),
-            Self::TimeExceeded { code, quoted } => (TIME_EXCEEDED, code, Some([0; 4]), quoted),
+            } => IcmpParts::new(
+                UNREACHABLE,
+                code,
+                Word::from_halves(0, next_hop_mtu),
+                quoted,
+            ),
+            Self::TimeExceeded { code, quoted } => {
+                IcmpParts::new(TIME_EXCEEDED, code, Word::UNUSED, quoted)
+            }
             Self::ParameterProblem {
                 code,
                 pointer,
                 quoted,
-            } => (PARAMETER_PROBLEM, code, Some([pointer, 0, 0, 0]), quoted),
-            Self::Other { kind, code, rest } => (kind, code, None, rest),
-        };
-        let mut writer = Writer::new(Layer::Icmpv4, message);
-        writer.put(&[kind, code, 0, 0])?;
-        if let Some(word) = second_word {
-            writer.put(&word)?;
+            } => IcmpParts::new(
+                PARAMETER_PROBLEM,
+                code,
+                Word::from_first_byte(pointer),
+                quoted,
+            ),
+            Self::Other { kind, code, rest } => IcmpParts {
+                kind,
+                code,
+                word: None,
+                data: rest,
+            },
         }
-        writer.put(body)?;
-        let mut sum = Checksum::new();
-        sum.add_bytes(message);
-        if let Some(field) = message.get_mut(2..4) {
-            field.copy_from_slice(&sum.finish().to_be_bytes());
-        }
-        Ok(len)
     }
+}
+
+/// The checksum of `message`; 0 for one that carries the right one.
+fn checksum(message: &[u8]) -> u16 {
+    let mut sum = Checksum::new();
+    sum.add_bytes(message);
+    sum.finish()
 }
 
 const fn is_known(kind: u8, code: u8) -> bool {
@@ -177,12 +189,6 @@ const fn is_known(kind: u8, code: u8) -> bool {
     }
 }
 
-const fn join(high: u16, low: u16) -> [u8; 4] {
-    let ([a, b], [c, d]) = (high.to_be_bytes(), low.to_be_bytes());
-    [a, b, c, d]
-}
-
-const HEADER_LEN: usize = 8;
 const ECHO_REPLY: u8 = 0;
 const UNREACHABLE: u8 = 3;
 const ECHO_REQUEST: u8 = 8;

@@ -2,9 +2,10 @@
 
 use core::net::Ipv6Addr;
 
-use crate::bytes::{Writer, array_at, slice_mut, tail};
+use crate::bytes::slice_mut;
 use crate::checksum::{transport_checksum, verify_transport};
-use crate::error::{EmitError, Layer, Malformed, ParseError};
+use crate::error::{EmitError, Layer, ParseError};
+use crate::icmp::{self, IcmpParts, Word};
 use crate::ipv4::IpProtocol;
 use crate::ndp::{NeighborAdvert, NeighborSolicit};
 
@@ -87,9 +88,9 @@ impl<'a> Icmpv6Message<'a> {
     /// [`ParseError::Truncated`]; [`ParseError::Malformed`] for a wrong checksum and for Neighbor
     /// Discovery messages that break the rules of their format.
     pub fn parse(src: Ipv6Addr, dst: Ipv6Addr, bytes: &'a [u8]) -> Result<Self, ParseError> {
-        let [kind, code, ..] = *array_at::<4>(Layer::Icmpv6, bytes, 0)?;
+        let (kind, code) = icmp::kind_and_code(Layer::Icmpv6, bytes)?;
         if !verify_transport(src.into(), dst.into(), IpProtocol::ICMPV6, bytes) {
-            return Err(ParseError::malformed(Layer::Icmpv6, 2, Malformed::Checksum));
+            return Err(icmp::wrong_checksum(Layer::Icmpv6));
         }
         match kind {
             NeighborSolicit::KIND => {
@@ -97,57 +98,37 @@ impl<'a> Icmpv6Message<'a> {
             }
             NeighborAdvert::KIND => return NeighborAdvert::parse(bytes).map(Self::NeighborAdvert),
             _ if !is_known(kind, code) => {
-                return Ok(Self::Other {
-                    kind,
-                    code,
-                    rest: tail(bytes, 4),
-                });
+                let rest = icmp::rest(bytes);
+                return Ok(Self::Other { kind, code, rest });
             }
             _ => {}
         }
-        let word = *array_at::<4>(Layer::Icmpv6, bytes, 4)?;
-        let number = u32::from_be_bytes(word);
-        let [a, b, c, d] = word;
-        let (id, seq) = (u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d]));
-        let body = tail(bytes, HEADER_LEN);
+        let (word, data) = icmp::word_and_data(Layer::Icmpv6, bytes)?;
+        let (id, seq) = word.halves();
         Ok(match kind {
-            UNREACHABLE => Self::Unreachable { code, quoted: body },
+            UNREACHABLE => Self::Unreachable { code, quoted: data },
             PACKET_TOO_BIG => Self::PacketTooBig {
-                mtu: number,
-                quoted: body,
+                mtu: word.number(),
+                quoted: data,
             },
-            TIME_EXCEEDED => Self::TimeExceeded { code, quoted: body },
+            TIME_EXCEEDED => Self::TimeExceeded { code, quoted: data },
             PARAMETER_PROBLEM => Self::ParameterProblem {
                 code,
-                pointer: number,
-                quoted: body,
+                pointer: word.number(),
+                quoted: data,
             },
-            ECHO_REQUEST => Self::EchoRequest {
-                id,
-                seq,
-                data: body,
-            },
-            _ => Self::EchoReply {
-                id,
-                seq,
-                data: body,
-            },
+            ECHO_REQUEST => Self::EchoRequest { id, seq, data },
+            _ => Self::EchoReply { id, seq, data },
         })
     }
 
     /// Length on the wire, in bytes.
     pub const fn buffer_len(&self) -> usize {
-        let (fixed, body): (usize, &[u8]) = match self {
-            Self::EchoRequest { data, .. } | Self::EchoReply { data, .. } => (HEADER_LEN, data),
-            Self::Unreachable { quoted, .. }
-            | Self::PacketTooBig { quoted, .. }
-            | Self::TimeExceeded { quoted, .. }
-            | Self::ParameterProblem { quoted, .. } => (HEADER_LEN, quoted),
-            Self::NeighborSolicit(solicit) => return solicit.buffer_len(),
-            Self::NeighborAdvert(advert) => return advert.buffer_len(),
-            Self::Other { rest, .. } => (4, rest),
-        };
-        body.len().saturating_add(fixed)
+        match self.format() {
+            Format::Common(parts) => parts.buffer_len(),
+            Format::NeighborSolicit(solicit) => solicit.buffer_len(),
+            Format::NeighborAdvert(advert) => advert.buffer_len(),
+        }
     }
 
     /// Writes the message with its checksum, pseudo-header of `src` and `dst` included, and returns
@@ -163,40 +144,55 @@ impl<'a> Icmpv6Message<'a> {
     ) -> Result<usize, EmitError> {
         let len = self.buffer_len();
         let message = slice_mut(Layer::Icmpv6, buffer, len)?;
-        self.emit_body(message)?;
-        let checksum = transport_checksum(src.into(), dst.into(), IpProtocol::ICMPV6, message);
-        if let Some(field) = message.get_mut(2..4) {
-            field.copy_from_slice(&checksum.to_be_bytes());
+        match self.format() {
+            Format::Common(parts) => parts.emit(Layer::Icmpv6, message)?,
+            Format::NeighborSolicit(solicit) => solicit.emit(message)?,
+            Format::NeighborAdvert(advert) => advert.emit(message)?,
         }
+        let checksum = transport_checksum(src.into(), dst.into(), IpProtocol::ICMPV6, message);
+        icmp::set_checksum(message, checksum);
         Ok(len)
     }
 
-    /// Writes the message with a checksum field of 0.
-    fn emit_body(&self, message: &mut [u8]) -> Result<(), EmitError> {
-        let (kind, code, second_word, body) = match *self {
-            Self::NeighborSolicit(solicit) => return solicit.emit(message),
-            Self::NeighborAdvert(advert) => return advert.emit(message),
-            Self::EchoRequest { id, seq, data } => (ECHO_REQUEST, 0, Some(join(id, seq)), data),
-            Self::EchoReply { id, seq, data } => (ECHO_REPLY, 0, Some(join(id, seq)), data),
-            Self::Unreachable { code, quoted } => (UNREACHABLE, code, Some([0; 4]), quoted),
-            Self::PacketTooBig { mtu, quoted } => {
-                (PACKET_TOO_BIG, 0, Some(mtu.to_be_bytes()), quoted)
+    const fn format(&self) -> Format<'a> {
+        Format::Common(match *self {
+            Self::NeighborSolicit(solicit) => return Format::NeighborSolicit(solicit),
+            Self::NeighborAdvert(advert) => return Format::NeighborAdvert(advert),
+            Self::EchoRequest { id, seq, data } => {
+                IcmpParts::new(ECHO_REQUEST, 0, Word::from_halves(id, seq), data)
             }
-            Self::TimeExceeded { code, quoted } => (TIME_EXCEEDED, code, Some([0; 4]), quoted),
+            Self::EchoReply { id, seq, data } => {
+                IcmpParts::new(ECHO_REPLY, 0, Word::from_halves(id, seq), data)
+            }
+            Self::Unreachable { code, quoted } => {
+                IcmpParts::new(UNREACHABLE, code, Word::UNUSED, quoted)
+            }
+            Self::PacketTooBig { mtu, quoted } => {
+                IcmpParts::new(PACKET_TOO_BIG, 0, Word::from_number(mtu), quoted)
+            }
+            Self::TimeExceeded { code, quoted } => {
+                IcmpParts::new(TIME_EXCEEDED, code, Word::UNUSED, quoted)
+            }
             Self::ParameterProblem {
                 code,
                 pointer,
                 quoted,
-            } => (PARAMETER_PROBLEM, code, Some(pointer.to_be_bytes()), quoted),
-            Self::Other { kind, code, rest } => (kind, code, None, rest),
-        };
-        let mut writer = Writer::new(Layer::Icmpv6, message);
-        writer.put(&[kind, code, 0, 0])?;
-        if let Some(word) = second_word {
-            writer.put(&word)?;
-        }
-        writer.put(body)
+            } => IcmpParts::new(PARAMETER_PROBLEM, code, Word::from_number(pointer), quoted),
+            Self::Other { kind, code, rest } => IcmpParts {
+                kind,
+                code,
+                word: None,
+                data: rest,
+            },
+        })
     }
+}
+
+/// What a message is made of: the layout of all ICMP, or one of Neighbor Discovery.
+enum Format<'a> {
+    Common(IcmpParts<'a>),
+    NeighborSolicit(NeighborSolicit),
+    NeighborAdvert(NeighborAdvert),
 }
 
 const fn is_known(kind: u8, code: u8) -> bool {
@@ -208,12 +204,6 @@ const fn is_known(kind: u8, code: u8) -> bool {
     }
 }
 
-const fn join(high: u16, low: u16) -> [u8; 4] {
-    let ([a, b], [c, d]) = (high.to_be_bytes(), low.to_be_bytes());
-    [a, b, c, d]
-}
-
-const HEADER_LEN: usize = 8;
 const UNREACHABLE: u8 = 1;
 const PACKET_TOO_BIG: u8 = 2;
 const TIME_EXCEEDED: u8 = 3;

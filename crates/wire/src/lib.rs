@@ -34,6 +34,7 @@ mod checksum;
 mod error;
 mod ethernet;
 mod frame;
+mod icmp;
 mod icmpv4;
 mod icmpv6;
 mod ipv4;
