@@ -95,7 +95,7 @@ impl World {
                 it.timeouts.1,
                 it.stack.poll_timeout()
             );
-            return Err(self.broken(host, Law::P8, what));
+            return Err(self.broken(host, Law::NoBusyLoop, what));
         }
         it.stack.handle_timeout(now);
         self.settle(host, Cause::Timeout)
@@ -113,7 +113,7 @@ impl World {
             if runs > MAX_RUNS {
                 return Err(self.broken(
                     host,
-                    Law::P8,
+                    Law::NoBusyLoop,
                     format!("{runs} runs of applications at one instant"),
                 ));
             }
@@ -131,7 +131,11 @@ impl World {
             self.send(host, &frame.0, frame.1, &mut observed)?;
             sent += 1;
             if sent > MAX_FRAMES {
-                return Err(self.broken(host, Law::P8, format!("{sent} frames at one instant")));
+                return Err(self.broken(
+                    host,
+                    Law::NoBusyLoop,
+                    format!("{sent} frames at one instant"),
+                ));
             }
         }
         let it = &mut self.hosts[host];
@@ -184,7 +188,7 @@ impl World {
                 "a frame of {} bytes with {offload:?} on {link:?}",
                 frame.len()
             );
-            return Err(self.broken(host, Law::P4, what));
+            return Err(self.broken(host, Law::WellFormed, what));
         }
         for piece in pieces {
             let parsed = match Frame::parse(&piece) {
@@ -192,7 +196,7 @@ impl World {
                 Err(error) => {
                     return Err(self.broken(
                         host,
-                        Law::P4,
+                        Law::WellFormed,
                         format!("sent a frame that does not parse: {error}"),
                     ));
                 }
@@ -258,7 +262,7 @@ impl World {
         }
     }
 
-    /// P6: nobody waits for what has come already.
+    /// [`Law::EveryWaitEnds`]: no application waits for what has come already.
     fn check_waiting(&mut self, host: usize) -> Result<(), Box<Violation>> {
         let it = &mut self.hosts[host];
         it.steps += 1;
@@ -288,7 +292,7 @@ impl World {
                 let info = self.hosts[host].stack.conn(id).map(|conn| conn.info());
                 let what =
                     format!("an application waits, no event came: {event} of {id:?}\n  {info:?}");
-                Err(self.broken(host, Law::P6, what))
+                Err(self.broken(host, Law::EveryWaitEnds, what))
             }
             None => Ok(()),
         }

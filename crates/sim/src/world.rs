@@ -297,7 +297,8 @@ impl World {
             .map_or(&[], |(capture, _)| capture.bytes())
     }
 
-    /// A hash over every frame sent and received and its time (law P10: the same for the same seed and calls).
+    /// A hash over every frame sent and received and its time: the same for the same seed and
+    /// calls.
     #[must_use]
     pub fn digest(&self) -> u64 {
         self.digest

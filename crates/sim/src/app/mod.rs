@@ -35,8 +35,8 @@ pub trait App: fmt::Debug {
     /// Whether it has nothing left to do.
     fn is_done(&self) -> bool;
 
-    /// The connection it works on, and the events without which it cannot go on. A world checks that none of them has
-    /// come true unannounced (law P6).
+    /// The connection it works on, and the events without which it cannot go on. A world checks
+    /// that none of them has come true unannounced ([`Law::EveryWaitEnds`]).
     fn waits_for(&self) -> Option<(ConnId, ConnEvents)> {
         None
     }

@@ -16,8 +16,9 @@ use crate::laws::{LEAST, Law, is_full};
 
 /// An application with one connection.
 ///
-/// What it sends is a function of the connection and the offset. What it reads is compared with that, byte by byte,
-/// and an end of stream before the other end has finished is a broken law (P1).
+/// What it sends is a function of the connection and the offset. What it reads is compared with
+/// that, byte by byte. A wrong byte, or an end of stream before the other end has finished, breaks
+/// [`Law::PrefixDelivered`].
 #[derive(Debug)]
 pub struct Peer {
     start: Start,
@@ -164,7 +165,7 @@ impl Peer {
                         return None;
                     }
                     Err(error) => {
-                        cx.fail(Law::P1, format!("connect to {to}: {error}"));
+                        cx.fail(Law::PrefixDelivered, format!("connect to {to}: {error}"));
                         return None;
                     }
                 }
@@ -235,7 +236,7 @@ impl Peer {
                     if was_full && queued + written > LEAST {
                         let what =
                             format!("{written} bytes more than {queued} written with memory full");
-                        cx.fail(Law::P9, what);
+                        cx.fail(Law::MemoryBounded, what);
                     }
                     cx.ledger.of(*local, *remote).written += written as u64;
                 }
@@ -283,7 +284,10 @@ impl Peer {
                 Ok(len) => {
                     if let Err(at) = streams.received.verify(&self.scratch[..len]) {
                         let Streams { local, remote, .. } = streams;
-                        cx.fail(Law::P1, format!("{remote} > {local}: byte {at} is wrong"));
+                        cx.fail(
+                            Law::PrefixDelivered,
+                            format!("{remote} > {local}: byte {at} is wrong"),
+                        );
                         return Ok(());
                     }
                 }
@@ -457,7 +461,7 @@ impl Peer {
             }
         }
         if let Some(breach) = self.is_unfounded(cx.now, error) {
-            cx.fail(Law::P6, breach);
+            cx.fail(Law::EveryWaitEnds, breach);
         }
         if let Some(conn) = cx.stack.conn(id) {
             conn.close(cx.now);
@@ -475,7 +479,7 @@ impl Streams {
         let early_end = ended && (!record.finished || record.read != record.written);
         if record.read > record.written || early_end {
             let what = format!("{} > {}: {record:?}", self.remote, self.local);
-            cx.fail(Law::P1, what);
+            cx.fail(Law::PrefixDelivered, what);
         }
     }
 }

@@ -67,7 +67,12 @@ impl App for Server {
             Some(listener) => listener,
             None => match cx.listen(self.on, self.options.clone()) {
                 Ok(listener) => *self.listener.insert(listener),
-                Err(error) => return cx.fail(Law::P1, format!("listen on {}: {error}", self.on)),
+                Err(error) => {
+                    return cx.fail(
+                        Law::PrefixDelivered,
+                        format!("listen on {}: {error}", self.on),
+                    );
+                }
             },
         };
         let accepts_at = *self.accepts_at.get_or_insert(cx.now + self.late);

@@ -1,4 +1,5 @@
-//! Laws over what a stack says of its connections: P5, P6, P7 and P9.
+//! Laws checked on a stack's connections: `FlightWithinCwnd`, `EveryWaitEnds`, `OneAckPerFrame`,
+//! `MemoryBounded`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,8 +22,8 @@ impl Observed {
         }
     }
 
-    /// P7. A timeout or a call may send an ACK and a probe that looks like one; a few packets may have waited for an
-    /// address.
+    /// [`Law::OneAckPerFrame`]. A timeout or a call may send an ACK and a probe that looks like
+    /// one; a few packets may have waited for an address.
     pub(crate) fn check(&self, cause: Cause) -> Result<(), Breach> {
         let most = match cause {
             Cause::Frames(count) => count,
@@ -35,7 +36,7 @@ impl Observed {
                     "{count} bare ACKs from {} to {} after {cause:?}",
                     ends.src, ends.dst
                 );
-                Err(Breach::new(Law::P7, what))
+                Err(Breach::new(Law::OneAckPerFrame, what))
             }
             None => Ok(()),
         }
@@ -133,7 +134,7 @@ fn check_one(
     if live { check_timer(info) } else { Ok(()) }
 }
 
-/// P5: what was sent in this step left no more in flight than allowed.
+/// [`Law::FlightWithinCwnd`]: what was sent in this step left no more in flight than allowed.
 fn check_flight(last: Option<&TcpInfo>, info: &TcpInfo) -> Result<(), (Law, String)> {
     let (sent_before, flight_before) =
         last.map_or((0, 0), |last| (last.bytes_sent, last.in_flight));
@@ -147,7 +148,7 @@ fn check_flight(last: Option<&TcpInfo>, info: &TcpInfo) -> Result<(), (Law, Stri
     let is_partial = info.in_recovery && !info.sack && sent <= mss;
     if sent > 0 && !is_partial && info.in_flight > allowed {
         return Err((
-            Law::P5,
+            Law::FlightWithinCwnd,
             format!(
                 "{} bytes in flight, cwnd {}, {flight_before} before",
                 info.in_flight, info.cwnd
@@ -163,7 +164,8 @@ pub(crate) fn is_full(stack: &Stack) -> bool {
     stack.memory_used() > budget - budget / 4
 }
 
-/// P9: while memory is full a connection takes no more than the least, which it may hold besides what it had before.
+/// [`Law::MemoryBounded`]: while memory is full, the queue of received data grows to [`LEAST`] at
+/// most, and that of out-of-order data does not grow.
 fn check_growth(last: &TcpInfo, info: &TcpInfo) -> Result<(), (Law, String)> {
     let (before, now) = (last.recv_queue, info.recv_queue);
     if now > before.max(LEAST) || info.out_of_order > last.out_of_order {
@@ -171,29 +173,29 @@ fn check_growth(last: &TcpInfo, info: &TcpInfo) -> Result<(), (Law, String)> {
             "took data with memory full: {now} bytes are to be read, {before} were; {} are out of order, {} were",
             info.out_of_order, last.out_of_order
         );
-        return Err((Law::P9, what));
+        return Err((Law::MemoryBounded, what));
     }
     Ok(())
 }
 
-/// P9: all connections together. The step in which memory becomes full may take one block or super-frame more. From
-/// then on each connection still takes the least each way.
+/// [`Law::MemoryBounded`], for all connections together. The step in which memory becomes full may
+/// take one block or super-frame more. From then on each connection still takes [`LEAST`] each way.
 fn check_budget(stack: &Stack) -> Result<(), Breach> {
     let (used, budget) = (stack.memory_used(), stack.config().memory);
     let full = budget.max(budget / 4 * 3 + MAX_STEP);
     let most = full + 2 * LEAST_HELD * stack.connection_counts().connections;
     if used > most {
         let what = format!("{used} bytes held, the budget is {budget} and {most} the most");
-        return Err(Breach::new(Law::P9, what));
+        return Err(Breach::new(Law::MemoryBounded, what));
     }
     Ok(())
 }
 
-/// P9.
+/// [`Law::MemoryBounded`], for the buffers of one connection.
 fn check_memory(info: &TcpInfo, config: &TcpConfig) -> Result<(), (Law, String)> {
     if info.send_queue > config.send_buffer.max() {
         return Err((
-            Law::P9,
+            Law::MemoryBounded,
             format!(
                 "{} bytes to send, the buffer has {}",
                 info.send_queue,
@@ -204,7 +206,7 @@ fn check_memory(info: &TcpInfo, config: &TcpConfig) -> Result<(), (Law, String)>
     if info.recv_queue + info.out_of_order > config.recv_buffer.max() {
         let held = info.recv_queue + info.out_of_order;
         return Err((
-            Law::P9,
+            Law::MemoryBounded,
             format!(
                 "{held} bytes received, the buffer has {}",
                 config.recv_buffer.max()
@@ -214,7 +216,7 @@ fn check_memory(info: &TcpInfo, config: &TcpConfig) -> Result<(), (Law, String)>
     Ok(())
 }
 
-/// P6, where the stack has no deadline at all.
+/// [`Law::EveryWaitEnds`], where the stack has no deadline at all.
 fn check_timer(info: &TcpInfo) -> Result<(), (Law, String)> {
     // In these the peer's SYN or the ACK of our FIN is awaited, whatever the counts say.
     let waits = matches!(
@@ -224,7 +226,7 @@ fn check_timer(info: &TcpInfo) -> Result<(), (Law, String)> {
     let over = matches!(info.state, State::TimeWait | State::Closed);
     if waits || !over && (info.unacked > 0 || info.unsent > 0) {
         return Err((
-            Law::P6,
+            Law::EveryWaitEnds,
             format!(
                 "{} bytes unacknowledged, {} unsent, no timer",
                 info.unacked, info.unsent
@@ -242,7 +244,7 @@ mod tests {
     use crate::laws::Law;
 
     #[test]
-    fn more_acks_than_frames_break_p7() {
+    fn more_acks_than_frames_are_caught() {
         let end = |last| SocketAddr::from((Ipv4Addr::new(10, 0, 0, last), 80));
         let mut observed = Observed::default();
         for (ends, count) in [((1, 2), 2), ((1, 3), 1)] {
@@ -255,7 +257,7 @@ mod tests {
             );
         }
         let law = |cause| observed.check(cause).err().map(|breach| breach.law);
-        assert_eq!(law(Cause::Frames(1)), Some(Law::P7));
+        assert_eq!(law(Cause::Frames(1)), Some(Law::OneAckPerFrame));
         assert_eq!(law(Cause::Frames(2)), None);
         assert_eq!(law(Cause::Call), None);
     }

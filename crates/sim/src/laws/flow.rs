@@ -1,4 +1,4 @@
-//! Laws over the frames on the wire: P2, P3 and P4.
+//! Laws checked on the frames on the wire: `WithinPeerWindow`, `EdgeMonotone`, `WellFormed`.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -93,11 +93,11 @@ struct Half {
 }
 
 impl Half {
-    /// P2: right behind what was sent before, and inside the peer's window.
+    /// [`Law::WithinPeerWindow`]: right behind what was sent before, and inside the peer's window.
     fn check_place(&self, segment: &Segment, complete: bool) -> Result<(), (Law, String)> {
         if complete && segment.header.seq.gt(self.end) {
             return Err((
-                Law::P2,
+                Law::WithinPeerWindow,
                 format!("a hole: everything up to {} was sent", self.end),
             ));
         }
@@ -109,7 +109,7 @@ impl Half {
             // RFC 9293 §3.8.6.1: a probe of a closed window is one byte.
             if beyond > i32::from(segment.payload_len == 1) {
                 return Err((
-                    Law::P2,
+                    Law::WithinPeerWindow,
                     format!("{beyond} bytes beyond the right edge {allowed}"),
                 ));
             }
@@ -136,18 +136,22 @@ impl Flows {
     ) -> Result<Option<Segment>, Breach> {
         if frame_len > frame.ethernet.len() + ip_mtu as usize {
             return Err(Breach::new(
-                Law::P4,
+                Law::WellFormed,
                 format!("a frame of {frame_len} bytes on a link with MTU {ip_mtu}"),
             ));
         }
         if frame.tcp_checksum_is_valid() == Some(false) {
-            return Err(Breach::new(Law::P4, format!("wrong checksum: {frame}")));
+            return Err(Breach::new(
+                Law::WellFormed,
+                format!("wrong checksum: {frame}"),
+            ));
         }
         let Some(segment) = Segment::of(frame) else {
             return match frame.transport() {
-                Some(Transport::Tcp { .. }) => {
-                    Err(Breach::new(Law::P4, format!("malformed options: {frame}")))
-                }
+                Some(Transport::Tcp { .. }) => Err(Breach::new(
+                    Law::WellFormed,
+                    format!("malformed options: {frame}"),
+                )),
                 _ => Ok(None),
             };
         };
@@ -175,7 +179,7 @@ impl Flows {
             && segment.payload_len + segment.options_len > usize::from(mss)
         {
             return Err((
-                Law::P4,
+                Law::WellFormed,
                 format!(
                     "{} bytes and options above an MSS of {mss}",
                     segment.payload_len
@@ -194,7 +198,7 @@ impl Flows {
             && segment.header.ack.gt(peer_end)
         {
             return Err((
-                Law::P2,
+                Law::WithinPeerWindow,
                 format!("acknowledges what was never sent: {peer_end} is the end"),
             ));
         }
@@ -209,7 +213,7 @@ impl Flows {
                 && advertised.distance(edge) >= unit
             {
                 return Err((
-                    Law::P3,
+                    Law::EdgeMonotone,
                     format!("the right edge moves back from {advertised} to {edge}"),
                 ));
             }

@@ -140,8 +140,8 @@ fn a_window_closed_for_an_hour_ends_nothing() {
     assert_eq!(read, 10_000);
 }
 
-/// Rounding a window up to its scale with every single byte must not keep it open for ever: the buffer bounds what is
-/// held (law P9).
+/// Rounding a window up to its scale with every single byte must not keep it open for ever: the
+/// buffer bounds what is held ([`Law::MemoryBounded`](tidewire_sim::Law::MemoryBounded)).
 #[test]
 fn single_bytes_fill_a_scaled_window_to_its_end() {
     let mut pair = Pair::with_tcp(|tcp| {

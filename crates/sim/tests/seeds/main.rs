@@ -72,7 +72,7 @@ fn every_seed_delivers_every_byte_and_keeps_every_law() {
     assert!(seeds < SEEDS || missing.is_empty(), "{missing:?}");
 }
 
-/// Law P10.
+/// Determinism: two runs of one seed.
 #[test]
 fn the_same_seed_gives_the_same_bytes() {
     let digests = [3, 14, 159].map(|seed| {

@@ -18,7 +18,10 @@ impl Peer {
         if matches!(state, State::FinWait2 | State::TimeWait | State::Closed) {
             self.done = true;
         } else if cx.now > until + LATE {
-            cx.fail(Law::P6, format!("{id:?} lingers in {state} since {until}"));
+            cx.fail(
+                Law::EveryWaitEnds,
+                format!("{id:?} lingers in {state} since {until}"),
+            );
         } else {
             cx.wake_after((until + LATE).duration_since(cx.now) + Duration::from_nanos(1));
         }
@@ -51,7 +54,7 @@ impl Peer {
                         "keep-alive does not notice that {remote} is gone: {:?}",
                         conn.info()
                     );
-                    return cx.fail(Law::P6, what);
+                    return cx.fail(Law::EveryWaitEnds, what);
                 }
                 conn.abort(cx.now);
                 cx.ledger.of(*remote, *local).gave_up = true;
@@ -78,7 +81,7 @@ impl Peer {
         let until = since + limit + LATE;
         if waits && cx.now > until {
             cx.fail(
-                Law::P6,
+                Law::EveryWaitEnds,
                 format!("{limit:?} are over since {since}: {info:?}"),
             );
         } else {

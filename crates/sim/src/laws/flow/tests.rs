@@ -106,13 +106,13 @@ fn established() -> Flows {
 }
 
 #[test]
-fn data_beyond_the_window_breaks_p2() {
+fn data_beyond_the_window_is_caught() {
     let mut flows = established();
     assert_eq!(sent(&mut flows, &frame(A, ACK, 101, 201, 250, 900)), None);
     assert_eq!(sent(&mut flows, &frame(A, ACK, 1_001, 201, 250, 100)), None);
     assert_eq!(
         sent(&mut flows, &frame(A, ACK, 1_101, 201, 250, 2)),
-        Some(Law::P2)
+        Some(Law::WithinPeerWindow)
     );
     // A probe of a closed window, and data once it has opened.
     assert_eq!(sent(&mut flows, &frame(A, ACK, 1_101, 201, 250, 1)), None);
@@ -120,7 +120,7 @@ fn data_beyond_the_window_breaks_p2() {
     assert_eq!(sent(&mut flows, &frame(A, ACK, 1_101, 201, 250, 4)), None);
     assert_eq!(
         sent(&mut flows, &frame(A, ACK, 1_105, 201, 250, 2)),
-        Some(Law::P2)
+        Some(Law::WithinPeerWindow)
     );
 }
 
@@ -131,37 +131,37 @@ fn an_update_on_its_way_allows_nothing_yet() {
     let update = frame(B, ACK, 201, 101, 500, 0);
     assert_eq!(sent(&mut flows, &update), None);
     let data = frame(A, ACK, 1_061, 201, 250, 100);
-    assert_eq!(sent(&mut flows, &data), Some(Law::P2));
+    assert_eq!(sent(&mut flows, &data), Some(Law::WithinPeerWindow));
     flows.received(&Frame::parse(&update).unwrap());
     assert_eq!(sent(&mut flows, &data), None);
 }
 
 #[test]
-fn holes_and_acks_of_the_future_break_p2() {
+fn holes_and_acks_of_unsent_data_are_caught() {
     let mut flows = established();
     assert_eq!(
         sent(&mut flows, &frame(A, ACK, 102, 201, 250, 10)),
-        Some(Law::P2)
+        Some(Law::WithinPeerWindow)
     );
     assert_eq!(
         sent(&mut flows, &frame(A, ACK, 101, 202, 250, 10)),
-        Some(Law::P2)
+        Some(Law::WithinPeerWindow)
     );
     assert_eq!(sent(&mut flows, &frame(A, ACK, 101, 201, 250, 10)), None);
     exchange(&mut flows, &frame(B, ACK, 201, 111, 250, 0));
 }
 
 #[test]
-fn a_shrinking_window_breaks_p3() {
+fn a_shrinking_window_is_caught() {
     let mut flows = established();
     assert_eq!(
         sent(&mut flows, &frame(B, ACK, 201, 101, 249, 0)),
-        Some(Law::P3)
+        Some(Law::EdgeMonotone)
     );
     exchange(&mut flows, &frame(A, ACK, 101, 201, 250, 103));
     assert_eq!(
         sent(&mut flows, &frame(B, ACK, 201, 204, 223, 0)),
-        Some(Law::P3)
+        Some(Law::EdgeMonotone)
     );
     // 897 bytes are 224 units of 4 and a rest, which may be cut off.
     assert_eq!(sent(&mut flows, &frame(B, ACK, 201, 204, 224, 0)), None);
@@ -175,21 +175,21 @@ fn a_window_behind_a_fin_is_free() {
     exchange(&mut flows, &frame(A, ACK | TcpFlags::FIN, 101, 201, 250, 0));
     assert_eq!(
         sent(&mut flows, &frame(B, ACK, 201, 101, 0, 0)),
-        Some(Law::P3)
+        Some(Law::EdgeMonotone)
     );
     assert_eq!(sent(&mut flows, &frame(B, ACK, 201, 102, 0, 0)), None);
 }
 
 #[test]
-fn a_segment_above_the_mss_and_a_wrong_checksum_break_p4() {
+fn a_segment_above_the_mss_and_a_wrong_checksum_are_caught() {
     let mut flows = established();
     assert_eq!(
         sent(&mut flows, &frame(A, ACK, 101, 201, 250, 1_001)),
-        Some(Law::P4)
+        Some(Law::WellFormed)
     );
     let mut wrong = frame(A, ACK, 101, 201, 250, 10);
     *wrong.last_mut().unwrap() ^= 1;
-    assert_eq!(sent(&mut flows, &wrong), Some(Law::P4));
+    assert_eq!(sent(&mut flows, &wrong), Some(Law::WellFormed));
     let long = frame(A, ACK, 101, 201, 250, 10);
     let parsed = Frame::parse(&long).unwrap();
     assert_eq!(
@@ -197,7 +197,7 @@ fn a_segment_above_the_mss_and_a_wrong_checksum_break_p4() {
             .sent(&parsed, 14 + 1_501, 1_500, true)
             .err()
             .map(|breach| breach.law),
-        Some(Law::P4)
+        Some(Law::WellFormed)
     );
 }
 
@@ -213,6 +213,6 @@ fn a_new_syn_forgets_the_old_connection() {
     );
     assert_eq!(
         sent(&mut flows, &frame(A, ACK, 901_001, 800_001, 250, 2)),
-        Some(Law::P2)
+        Some(Law::WithinPeerWindow)
     );
 }
