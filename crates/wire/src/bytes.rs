@@ -1,4 +1,4 @@
-//! Fixed-size views of byte slices: the one place where a length becomes an error.
+//! Checked access to byte slices: a length that does not suffice becomes an error here.
 
 use crate::error::{EmitError, Layer, ParseError};
 

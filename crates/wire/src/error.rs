@@ -1,4 +1,4 @@
-//! What a parse or an emission can report: plain values, no allocation.
+//! Errors of parsing and emission: plain values, no allocation.
 
 use core::fmt;
 

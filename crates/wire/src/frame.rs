@@ -1,4 +1,4 @@
-//! One-pass dissection of a whole frame into borrowed parts, and its one-line form for traces.
+//! Dissection of a whole frame into borrowed parts, and its one-line form for traces.
 
 use core::fmt;
 use core::net::IpAddr;

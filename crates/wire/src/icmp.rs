@@ -1,4 +1,4 @@
-//! The layout that ICMPv4 and ICMPv6 messages share: type, code, checksum, one word, data.
+//! Layout shared by ICMPv4 and ICMPv6: type, code, checksum, one word, data.
 
 use crate::bytes::{Writer, array_at, tail};
 use crate::error::{EmitError, Layer, Malformed, ParseError};

@@ -188,7 +188,7 @@ impl<'a> Icmpv6Message<'a> {
     }
 }
 
-/// What a message is made of: the layout of all ICMP, or one of Neighbor Discovery.
+/// The format of a message: the layout of all ICMP, or one of Neighbor Discovery.
 enum Format<'a> {
     Common(IcmpParts<'a>),
     NeighborSolicit(NeighborSolicit),

@@ -1,4 +1,4 @@
-//! The IPv4 header (RFC 791). Options are skipped by length and never emitted.
+//! IPv4 header (RFC 791). Options are skipped by length and never emitted.
 
 use core::fmt;
 use core::net::Ipv4Addr;

@@ -1,4 +1,4 @@
-//! The IPv6 header (RFC 8200 §3).
+//! IPv6 header (RFC 8200 §3).
 
 use core::net::Ipv6Addr;
 use core::ops::Range;

@@ -1,4 +1,4 @@
-//! The chain of IPv6 extension headers (RFC 8200 §4), walked up to the upper protocol.
+//! IPv6 extension headers (RFC 8200 §4): the walk along their chain to the upper protocol.
 //!
 //! Hop-by-Hop Options, Destination Options, Routing and Fragment headers are known; every other
 //! next-header value (AH and ESP included) ends the walk as the upper protocol.

@@ -1,4 +1,4 @@
-//! `struct virtio_net_hdr`, the 10 bytes before each frame of a packet socket with
+//! `struct virtio_net_hdr`: the 10 bytes before each frame of a packet socket with
 //! `PACKET_VNET_HDR`, in the byte order of the host.
 
 use crate::bytes::{array_at, array_mut};

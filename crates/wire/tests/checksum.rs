@@ -1,4 +1,4 @@
-//! The Internet checksum against a word-by-word reference, and its incremental update.
+//! Internet checksum: a word-by-word reference, and the incremental update.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 

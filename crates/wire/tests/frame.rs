@@ -1,4 +1,4 @@
-//! The one-line form of frames, and of the values in it.
+//! One-line form of frames and of the values in them.
 
 mod common;
 

@@ -1,4 +1,4 @@
-//! Bytes that a peer should not send: every parser answers with an error or a well-formed value.
+//! Hostile input: every parser answers with an error or a well-formed value.
 
 mod common;
 

@@ -1,4 +1,4 @@
-//! Tables of malformed input, each with the exact error it gets.
+//! Malformed input, in tables, each with the exact error it gets.
 
 mod common;
 
@@ -69,7 +69,7 @@ fn tcp_options_of_illegal_length() {
         let expected = malformed(Layer::Tcp, 0, Malformed::OptionLength);
         assert_eq!(TcpOptions::parse(&[99, len, 0, 0]), Err(expected));
     }
-    // What follows the end mark is not looked at.
+    // What follows End of Option List is not looked at.
     assert_eq!(TcpOptions::parse(&[0, 8, 0, 0]), Ok(TcpOptions::default()));
 }
 

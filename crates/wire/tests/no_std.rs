@@ -1,4 +1,4 @@
-//! `tidewire-wire` links without `std` and without an allocator.
+//! Link test: `tidewire-wire` needs neither `std` nor an allocator.
 
 use std::env;
 use std::ffi::OsStr;

@@ -1,4 +1,4 @@
-//! What is emitted parses to the same value, for every format.
+//! Round trips of every format: what is emitted parses to the same value.
 
 mod common;
 
@@ -204,7 +204,7 @@ proptest! {
         prop_assert_eq!(len, options.emitted_len());
         prop_assert_eq!(len % 4, 0);
         prop_assert_eq!(TcpOptions::parse(&bytes[..len]), Ok(options));
-        // Zeros behind the options are end-of-options marks.
+        // Zeros behind the options are End of Option List options.
         prop_assert_eq!(TcpOptions::parse(&bytes), Ok(options));
         prop_assert!(refuses_short_buffers(len, |buffer| options.emit(buffer)));
     }

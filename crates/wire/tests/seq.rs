@@ -1,4 +1,4 @@
-//! The laws of sequence-number arithmetic (RFC 9293 §3.4).
+//! Properties of sequence-number arithmetic (RFC 9293 §3.4).
 
 use proptest::prelude::*;
 use tidewire_wire::SeqNum;

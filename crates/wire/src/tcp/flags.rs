@@ -1,4 +1,4 @@
-//! The control bits of a TCP segment (RFC 9293 §3.1; AE of draft-ietf-tcpm-accurate-ecn).
+//! Control bits of a TCP segment (RFC 9293 §3.1; AE of draft-ietf-tcpm-accurate-ecn).
 
 use core::fmt;
 use core::ops::{BitOr, BitOrAssign};

@@ -1,4 +1,4 @@
-//! The fixed part of a TCP header (RFC 9293 §3.1).
+//! Fixed part of a TCP header (RFC 9293 §3.1).
 
 use super::flags::TcpFlags;
 use crate::bytes::{array_at, slice_at, slice_mut, tail};

@@ -68,8 +68,9 @@ impl fmt::Display for TcpOption<'_> {
     }
 }
 
-/// The options in the bytes behind a TCP header, wherever they begin (RFC 9293 §3.1 and §3.2, MUST-4, MUST-64).
-/// No-operations are skipped; ends at the end-of-options mark, at the end of the bytes and after the first error.
+/// The options in the bytes behind a TCP header, wherever they begin (RFC 9293 §3.1 and §3.2,
+/// MUST-4, MUST-64). No-operations are skipped. The iteration ends at the End of Option List
+/// option, at the end of the bytes, and after the first error.
 #[derive(Clone, Debug)]
 pub struct TcpOptionIter<'a> {
     bytes: &'a [u8],
@@ -210,9 +211,9 @@ impl TcpOptions {
         self.len_without_sack().saturating_add(sack)
     }
 
-    /// Writes the options, each with its length (RFC 9293 §3.1, MUST-68), padded to a multiple of 4 bytes with
-    /// no-operations and never with bytes behind an end mark (MUST-69), and returns their length. Blocks of
-    /// `sack` that do not fit are left out, the last ones first.
+    /// Writes the options, each with its length (RFC 9293 §3.1, MUST-68), and returns their
+    /// length. The padding to a multiple of 4 bytes is no-operations, never bytes behind an End of Option
+    /// List option (MUST-69). Blocks of `sack` that do not fit are left out, the last ones first.
     ///
     /// The order and the padding are those of Linux, which middleboxes and header compression know
     /// best: `mss`, `sackOK` and timestamps, window scale, SACK.
