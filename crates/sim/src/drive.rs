@@ -1,4 +1,4 @@
-//! How a world drives a stack: what a driver does, in virtual time.
+//! Driver in virtual time: frames, timeouts and application runs of one host.
 
 use bytes::Bytes;
 use tidewire_core::{Coalescer, ConnEvents, DropReason, Instant, RxMeta, TxOffload, segment};
@@ -157,12 +157,13 @@ impl World {
             .for_each(|piece| frame.extend_from_slice(piece));
         let offload = transmit.offload();
         if let Some(id) = transmit.conn() {
-            it.connections.learn(id);
+            it.connections.touch(id);
         }
         Some((frame, offload))
     }
 
-    /// Does what the interface does: completes or cuts the frame and puts it on the link, after the laws saw it.
+    /// The interface: completes or segments the frame, has the laws checked, and puts it on the
+    /// link.
     fn send(
         &mut self,
         host: usize,
@@ -172,7 +173,7 @@ impl World {
     ) -> Result<(), Box<Violation>> {
         let stack = &self.hosts[host].stack;
         let link = stack.link();
-        // Without its neighbour's address a stack loses segments that count as sent.
+        // A stack without its neighbour's address drops segments that count as sent.
         let lost = [DropReason::NeighborUnresolved, DropReason::NoMemory];
         let complete = lost
             .into_iter()
@@ -238,12 +239,12 @@ impl World {
         it.unfinished += usize::from(!is_done);
         it.unfinished -= usize::from(!was_done);
         if let Some((id, _)) = app.waits_for() {
-            it.connections.learn(id);
+            it.connections.touch(id);
         }
         it.apps[index].app = Some(app);
         for owned in owned {
             if let Owned::Conn(id) = owned {
-                it.connections.learn(id);
+                it.connections.touch(id);
             }
             it.owners.insert(owned, index);
         }
@@ -318,7 +319,7 @@ impl World {
     }
 }
 
-/// Whether a frame carries an IP packet that tells nothing of neighbours.
+/// Whether a frame carries an IP packet other than ICMPv6, which includes Neighbor Discovery.
 fn is_ip(frame: &[u8]) -> bool {
     const NEXT_HEADER: usize = 6;
     let Ok((ethernet, at)) = EthernetHeader::parse(frame) else {

@@ -1,4 +1,4 @@
-//! Hostile frames for one stack: what the seeded test in `tests/fuzz.rs` runs, and a fuzzer's target can.
+//! Fuzz target: hostile frames for one stack. `tests/fuzz.rs` runs it from seeds.
 //!
 //! An input is read as a list of steps: frames to inject, times to let pass, calls to make. The stack under attack has
 //! listeners, and connections of both IP versions with an honest stack; the frames of some, the victims, are what the
@@ -46,11 +46,12 @@ const BUFFER: usize = 32_768;
 const MOST_CONNECTIONS: usize = 48;
 const MOST_HALF_OPEN: usize = 16;
 const MOST_TIME_WAIT: usize = 16;
-/// Frames that one hostile frame may set free: a full buffer in the smallest segments, and what answers it.
+/// Frames that one hostile frame may trigger: a full buffer in the smallest segments, and the
+/// answers to it.
 const MOST_ANSWERS: usize = 512;
 /// Timeouts at one instant: several connections may have the same deadline.
 const MOST_TIMEOUTS: usize = 2 * MOST_CONNECTIONS;
-/// Least memory that a test of growth allows: what is kept for reuse, and the small change of every connection.
+/// Memory allowed beside the buffers: what is kept for reuse, and small allocations of connections.
 const MEMORY_FLOOR: usize = 2 << 20;
 
 fn address(host: u8, v6: bool) -> IpAddr {
@@ -131,7 +132,7 @@ impl Arena {
         self.listeners.push(listener);
     }
 
-    /// Carries what both stacks have to say, until they are silent.
+    /// Carries frames between both stacks until neither has one to send.
     fn exchange(&mut self) {
         for _ in 0..MOST_ANSWERS {
             let mut silent = true;
@@ -225,7 +226,7 @@ impl Arena {
             self.victims.swap_remove(nth);
             return;
         };
-        // Whatever they answer is right here; the stack's bounds are what counts.
+        // Any result is allowed here; only the stack's bounds are checked.
         match what % 8 {
             0..=2 => {
                 let _ = conn.write(now, &vec![7; usize::from(input.word()) % 4_096]);
@@ -279,7 +280,8 @@ impl Arena {
         assert!(used <= most, "{used} bytes for {counts:?}");
     }
 
-    /// Every innocent connection carries bytes both ways, once the honest stack has said again where it is.
+    /// Every innocent connection carries bytes both ways, after the honest stack has announced its
+    /// addresses again.
     fn check_liveness(&mut self) {
         self.honest.announce_addresses(self.now);
         self.exchange();
@@ -299,7 +301,7 @@ impl Arena {
 
     fn expect(&mut self, (by_honest, id, expected): (bool, ConnId, &[u8; 4])) {
         let mut got = Vec::new();
-        // What a neighbour's silence costs: a few retransmissions.
+        // A poisoned neighbour entry costs a few retransmissions.
         for _ in 0..400 {
             self.exchange();
             let stack = if by_honest {

@@ -1,4 +1,4 @@
-//! A host: a stack, what its interface can do, and the applications on it.
+//! Host: a stack, its interface, and the applications on it.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
@@ -150,7 +150,7 @@ impl Host {
         while let Some(event) = self.stack.poll_event() {
             let source = match event {
                 Event::Conn(id, _) => {
-                    self.connections.learn(id);
+                    self.connections.touch(id);
                     Owned::Conn(id)
                 }
                 Event::Acceptable(id) => Owned::Listener(id),

@@ -1,4 +1,4 @@
-//! What happens to frames between two interfaces.
+//! Link model: delay, rate, queue, loss, reordering, duplication, corruption, MTU.
 
 use bytes::Bytes;
 use tidewire_core::{Duration, Instant};
@@ -31,8 +31,8 @@ pub struct LinkConfig {
     pub corrupt_ppm: u32,
     /// Largest IP packet; a larger one is lost.
     pub mtu: u32,
-    /// Largest IP packet that a router behind the sending interface passes on; it answers a larger one by an ICMP error,
-    /// which comes back as everything else does. Nobody is told otherwise.
+    /// Path MTU: the largest IP packet that a router behind the sending interface passes on. It
+    /// answers a larger one by an ICMP error, which the link may lose or delay as any frame.
     pub path_mtu: Option<u32>,
     /// Whether the interfaces have a carrier; without it they are told so, and frames are lost.
     pub up: bool,

@@ -1,4 +1,4 @@
-//! Captures in pcapng, nanosecond resolution, one interface per host.
+//! Capture in pcapng: nanosecond resolution, one interface per host.
 
 use tidewire_core::Instant;
 

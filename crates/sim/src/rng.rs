@@ -1,4 +1,4 @@
-//! The only source of randomness: a seeded generator that gives the same numbers on every machine.
+//! Seeded random numbers, the same on every machine; the only source of randomness.
 
 /// xoshiro256**, seeded through SplitMix64.
 #[derive(Clone, Debug)]

@@ -1,4 +1,4 @@
-//! The world: hosts, links, one clock, one heap of events.
+//! World: hosts, links, one clock, one heap of events.
 
 mod network;
 mod router;
@@ -234,7 +234,7 @@ impl World {
         self.seed
     }
 
-    /// Whether every application has done what it had to.
+    /// Whether every application is done.
     #[must_use]
     pub fn is_done(&self) -> bool {
         self.hosts.iter().all(|host| host.unfinished == 0)

@@ -1,4 +1,4 @@
-//! Hostile frames from seeds, without a fuzzer; its target would run the same body.
+//! Fuzz target of hostile frames, run from seeds without a fuzzer.
 //!
 //! More frames, as before a release:
 //!

@@ -1,4 +1,4 @@
-//! What all applications wrote and read.
+//! Ledger of all streams: what applications wrote, read, and lost.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -9,7 +9,7 @@ use tidewire_core::{ConnError, Instant};
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
     records: BTreeMap<Direction, Record>,
-    /// When an end was last lost before its time: some connection that a server waits for may never come.
+    /// When an end of a connection was last lost. A server may wait for that connection in vain.
     last_loss: Option<Instant>,
     /// When the host with this address last restarted.
     restarts: BTreeMap<IpAddr, Instant>,
@@ -32,7 +32,7 @@ pub(crate) struct Record {
     pub(crate) fate: Fate,
     /// What the reader was told instead of an end.
     pub(crate) failed: Option<ConnError>,
-    /// The reader was told nothing for long, and gave up.
+    /// The reader heard nothing for a long time, and gave up.
     pub(crate) gave_up: bool,
 }
 
@@ -42,7 +42,8 @@ pub(crate) enum Fate {
     /// It stays until everything has arrived.
     #[default]
     Kept,
-    /// It was left with a limit on the time to deliver the rest: that arrives, or the other end sees a failure.
+    /// It was closed with a limited time to deliver the rest: that arrives, or an end sees a
+    /// failure.
     Limited,
     /// It is gone: aborted, timed out, or lost with its host.
     Gone,
@@ -99,8 +100,8 @@ impl Ledger {
             .collect()
     }
 
-    /// Whether an end of this connection is gone. Where one had only so much time left, someone must have seen a
-    /// failure, if it was accepted before: nothing is lost in silence.
+    /// Whether the loss of an end excuses missing data. An end with limited time excuses it only if
+    /// an end saw a failure, or the connection was never accepted: data must not be lost silently.
     fn is_excused(&self, &(from, to): &Direction) -> bool {
         let both = || {
             [(from, to), (to, from)]

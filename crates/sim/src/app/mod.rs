@@ -1,4 +1,4 @@
-//! Applications: state machines that a world runs when their events come or their time is up.
+//! Applications: state machines that a world runs on events and at times they asked for.
 
 mod ledger;
 mod peer;

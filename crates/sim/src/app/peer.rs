@@ -1,4 +1,4 @@
-//! One end of a connection: a writer and a reader that follow a plan.
+//! Peer: one end of a connection, a writer and a reader that follow a plan.
 
 mod watch;
 
@@ -12,7 +12,7 @@ use tidewire_core::{
 
 use super::read::{peek_and_read, read_piece};
 use super::{App, AppCx, Ending, Fate, Plan, Stream};
-use crate::laws::{LEAST, Law, is_full};
+use crate::laws::{Law, MEMORY_ALLOWANCE, is_full};
 
 /// An application with one connection.
 ///
@@ -233,7 +233,7 @@ impl Peer {
             match result {
                 Ok(written) => {
                     sent.advance(written);
-                    if was_full && queued + written > LEAST {
+                    if was_full && queued + written > MEMORY_ALLOWANCE {
                         let what =
                             format!("{written} bytes more than {queued} written with memory full");
                         cx.fail(Law::MemoryBounded, what);
@@ -332,7 +332,7 @@ impl Peer {
             }
             Ending::HalfClose if all_written => {
                 if !self.shut {
-                    // It has failed, behind the end of what was to be read.
+                    // The connection has failed after the end of the incoming stream.
                     if conn.shutdown_write(cx.now).is_err() {
                         return Err(conn.take_error().unwrap_or(ConnError::Aborted));
                     }
@@ -363,7 +363,7 @@ impl Peer {
                 self.done = false;
                 self.linger(cx, id);
             }
-            // As above.
+            // As above: it has failed after the end of the incoming stream.
             Ending::Abort { .. } | Ending::Linger(_) if conn.state() == State::Closed => {
                 return Err(conn.take_error().unwrap_or(ConnError::Aborted));
             }
@@ -430,7 +430,7 @@ impl Peer {
             ConnError::Refused => self.insists,
             _ => false,
         };
-        // The other end may be over and done with, or with its host.
+        // The other end may be gone, alone or with its host.
         let is_gone = self
             .streams
             .as_ref()
@@ -438,7 +438,7 @@ impl Peer {
         retries && !is_gone && matches!(self.start, Start::Connect { .. })
     }
 
-    /// All address requests of an attempt to connect were lost: a program tries again.
+    /// Connects again, as a program does after all address requests of an attempt were lost.
     fn retry(&mut self, cx: &mut AppCx<'_>, id: ConnId) {
         if let Some(conn) = cx.stack.conn(id) {
             conn.close(cx.now);

@@ -1,4 +1,4 @@
-//! What an end of a connection is to do.
+//! Plan of one end of a connection: amounts, pauses, options, ending.
 
 use std::ops::RangeInclusive;
 

@@ -1,4 +1,4 @@
-//! The ways to read from a connection.
+//! Reads from a connection: copied, by reference, peeked.
 
 use tidewire_core::{Conn, Instant, ReadError};
 

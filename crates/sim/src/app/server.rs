@@ -1,4 +1,4 @@
-//! A listener that gives every connection a [`Peer`].
+//! Server: a listener that gives every connection a [`Peer`].
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -8,8 +8,9 @@ use tidewire_core::{Duration, Instant, ListenOptions, ListenerId};
 use super::{App, AppCx, Peer, Plan};
 use crate::laws::Law;
 
-/// An application that listens, accepts a number of connections, and closes its listener. It expects no more some time
-/// after the end of a connection was lost, here or elsewhere: that may have been one that it waits for.
+/// An application that listens, accepts a number of connections, and closes its listener. Some time
+/// after an end of any connection was lost it stops expecting more: the lost one may be among
+/// those it waits for.
 pub struct Server {
     on: SocketAddr,
     options: ListenOptions,

@@ -1,4 +1,4 @@
-//! Payload as a function of connection and offset: every byte can be checked without being kept.
+//! Stream contents: a function of connection and offset, so that no byte has to be kept.
 
 use std::net::SocketAddr;
 

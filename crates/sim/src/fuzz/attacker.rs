@@ -1,4 +1,4 @@
-//! Frames that somebody on the link makes of those it has seen.
+//! Attacker on the link: hostile frames made of observed ones.
 
 use std::collections::VecDeque;
 
@@ -8,7 +8,7 @@ use tidewire_wire::{Checksum, Frame, IpProtocol, Ipv4Header, Transport, transpor
 use super::input::Input;
 use super::{HONEST_MAC, INNOCENT, TARGET_MAC};
 
-/// Somebody on the link, who has seen frames of others and makes hostile ones of them.
+/// An attacker on the link, who makes hostile frames of those it has seen.
 #[derive(Debug, Default)]
 pub struct Attacker {
     /// Frames to the target, the newest last.
@@ -68,16 +68,16 @@ impl Attacker {
         }
         let meta = match input.byte() {
             0..=199 => RxMeta::default(),
-            lie => RxMeta {
-                checksum: [RxChecksum::Verified, RxChecksum::Partial][usize::from(lie % 2)],
+            choice => RxMeta {
+                checksum: [RxChecksum::Verified, RxChecksum::Partial][usize::from(choice % 2)],
                 segment_len: [None, Some(0), Some(1), Some(u16::MAX), Some(input.word())]
-                    [usize::from(lie % 5)],
+                    [usize::from(choice % 5)],
             },
         };
         (frame, meta)
     }
 
-    /// A frame to the target as it was.
+    /// An unchanged frame to the target.
     fn base(&self, input: &mut Input<'_>) -> &[u8] {
         pick(&self.to_target, input)
     }

@@ -1,4 +1,4 @@
-//! A fuzzer's bytes as choices.
+//! Fuzzer input: bytes read as choices.
 
 /// What is left of an input; behind its end everything is zero.
 #[derive(Debug)]

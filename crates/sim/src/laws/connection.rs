@@ -56,7 +56,7 @@ pub(crate) struct Connections {
 }
 
 impl Connections {
-    pub(crate) fn learn(&mut self, id: ConnId) {
+    pub(crate) fn touch(&mut self, id: ConnId) {
         self.known.entry(id).or_default();
         self.touched.insert(id);
     }
@@ -69,8 +69,8 @@ impl Connections {
         self.memory_peak
     }
 
-    /// Checks connections after a step and forgets those that are gone: all of them where they are few, else those
-    /// that were touched, and all every so many steps.
+    /// Checks connections after a step and forgets those that are gone: all connections where they
+    /// are few or one is gone; else the touched ones, and all of them every [`FULL_CHECK`] steps.
     pub(crate) fn check(&mut self, stack: &mut Stack, cause: Cause) -> Result<(), Breach> {
         let config = &stack.config().tcp.clone();
         let live = stack.link().up && stack.poll_timeout().is_none();
@@ -114,13 +114,13 @@ impl Connections {
     }
 }
 
-/// More connections than this are checked all only every so many steps.
+/// More connections than this are all checked only every [`FULL_CHECK`] steps.
 const MANY: usize = 16;
 const FULL_CHECK: u64 = 128;
-/// Bytes that a connection may take each way when memory is full.
-pub(crate) const LEAST: usize = 4 * 1024;
-/// The same in blocks that are powers of two, some of which are not full.
-const LEAST_HELD: usize = 2 * LEAST;
+/// Allowance: bytes that a connection may take each way when memory is full.
+pub(crate) const MEMORY_ALLOWANCE: usize = 4 * 1024;
+/// The same as charged: blocks have sizes of powers of two, and some are not full.
+const ALLOWANCE_CHARGED: usize = 2 * MEMORY_ALLOWANCE;
 const MAX_STEP: usize = 64 * 1024;
 
 fn check_one(
@@ -164,11 +164,11 @@ pub(crate) fn is_full(stack: &Stack) -> bool {
     stack.memory_used() > budget - budget / 4
 }
 
-/// [`Law::MemoryBounded`]: while memory is full, the queue of received data grows to [`LEAST`] at
-/// most, and that of out-of-order data does not grow.
+/// [`Law::MemoryBounded`]: while memory is full, the queue of received data grows to
+/// [`MEMORY_ALLOWANCE`] at most, and that of out-of-order data does not grow.
 fn check_growth(last: &TcpInfo, info: &TcpInfo) -> Result<(), (Law, String)> {
     let (before, now) = (last.recv_queue, info.recv_queue);
-    if now > before.max(LEAST) || info.out_of_order > last.out_of_order {
+    if now > before.max(MEMORY_ALLOWANCE) || info.out_of_order > last.out_of_order {
         let what = format!(
             "took data with memory full: {now} bytes are to be read, {before} were; {} are out of order, {} were",
             info.out_of_order, last.out_of_order
@@ -179,11 +179,12 @@ fn check_growth(last: &TcpInfo, info: &TcpInfo) -> Result<(), (Law, String)> {
 }
 
 /// [`Law::MemoryBounded`], for all connections together. The step in which memory becomes full may
-/// take one block or super-frame more. From then on each connection still takes [`LEAST`] each way.
+/// take one block or super-frame more. From then on each connection still takes
+/// [`MEMORY_ALLOWANCE`] each way.
 fn check_budget(stack: &Stack) -> Result<(), Breach> {
     let (used, budget) = (stack.memory_used(), stack.config().memory);
     let full = budget.max(budget / 4 * 3 + MAX_STEP);
-    let most = full + 2 * LEAST_HELD * stack.connection_counts().connections;
+    let most = full + 2 * ALLOWANCE_CHARGED * stack.connection_counts().connections;
     if used > most {
         let what = format!("{used} bytes held, the budget is {budget} and {most} the most");
         return Err(Breach::new(Law::MemoryBounded, what));

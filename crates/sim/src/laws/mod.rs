@@ -1,11 +1,11 @@
-//! Laws that hold after every event, checked from outside; the table is in the crate's documentation.
+//! Laws checked after every event; [`Law`] lists them.
 
 mod connection;
 mod flow;
 mod tail;
 mod violation;
 
-pub(crate) use connection::{Connections, LEAST, Observed, is_full};
+pub(crate) use connection::{Connections, MEMORY_ALLOWANCE, Observed, is_full};
 pub(crate) use flow::Flows;
 pub(crate) use tail::{Remark, Tail};
 pub(crate) use violation::Breach;
@@ -16,7 +16,8 @@ pub use violation::{Law, Violation};
 pub(crate) enum Cause {
     /// This many IP packets arrived.
     Frames(usize),
-    /// A neighbour answered, which sets free what waited for its address, perhaps among other frames.
+    /// A neighbour answered, perhaps among other frames: packets that waited for its address go
+    /// out.
     Neighbor,
     /// A deadline passed.
     Timeout,

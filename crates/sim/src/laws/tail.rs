@@ -1,4 +1,4 @@
-//! The newest frames, kept for a report.
+//! Frame tail: the newest frames, kept for a report.
 
 use std::collections::VecDeque;
 

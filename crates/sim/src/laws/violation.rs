@@ -1,4 +1,4 @@
-//! A broken law, as a report.
+//! Names of the laws, and the report of a broken one.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! The links of a world, and what crosses them.
+//! Links of a world: attachment, transmission, switching.
 
 use bytes::Bytes;
 use tidewire_core::Instant;

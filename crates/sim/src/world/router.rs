@@ -1,4 +1,4 @@
-//! A router on the way that a link stands for: what it says of packets that are too long for the way behind it.
+//! Router on the path of a link: ICMP errors for packets above the path MTU.
 
 use std::net::IpAddr;
 
@@ -7,8 +7,9 @@ use tidewire_wire::{
     EthernetHeader, Frame, Icmpv4Message, Icmpv6Message, IpProtocol, Ipv4Header, Ipv6Header,
 };
 
-/// The error about a frame whose packet is longer than `path_mtu` (RFC 1191 §4, RFC 4443 §3.2), to whom sent it. In the
-/// destination's name, as routers behind a translation of addresses do.
+/// The error about a frame whose packet is longer than `path_mtu` (RFC 1191 §4, RFC 4443 §3.2),
+/// addressed to its sender. The source is the destination of that packet, as from a router behind
+/// address translation.
 pub(super) fn too_big(frame: &[u8], path_mtu: u32) -> Option<Bytes> {
     let parsed = Frame::parse(frame).ok()?;
     let ethernet = parsed.ethernet;

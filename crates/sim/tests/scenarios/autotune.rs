@@ -1,4 +1,4 @@
-//! Buffers that follow what the connection can use.
+//! Buffer auto-tuning.
 
 use super::pair::{Pair, address, check};
 use tidewire_core::{BufferSize, Duration, Instant};
@@ -62,7 +62,7 @@ fn buffers_grow_to_four_mebibytes_and_no_further() {
     assert_eq!((sender.send_buffer, receiver.recv_buffer), (most, most));
 }
 
-/// Who reads 50 kB a second needs no more than the first window, whatever the sender could send.
+/// A reader of 50 kB/s needs no more than the first window, whatever the sender could send.
 #[test]
 fn a_slow_reader_s_window_does_not_grow() {
     let mut pair = Pair::new();

@@ -1,4 +1,4 @@
-//! Ending connections: half, in either order, at once, and by reset.
+//! Connection close: half-close, either end first, simultaneous, reset.
 
 use super::pair::{DELAY, Pair, check};
 use tidewire_core::{ConnError, ReadError, State, WriteError};

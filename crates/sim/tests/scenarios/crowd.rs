@@ -1,4 +1,4 @@
-//! Many hosts, many connections; hosts that restart or change their MAC address.
+//! Many hosts and connections; hosts that restart or change their MAC address.
 
 use std::net::SocketAddr;
 
@@ -68,7 +68,8 @@ fn a_thousand_connections_between_twenty_stacks() {
     assert_eq!((opened, world.bytes_read()), (1_000, 2 * 1_000 * bytes));
 }
 
-/// RFC 9293 §3.5.1: the end that still believes in the connection is told, and may connect again at once.
+/// RFC 9293 §3.5.1: the end with a half-open connection gets a reset, and may connect again at
+/// once.
 #[test]
 fn a_peer_that_restarted_resets_the_old_connection_and_takes_a_new_one() {
     let Pair {

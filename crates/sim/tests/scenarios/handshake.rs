@@ -1,4 +1,4 @@
-//! Opening connections: the ladder, losses, refusals, both at once, a full backlog.
+//! Connection setup: handshake, losses, refusals, simultaneous open, full backlog.
 
 use super::pair::{DELAY, Pair, address, check, host};
 use tidewire_core::{

@@ -1,4 +1,4 @@
-//! Two hosts on a link that loses exactly what a test says: each behaviour of a connection, seen on the wire.
+//! Scenarios: two hosts on a link that loses exactly what a test says.
 
 mod autotune;
 mod close;

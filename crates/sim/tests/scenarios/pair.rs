@@ -1,4 +1,4 @@
-//! Two hosts, the segments between them, and what tests ask of both.
+//! Pair of hosts: its connection, the segments between them, and the helpers of the tests.
 
 use std::cell::RefCell;
 use std::net::SocketAddr;

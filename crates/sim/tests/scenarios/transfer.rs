@@ -1,4 +1,4 @@
-//! Moving data: windows, loss, timers, wrap-around, offloads.
+//! Data transfer: windows, loss, timers, sequence wrap-around, offloads.
 
 use super::pair::{DELAY, Pair, address, check};
 use tidewire_core::{BufferSize, Duration, Instant, ReadError, Stack};
@@ -18,7 +18,7 @@ fn the_first_flight_is_ten_segments() {
     );
 }
 
-/// RFC 5681 §3.1: every acknowledged segment lets two go.
+/// RFC 5681 §3.1: in slow start, every acknowledged segment permits two new ones.
 #[test]
 fn slow_start_doubles_every_round_trip() {
     let mut pair = Pair::with_tcp(|tcp| tcp.send_buffer = BufferSize::Fixed(1 << 20));
@@ -123,7 +123,8 @@ fn a_probe_finds_a_window_that_has_opened() {
     assert_eq!(read, 30_000);
 }
 
-/// A closed window stays open to the connection for as long as the peer answers (RFC 9293 §3.8.6.1, MUST-37).
+/// Zero-window probes keep the connection for as long as the peer answers them (RFC 9293 §3.8.6.1,
+/// MUST-37).
 #[test]
 fn a_window_closed_for_an_hour_ends_nothing() {
     let mut pair = Pair::with_tcp(|tcp| tcp.recv_buffer = BufferSize::Fixed(4_096));

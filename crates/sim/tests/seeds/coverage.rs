@@ -1,4 +1,4 @@
-//! What the worlds of a run had in them: seeds that never draw something prove nothing about it.
+//! Coverage of the seeds: in how many drawn worlds each feature occurred.
 
 use std::collections::BTreeMap;
 
@@ -65,7 +65,7 @@ impl Feature {
         Self::LargestWorld,
     ];
 
-    /// In how many worlds it must be, of the seeds that always run.
+    /// The least number of worlds with it, of the seeds that always run.
     const fn least(self) -> u64 {
         match self {
             Self::LargestWorld => 1,

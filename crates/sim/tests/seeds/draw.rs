@@ -1,4 +1,4 @@
-//! What a seed stands for.
+//! World drawn from a seed.
 
 mod connections;
 mod faults;

@@ -1,4 +1,4 @@
-//! What is expected of time: that waiting ends, and not too early.
+//! Time limits of a peer: linger time, watchdog, user timeout.
 
 use tidewire_core::{ConnError, ConnEvents, ConnId, Duration, Instant, State};
 
@@ -7,14 +7,14 @@ use crate::app::{AppCx, Fate};
 use crate::laws::Law;
 
 impl Peer {
-    /// Behind a close with a linger time: when that is over the peer has everything, or was reset.
+    /// After a close with a linger time: when that is over, the peer has everything or was reset.
     pub(super) fn linger(&mut self, cx: &mut AppCx<'_>, id: ConnId) {
         let Some(until) = self.lingers_until else {
             return;
         };
         self.waits = ConnEvents::NONE;
         let state = cx.stack.conn(id).map_or(State::Closed, |conn| conn.state());
-        // In FIN-WAIT-2 the peer has everything, and another time runs.
+        // In FIN-WAIT-2 the peer has everything, and another timer runs.
         if matches!(state, State::FinWait2 | State::TimeWait | State::Closed) {
             self.done = true;
         } else if cx.now > until + LATE {
@@ -27,8 +27,8 @@ impl Peer {
         }
     }
 
-    /// A reader whose other end is gone learns of it only if the reset arrives: as a program with a timeout, it gives
-    /// up some time later. With keep-alive that is the stack's to find out.
+    /// The watchdog of a reader whose other end is gone: if no reset arrives it gives up, like a
+    /// program with a timeout of its own. With keep-alive the stack has to detect the loss earlier.
     pub(super) fn watch(&mut self, cx: &mut AppCx<'_>, id: ConnId) {
         let Some(Streams {
             local,
@@ -66,7 +66,7 @@ impl Peer {
         cx.wake_after(self.watchdog.duration_since(cx.now));
     }
 
-    /// With a user timeout nothing waits for longer to be acknowledged.
+    /// With a user timeout no data stays unacknowledged for longer.
     pub(super) fn check_user_timeout(&mut self, cx: &mut AppCx<'_>, id: ConnId) {
         let (Some(limit), Some(conn)) = (self.plan.user_timeout, cx.stack.conn(id)) else {
             return;
@@ -90,7 +90,8 @@ impl Peer {
         }
     }
 
-    /// An established connection ends by a reset or by a timeout, and by the latter not before its user timeout is over.
+    /// What is wrong with `error`: an established connection fails by a reset or by a timeout, and
+    /// by a timeout not before its user timeout is over.
     pub(super) fn is_unfounded(&self, now: Instant, error: ConnError) -> Option<String> {
         let lasted = now.duration_since(self.connected_at?);
         match (error, self.plan.user_timeout) {

@@ -1,4 +1,4 @@
-//! Each law catches the frame that breaks it, and lets its legal neighbour pass.
+//! Tests of the laws on frames: each catches a frame that breaks it, and lets a legal one pass.
 
 use std::net::Ipv4Addr;
 

@@ -1,4 +1,4 @@
-//! Connections: who talks to whom.
+//! Drawn connections: which hosts talk to which.
 
 use std::net::SocketAddr;
 

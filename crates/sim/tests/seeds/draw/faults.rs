@@ -1,4 +1,4 @@
-//! What the link does to frames, and what happens to links and interfaces in the course of a run.
+//! Drawn faults of the links, and drawn changes of links and interfaces during a run.
 
 use tidewire_core::{Duration, Instant};
 use tidewire_sim::{BurstLoss, HostId, LinkConfig, LinkId, Rng, World};

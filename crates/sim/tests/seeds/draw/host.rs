@@ -1,4 +1,4 @@
-//! Hosts: addresses, interfaces, buffers.
+//! Drawn hosts: addresses, interfaces, buffers.
 
 use std::net::{IpAddr, Ipv6Addr};
 

@@ -1,4 +1,4 @@
-//! What both ends of a connection do.
+//! Drawn plans of both ends of a connection.
 
 use tidewire_core::{Duration, KeepAlive};
 use tidewire_sim::{Ending, Plan, Rng};

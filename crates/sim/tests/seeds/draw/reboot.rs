@@ -1,4 +1,4 @@
-//! Hosts that restart.
+//! Drawn restarts of hosts.
 
 use std::net::SocketAddr;
 
