@@ -8,6 +8,30 @@
 //!
 //! Not covered on purpose: Ethernet with IEEE 802.3 length fields beyond reporting them, stacked
 //! VLAN tags, IPv4 options (skipped by length), IPsec headers, router discovery, TCP-AO.
+//!
+//! # Files
+//!
+//! | file | holds |
+//! |---|---|
+//! | `arp.rs` | ARP packets for IPv4 over Ethernet |
+//! | `bytes.rs` | checked access to byte slices |
+//! | `checksum.rs` | Internet checksum, pseudo-headers, incremental update |
+//! | `error.rs` | errors of parsing and emission |
+//! | `ethernet.rs` | Ethernet II header, MAC address, VLAN tag |
+//! | `frame.rs` | dissection of a whole frame, one-line form for traces |
+//! | `icmp.rs` | layout shared by ICMPv4 and ICMPv6 |
+//! | `icmpv4.rs` | ICMP messages for IPv4 |
+//! | `icmpv6.rs` | ICMP messages for IPv6 |
+//! | `ipv4.rs` | IPv4 header, protocol numbers |
+//! | `ipv6.rs` | IPv6 header |
+//! | `ipv6_ext.rs` | IPv6 extension headers |
+//! | `ndp.rs` | Neighbor Solicitation and Advertisement, their options |
+//! | `seq.rs` | sequence-number arithmetic |
+//! | `tcp/flags.rs` | control bits of a TCP segment |
+//! | `tcp/header.rs` | fixed part of a TCP header |
+//! | `tcp/options.rs` | TCP options |
+//! | `tcp/sack.rs` | SACK blocks |
+//! | `vnet.rs` | `struct virtio_net_hdr` |
 
 #![no_std]
 #![forbid(unsafe_code)]
