@@ -158,7 +158,7 @@ fn an_idle_connection_starts_again_with_the_initial_window() {
 
 #[test]
 fn the_flight_never_exceeds_the_window_by_more_than_limited_transmit() {
-    // Law P5, under duplicate ACKs, SACKs, partial ACKs and timeouts.
+    // Law `FlightWithinCwnd`, under duplicate ACKs, SACKs, partial ACKs and timeouts.
     for offer in [PLAIN, SACK, FULL] {
         let mut t = Tester::established(offer);
         t.write(900_000);

@@ -123,7 +123,7 @@ fn a_spurious_timeout_does_nothing() {
 
 #[test]
 fn whatever_waits_for_the_peer_has_a_deadline() {
-    // Law P6: without one, a lost segment would be waited for for ever.
+    // Law `EveryWaitEnds`: without one, a lost segment would be waited for for ever.
     let mut unsent = Tester::listening(16, |_| {});
     unsent.flow.window = 0;
     unsent.handshake(PLAIN);
@@ -205,7 +205,7 @@ fn the_trace_shows_the_states_of_a_handshake() {
 
 #[test]
 fn the_same_inputs_give_the_same_bytes() {
-    // Law P10.
+    // Law of determinism.
     let run = || {
         let mut t = Tester::connected(FULL);
         t.write(30_000);
