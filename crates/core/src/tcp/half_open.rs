@@ -6,11 +6,15 @@
 use tidewire_wire::{SeqNum, TcpFlags, TcpOptions, TcpTimestamps};
 
 use super::challenge::ChallengeLimit;
+use super::config::TcpConfig;
+use super::negotiation::{Negotiated, Offer, syn_window};
 use super::segment::{SegmentIn, SegmentPlan};
-use super::tcb::{Offer, initial_window, timestamp_value};
-use crate::tcp::config::TcpConfig;
+use super::state::State;
+use super::tcb::Connection;
+use super::timestamps::timestamp_value;
 use crate::time::Instant;
 use crate::types::{DropReason, FourTuple, ListenerId};
+use alloc::sync::Arc;
 
 /// A connection in SYN-RECEIVED after a passive open; after an active one it is a full connection (MUST-11).
 #[derive(Clone, Debug)]
@@ -80,7 +84,7 @@ impl HalfOpen {
         if header.ack != self.iss.add(1) {
             return HalfOpenVerdict::BadAck;
         }
-        if let Some(syn) = self.peer.timestamps.filter(|_| self.uses_timestamps()) {
+        if let Some(syn) = self.peer.timestamps.filter(|_| self.agreed().timestamps) {
             // RFC 7323 §3.2 and §5: the negotiated option, not older than the SYN's.
             let Some(ts) = segment.options.timestamps else {
                 return HalfOpenVerdict::Ignore(DropReason::MissingTimestamp);
@@ -105,19 +109,13 @@ impl HalfOpen {
         let again = self.sends > 0;
         self.sends = self.sends.saturating_add(1);
         self.sent_at = now;
-        let mut options = self.offer.options(0, 0);
-        // Only what the SYN offered too (RFC 7323 §2.5, RFC 2018 §2).
-        options.window_scale = options
-            .window_scale
-            .filter(|_| self.peer.window_scale.is_some());
-        options.sack_permitted &= self.peer.sack_permitted;
-        options.timestamps = self.timestamps(now);
+        let options = self.offer.answer(&self.agreed(), self.timestamps(now));
         SegmentPlan {
             retransmission: again,
             ..SegmentPlan::control(
                 (self.iss, self.irs.add(1)),
                 TcpFlags::SYN | TcpFlags::ACK,
-                initial_window(config),
+                syn_window(config),
                 options,
                 config.ip_fields(),
             )
@@ -126,30 +124,57 @@ impl HalfOpen {
 
     /// The ACK that answers a suspicious segment. Its window is that of the SYN-ACK, scaled now.
     pub(crate) fn acknowledgement(&self, now: Instant, config: &TcpConfig) -> SegmentPlan {
+        let agreed = self.agreed();
         let options = TcpOptions {
-            timestamps: self.timestamps(now),
+            timestamps: agreed.timestamps.then_some(self.timestamps(now)),
             ..TcpOptions::default()
         };
         let numbers = (self.iss.add(1), self.irs.add(1));
-        let shift = self
-            .offer
-            .wscale
-            .filter(|_| self.peer.window_scale.is_some())
-            .unwrap_or(0);
-        let window = initial_window(config).div_ceil(1 << shift);
+        let window = syn_window(config).div_ceil(1 << agreed.own_shift());
         let ip = config.ip_fields();
         SegmentPlan::control(numbers, TcpFlags::ACK, window, options, ip)
     }
 
-    fn timestamps(&self, now: Instant) -> Option<TcpTimestamps> {
-        let syn = self.peer.timestamps.filter(|_| self.uses_timestamps())?;
-        Some(TcpTimestamps {
+    /// The timestamps of a segment that leaves now, where they are in use.
+    fn timestamps(&self, now: Instant) -> TcpTimestamps {
+        TcpTimestamps {
             value: timestamp_value(now, self.ts_offset),
-            echo: syn.value,
-        })
+            echo: self.peer.timestamps.map_or(0, |syn| syn.value),
+        }
     }
 
-    fn uses_timestamps(&self) -> bool {
-        self.offer.timestamps && self.peer.timestamps.is_some()
+    /// What the SYNs agree on.
+    fn agreed(&self) -> Negotiated {
+        Negotiated::new(&self.offer, &self.peer)
+    }
+}
+
+impl Connection {
+    /// A connection in SYN-RECEIVED, from the record of its handshake; the ACK that completes it is processed next.
+    pub(crate) fn passive(half_open: &HalfOpen, config: Arc<TcpConfig>, now: Instant) -> Self {
+        let mut conn = Self::active(
+            half_open.tuple,
+            config,
+            half_open.offer.mss,
+            half_open.iss,
+            half_open.ts_offset,
+            now,
+        );
+        conn.state = State::SynReceived;
+        conn.offer = half_open.offer;
+        conn.negotiate(&half_open.peer, half_open.irs, now);
+        conn.snd.nxt = 1;
+        conn.snd.wnd = u32::from(half_open.window);
+        conn.snd.max_wnd = conn.snd.wnd;
+        conn.recovery.on_sent(0..1, half_open.sent_at);
+        if half_open.sends > 1 {
+            conn.recovery.on_resent(0..1, half_open.sent_at);
+        }
+        for _ in 0..half_open.retries {
+            conn.rtt.on_syn_timeout();
+        }
+        conn.counters.segs_out = u64::from(half_open.sends);
+        conn.counters.segs_in = 1;
+        conn
     }
 }

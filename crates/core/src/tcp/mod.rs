@@ -13,6 +13,7 @@ pub(crate) mod half_open;
 mod info;
 mod input;
 mod iss;
+pub(crate) mod negotiation;
 mod output;
 mod path;
 pub(crate) mod pool;
@@ -28,6 +29,7 @@ pub(crate) mod syn_cookies;
 pub(crate) mod tcb;
 pub(crate) mod time_wait;
 mod timer;
+mod timestamps;
 
 pub use config::{BufferSize, KeepAlive, TcpConfig};
 pub use info::{SendLimit, TcpInfo};

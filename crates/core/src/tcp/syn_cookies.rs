@@ -11,7 +11,7 @@
 
 use tidewire_wire::{SeqNum, TcpOptions};
 
-use super::tcb::{DEFAULT_MSS, MIN_MSS};
+use super::negotiation::{DEFAULT_MSS, MIN_MSS};
 use crate::time::{Duration, Instant};
 use crate::types::{FourTuple, HashKey};
 

@@ -23,7 +23,7 @@ use super::ack_policy::AckPolicy;
 use super::autotune::RecvTuning;
 use super::challenge::ChallengeLimit;
 use super::congestion::Controller;
-use super::half_open::HalfOpen;
+use super::negotiation::{DEFAULT_MSS, MIN_MSS, Negotiated, Offer, syn_window};
 use super::path::Path;
 use super::pool::Pool;
 use super::pressure::Pressure;
@@ -33,46 +33,12 @@ use super::recv_buffer::RecvBuffer;
 use super::send_buffer::SendBuffer;
 use super::state::{State, Transition};
 use super::timer::TimerTable;
+use super::timestamps::TimestampState;
 use crate::error::ConnError;
 use crate::tcp::SendLimit;
 use crate::tcp::config::TcpConfig;
 use crate::time::{Duration, Instant};
 use crate::types::{ConnEvents, FourTuple, ipv4_mapped};
-
-/// What the SYNs agreed on.
-#[derive(Copy, Clone, Debug)]
-pub(crate) struct Negotiated {
-    /// Largest TCP payload plus options of a segment to the peer: the lesser of its MSS option and what the link
-    /// carries.
-    pub(crate) mss: u32,
-    /// Shift of the peer's window field, and of ours; `None` where scaling is off.
-    pub(crate) wscale: Option<(u8, u8)>,
-    pub(crate) sack: bool,
-    pub(crate) timestamps: bool,
-}
-
-/// Default MSS where the SYN carries no option (RFC 9293 §3.7.1, MUST-15).
-pub(crate) const DEFAULT_MSS: u32 = 536;
-/// A peer that offers less wastes more on headers than it carries (CVE-2019-11479).
-pub(crate) const MIN_MSS: u32 = 88;
-
-impl Negotiated {
-    /// What both sides' SYN options have in common; `own` is what we offered or would offer.
-    pub(crate) fn new(own: &TcpOptions, peer: &TcpOptions) -> Self {
-        let link = u32::from(own.mss.unwrap_or(0)).max(MIN_MSS);
-        let peer_mss = peer.mss.map_or(DEFAULT_MSS, u32::from);
-        Self {
-            mss: peer_mss.max(MIN_MSS).min(link),
-            // RFC 7323 §2.3: shifts above 14 count as 14.
-            wscale: peer
-                .window_scale
-                .zip(own.window_scale)
-                .map(|(peer, own)| (peer.min(14), own)),
-            sack: own.sack_permitted && peer.sack_permitted,
-            timestamps: own.timestamps.is_some() && peer.timestamps.is_some(),
-        }
-    }
-}
 
 /// The send half: RFC 9293 §3.3.1, send sequence variables.
 #[derive(Debug)]
@@ -255,33 +221,6 @@ impl RecvSide {
     }
 }
 
-/// RFC 7323 timestamps.
-#[derive(Copy, Clone, Debug, Default)]
-pub(crate) struct TimestampState {
-    /// Added to our clock, so that it tells nothing of other connections (RFC 7323 §7.1).
-    pub(crate) offset: u32,
-    /// TS.Recent and when it was set.
-    pub(crate) recent: u32,
-    pub(crate) recent_at: Instant,
-}
-
-impl TimestampState {
-    /// TSval at `now`.
-    pub(crate) fn value(&self, now: Instant) -> u32 {
-        timestamp_value(now, self.offset)
-    }
-}
-
-/// The window of a SYN, which is never scaled (RFC 7323 §2.2).
-pub(crate) fn initial_window(config: &TcpConfig) -> u16 {
-    u16::try_from(config.recv_buffer.max()).unwrap_or(u16::MAX)
-}
-
-/// TSval at `now` (RFC 7323 §5.4): a clock of 1 ms with the connection's offset. It wraps.
-pub(crate) fn timestamp_value(now: Instant, offset: u32) -> u32 {
-    ((now.as_nanos() / 1_000_000) as u32).wrapping_add(offset)
-}
-
 /// The application's side: what it may still do, and what it has to be told.
 #[derive(Copy, Clone, Debug, Default)]
 pub(crate) struct AppSide {
@@ -343,44 +282,6 @@ pub(crate) struct Connection {
     pub(crate) pressure: Pressure,
 }
 
-/// What we offer in a SYN.
-#[derive(Copy, Clone, Debug)]
-pub(crate) struct Offer {
-    pub(crate) mss: u16,
-    pub(crate) wscale: Option<u8>,
-    pub(crate) sack: bool,
-    pub(crate) timestamps: bool,
-}
-
-impl Offer {
-    /// `link_mss` is the largest segment that the link carries to us: MTU less fixed headers (RFC 9293 §3.7.1, MUST-67).
-    pub(crate) fn new(config: &TcpConfig, link_mss: u16) -> Self {
-        let shift = (0..14u8)
-            .find(|&shift| config.recv_buffer.max() >> shift <= usize::from(u16::MAX))
-            .unwrap_or(14);
-        Self {
-            mss: link_mss,
-            wscale: config.window_scaling.then_some(shift),
-            sack: config.sack,
-            timestamps: config.timestamps,
-        }
-    }
-
-    /// As SYN options, of which the MSS is always one, and only of a SYN (RFC 9293 §3.7.1, MUST-14, MUST-65, SHLD-5,
-    /// MAY-3).
-    pub(crate) fn options(&self, value: u32, echo: u32) -> TcpOptions {
-        TcpOptions {
-            mss: Some(self.mss),
-            window_scale: self.wscale,
-            sack_permitted: self.sack,
-            timestamps: self
-                .timestamps
-                .then_some(tidewire_wire::TcpTimestamps { value, echo }),
-            ..TcpOptions::default()
-        }
-    }
-}
-
 impl Connection {
     /// A connection in SYN-SENT whose SYN has not left yet (RFC 9293 §3.10.1, active).
     pub(crate) fn active(
@@ -392,12 +293,6 @@ impl Connection {
         now: Instant,
     ) -> Self {
         let offer = Offer::new(&config, link_mss);
-        let negotiated = Negotiated {
-            mss: u32::from(link_mss).max(MIN_MSS),
-            wscale: None,
-            sack: false,
-            timestamps: false,
-        };
         let app = AppSide {
             nodelay: config.nodelay,
             ..AppSide::default()
@@ -406,7 +301,7 @@ impl Connection {
             tuple,
             state: State::SynSent,
             offer,
-            negotiated,
+            negotiated: Negotiated::nothing(link_mss),
             path: Path::UNKNOWN,
             snd: SendSide::new(iss, now),
             rcv: RecvSide::new(&config, now),
@@ -428,41 +323,13 @@ impl Connection {
         }
     }
 
-    /// A connection in SYN-RECEIVED, from the record of its handshake; the ACK that completes it is processed next.
-    pub(crate) fn passive(half_open: &HalfOpen, config: Arc<TcpConfig>, now: Instant) -> Self {
-        let mut conn = Self::active(
-            half_open.tuple,
-            config,
-            half_open.offer.mss,
-            half_open.iss,
-            half_open.ts_offset,
-            now,
-        );
-        conn.state = State::SynReceived;
-        conn.offer = half_open.offer;
-        conn.negotiate(&half_open.peer, half_open.irs, now);
-        conn.snd.nxt = 1;
-        conn.snd.wnd = u32::from(half_open.window);
-        conn.snd.max_wnd = conn.snd.wnd;
-        conn.recovery.on_sent(0..1, half_open.sent_at);
-        if half_open.sends > 1 {
-            conn.recovery.on_resent(0..1, half_open.sent_at);
-        }
-        for _ in 0..half_open.retries {
-            conn.rtt.on_syn_timeout();
-        }
-        conn.counters.segs_out = u64::from(half_open.sends);
-        conn.counters.segs_in = 1;
-        conn
-    }
-
     /// Both SYNs are known: fixes what they agreed on.
     pub(crate) fn negotiate(&mut self, peer: &TcpOptions, irs: SeqNum, now: Instant) {
-        self.negotiated = Negotiated::new(&self.offer.options(0, 0), peer);
+        self.negotiated = Negotiated::new(&self.offer, peer);
         self.rcv.irs = irs;
         self.rcv.nxt = 1;
         self.rcv.last_ack = 1;
-        self.rcv.edge = 1 + u64::from(initial_window(&self.config));
+        self.rcv.edge = 1 + u64::from(syn_window(&self.config));
         if let Some(ts) = peer.timestamps {
             self.ts.recent = ts.value;
             self.ts.recent_at = now;
@@ -507,7 +374,7 @@ impl Connection {
 
     /// Shift of the window fields we send.
     pub(crate) fn rcv_shift(&self) -> u8 {
-        self.negotiated.wscale.map_or(0, |(_, own)| own)
+        self.negotiated.own_shift()
     }
 
     /// RTO in force.

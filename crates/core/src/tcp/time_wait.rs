@@ -6,7 +6,8 @@ use tidewire_wire::{SeqNum, TcpFlags, TcpOptions, TcpTimestamps};
 
 use super::challenge::ChallengeLimit;
 use super::segment::{SegmentIn, SegmentPlan};
-use super::tcb::{Connection, timestamp_value};
+use super::tcb::Connection;
+use super::timestamps::timestamp_value;
 use crate::time::{Duration, Instant};
 use crate::types::{ConnId, FourTuple, IpFields};
 

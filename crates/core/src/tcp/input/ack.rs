@@ -103,7 +103,7 @@ impl Connection {
         if !newer {
             return false;
         }
-        let shift = self.negotiated.wscale.map_or(0, |(peer, _)| peer);
+        let shift = self.negotiated.peer_shift();
         let wnd = u32::from(segment.header.window) << shift;
         let before = self.snd.wnd;
         self.snd.wnd = wnd;

@@ -64,7 +64,7 @@ impl Connection {
         {
             // The SYN that is known already, now with an ACK: simultaneous open (figure 7, line 6).
             // Its window is not scaled, others are (RFC 7323 §2.2).
-            let shift = self.negotiated.wscale.map_or(0, |(peer, _)| peer);
+            let shift = self.negotiated.peer_shift();
             without_syn = segment.without_syn(shift);
             &without_syn
         } else {

@@ -5,9 +5,10 @@ use core::ops::Range;
 use tidewire_wire::{SeqNum, TcpFlags, TcpTimestamps};
 
 use super::Plan;
+use crate::tcp::negotiation::syn_window;
 use crate::tcp::segment::SegmentPlan;
 use crate::tcp::state::{State, Transition};
-use crate::tcp::tcb::{Connection, initial_window};
+use crate::tcp::tcb::Connection;
 use crate::tcp::timer::RetransmitKind;
 use crate::time::Instant;
 
@@ -40,18 +41,16 @@ impl Connection {
 
     fn commit_handshake(&mut self, now: Instant) -> SegmentPlan {
         let first = self.snd.nxt == 0;
-        let mut flags = TcpFlags::SYN;
-        let mut options = self.offer.options(self.ts.value(now), 0);
-        if self.state == State::SynReceived {
-            // A SYN-ACK offers only what the peer's SYN did (RFC 7323 §2.5, RFC 2018 §2).
-            flags |= TcpFlags::ACK;
-            options.window_scale = self.negotiated.wscale.map(|(_, own)| own);
-            options.sack_permitted = self.negotiated.sack;
-            let echo = self.ts.recent;
-            options.timestamps = options.timestamps.filter(|_| self.negotiated.timestamps);
-            options.timestamps = options.timestamps.map(|ts| TcpTimestamps { echo, ..ts });
+        let value = self.ts.value(now);
+        let (flags, options) = if self.state == State::SynReceived {
             self.ack.on_sent();
-        }
+            let echo = self.ts.recent;
+            let timestamps = TcpTimestamps { value, echo };
+            let options = self.offer.answer(&self.negotiated, timestamps);
+            (TcpFlags::SYN | TcpFlags::ACK, options)
+        } else {
+            (TcpFlags::SYN, self.offer.options(value))
+        };
         if first {
             self.snd.nxt = 1;
             self.snd.progress_at = now;
@@ -66,7 +65,7 @@ impl Connection {
             seq: self.snd.seq(0),
             ack: self.rcv.seq(self.rcv.nxt),
             flags,
-            window: initial_window(&self.config),
+            window: syn_window(&self.config),
             options,
             payload: 1..1,
             mss: self.eff_snd_mss(),
