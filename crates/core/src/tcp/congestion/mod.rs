@@ -6,6 +6,7 @@
 
 mod cubic;
 mod newreno;
+mod window;
 
 use alloc::boxed::Box;
 use core::fmt;
@@ -13,6 +14,7 @@ use core::ops::{Deref, DerefMut};
 
 pub use cubic::Cubic;
 pub use newreno::NewReno;
+pub use window::initial_window;
 
 use crate::time::{Duration, Instant};
 
@@ -207,29 +209,5 @@ impl DerefMut for Controller {
             Self::Cubic(controller) => controller,
             Self::Custom { made, .. } => &mut **made,
         }
-    }
-}
-
-/// The initial window of RFC 6928: ten segments, at most 14,600 bytes unless two segments are more.
-#[must_use]
-pub fn initial_window(mss: u32) -> u64 {
-    let mss = u64::from(mss);
-    (10 * mss).min((2 * mss).max(14_600))
-}
-
-/// RFC 5681 §4.1: the restart window after idling, min(IW, cwnd).
-fn restart_window(cwnd: u64, mss: u64) -> u64 {
-    cwnd.min(initial_window(u32::try_from(mss).unwrap_or(u32::MAX)))
-}
-
-/// The window after the MSS changed: what it was in bytes (RFC 4821 §7), but an untouched initial
-/// window is one of segments.
-fn window_for_new_mss(cwnd: u64, ssthresh: u64, old_mss: u64, new_mss: u32) -> u64 {
-    let old_mss = u32::try_from(old_mss).unwrap_or(u32::MAX);
-    let untouched = ssthresh == u64::MAX && cwnd == initial_window(old_mss);
-    if untouched {
-        initial_window(new_mss)
-    } else {
-        cwnd
     }
 }
