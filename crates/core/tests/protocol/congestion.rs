@@ -234,6 +234,18 @@ fn each_of_the_controllers_of_the_stack_is_chosen_by_name() {
     }
 }
 
+#[test]
+fn each_built_in_controller_is_found_by_the_name_it_says() {
+    for &algorithm in Algorithm::BUILT_IN {
+        let mut t = Tester::established_with(PLAIN, |config| config.tcp.congestion = algorithm);
+        let said = t.conn().info().congestion;
+        assert_eq!(algorithm.name(), Some(said));
+        let found = Algorithm::from_name(said).and_then(Algorithm::name);
+        assert_eq!(found, Some(said));
+    }
+    assert!(Algorithm::from_name("").is_none());
+}
+
 /// A window that never fills, and a segment each millisecond, or as the rate says.
 #[derive(Debug)]
 struct Paced(Option<u64>);

@@ -42,6 +42,8 @@ struct Epoch {
 }
 
 impl Cubic {
+    pub(super) const NAME: &'static str = "cubic";
+
     /// A controller at the initial window for this MSS in bytes.
     #[must_use]
     pub fn new(mss: u32) -> Self {
@@ -155,7 +157,7 @@ fn cube_root(n: u128) -> u64 {
 
 impl CongestionControl for Cubic {
     fn name(&self) -> &'static str {
-        "cubic"
+        Self::NAME
     }
 
     fn on_ack(&mut self, sample: &AckSample) {

@@ -1,8 +1,13 @@
 //! Congestion control (RFC 9293 §3.8.2, MUST-19): how many bytes may be in flight, and how fast.
 //!
-//! The trait knows bytes and instants only, never sequence numbers: which ranges are lost is decided by
-//! [`recovery`](crate::tcp), what is sent by output. A program may bring a controller of its own
-//! ([`Algorithm::Custom`]).
+//! The trait knows bytes and instants only, never sequence numbers: [`recovery`](crate::tcp)
+//! decides which ranges are lost, output decides what is sent. A program may bring a controller of
+//! its own ([`Algorithm::Custom`]).
+//!
+//! Another built-in controller is a file beside this one, a variant of [`Algorithm`] and
+//! [`Controller`] here with the arms that the compiler asks for and its place in
+//! [`Algorithm::BUILT_IN`], and a name in the README. Whoever lists or parses names takes them from
+//! [`Algorithm`].
 
 mod cubic;
 mod newreno;
@@ -25,8 +30,8 @@ pub struct AckSample {
     pub now: Instant,
     /// Bytes newly acknowledged, cumulatively or selectively.
     pub newly_acked: u64,
-    /// Whether it acknowledged cumulatively: one that only reports what arrived out of order is a first sign of loss, on
-    /// which the window must not grow (RFC 5681 §3.2, step 1).
+    /// Whether it acknowledged cumulatively: one that only reports what arrived out of order is a
+    /// first sign of loss, on which the window must not grow (RFC 5681 §3.2, step 1).
     pub advanced: bool,
     /// Bytes in flight before this ACK.
     pub prior_in_flight: u64,
@@ -38,22 +43,22 @@ pub struct AckSample {
     pub srtt: Option<Duration>,
     /// The least round trip seen on this connection.
     pub min_rtt: Option<Duration>,
-    /// Whether the window, and not the application or the receiver, held the sender back since the last ACK; a window
-    /// that was not used must not grow (RFC 7661 §4).
+    /// Whether the window, and not the application or the receiver, limited the sender since the
+    /// last ACK; a window that was not used must not grow (RFC 7661 §4).
     pub cwnd_limited: bool,
-    /// Whether loss recovery is going on: cwnd is the recovery's, not to grow.
+    /// Whether loss recovery is going on, in which the window must not grow.
     pub in_recovery: bool,
 }
 
-/// Loss was detected; said once per window of data (RFC 5681 §4.3).
+/// Loss was detected; reported once per window of data (RFC 5681 §4.3).
 #[derive(Copy, Clone, Debug, Eq, PartialEq)]
 pub struct CongestionEvent {
     /// When.
     pub now: Instant,
     /// FlightSize: bytes sent and not yet cumulatively acknowledged (RFC 5681 §2).
     pub flight_size: u64,
-    /// Whether this is another timeout of data that timed out before: the threshold is not lowered again (RFC 5681
-    /// §3.1).
+    /// Whether this is another timeout of data that timed out before: the threshold is not lowered
+    /// again (RFC 5681 §3.1).
     pub repeated: bool,
 }
 
@@ -97,13 +102,14 @@ pub trait CongestionControl: Send + Sync + fmt::Debug {
         let _ = (now, bytes, in_flight);
     }
 
-    /// The connection sends again after having been idle for longer than one RTO (RFC 5681 §4.1, RFC 6928).
+    /// The connection sends again after having been idle for longer than one RTO (RFC 5681 §4.1,
+    /// RFC 6928 §2).
     fn on_idle_restart(&mut self, now: Instant) {
         let _ = now;
     }
 
-    /// The handshake took more than one repeated SYN: the path is congested, and one segment is what to begin with
-    /// (RFC 5681 §3.1, RFC 6928 §2).
+    /// The handshake took more than one repeated SYN: the path is congested, and the connection
+    /// begins with one segment (RFC 5681 §3.1, RFC 6928 §2).
     fn on_syn_loss(&mut self) {}
 
     /// Recovery ended: everything sent before it began is acknowledged.
@@ -120,8 +126,9 @@ pub trait CongestionControl: Send + Sync + fmt::Debug {
     /// The slow start threshold, `u64::MAX` where there is none yet.
     fn ssthresh(&self) -> u64;
 
-    /// Bytes per second of payload at which to pace, or `None` to send as soon as the window allows, as zero does too.
-    /// A sender whose timer was late catches up with at most two milliseconds' worth, and begins with as much.
+    /// Bytes per second of payload at which to pace; `None` or zero to send as soon as the window
+    /// allows. A sender whose timer was late catches up with at most two milliseconds' worth, and
+    /// begins with as much.
     fn pacing_rate(&self) -> Option<u64> {
         None
     }
@@ -140,12 +147,40 @@ pub enum Algorithm {
     NewReno,
     /// RFC 9438, the default of Linux (RFC 9293 §3.8.2, MAY-18).
     Cubic,
-    /// A controller of the application's own, made by this function from the MSS in bytes. It is made when the
-    /// connection begins, from the default MSS of RFC 9293, and anew when the handshake has found what the peer takes.
+    /// A controller of the application's own, made by this function from the MSS in bytes. It is
+    /// made when the connection begins, from the default MSS of RFC 9293, and anew when the
+    /// handshake has found what the peer takes.
     Custom(fn(mss: u32) -> Box<dyn CongestionControl>),
 }
 
 impl Algorithm {
+    /// The built-in controllers.
+    pub const BUILT_IN: &'static [Self] = &[Self::NewReno, Self::Cubic];
+
+    /// The built-in controller of this name, as [`CongestionControl::name`] says it.
+    ///
+    /// ```
+    /// use tidewire_core::Algorithm;
+    ///
+    /// assert!(matches!(Algorithm::from_name("cubic"), Some(Algorithm::Cubic)));
+    /// assert!(Algorithm::from_name("vegas").is_none());
+    /// ```
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        let mut built_in = Self::BUILT_IN.iter().copied();
+        built_in.find(|algorithm| algorithm.name() == Some(name))
+    }
+
+    /// The name of a built-in controller; an application's own is known by its controller only.
+    #[must_use]
+    pub fn name(self) -> Option<&'static str> {
+        match self {
+            Self::NewReno => Some(NewReno::NAME),
+            Self::Cubic => Some(Cubic::NAME),
+            Self::Custom(_) => None,
+        }
+    }
+
     /// Makes a controller for a connection with this effective send MSS.
     #[must_use]
     pub fn build(self, mss: u32) -> Box<dyn CongestionControl> {
@@ -157,7 +192,8 @@ impl Algorithm {
     }
 }
 
-/// A connection's controller. The built-in ones live in the control block; one of the application's own is boxed.
+/// A connection's controller. The built-in ones live in the control block; one of the application's
+/// own is boxed.
 #[derive(Debug)]
 pub(crate) enum Controller {
     NewReno(NewReno),

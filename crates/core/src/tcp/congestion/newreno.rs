@@ -14,6 +14,8 @@ pub struct NewReno {
 }
 
 impl NewReno {
+    pub(super) const NAME: &'static str = "newreno";
+
     /// A controller at the initial window for this MSS in bytes.
     #[must_use]
     pub fn new(mss: u32) -> Self {
@@ -35,7 +37,7 @@ impl NewReno {
 
 impl CongestionControl for NewReno {
     fn name(&self) -> &'static str {
-        "newreno"
+        Self::NAME
     }
 
     fn on_ack(&mut self, sample: &AckSample) {
