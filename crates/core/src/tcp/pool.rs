@@ -1,39 +1,44 @@
-//! Memory between two uses: blocks and queues that one connection gave back and the next one takes.
+//! Free lists: blocks and queues that one connection gave back and the next one takes.
 //!
-//! Buffers start empty and are freed when they are empty again, so that an idle connection holds none. Were they
-//! freed to the allocator, every request and every answer would cost a few allocations; through here they cost none.
+//! Buffers start empty and are freed when they are empty again, so that an idle connection holds no
+//! memory. Were they freed to the allocator, every request and every answer would cost a few
+//! allocations; through here they cost none. What a queue holds is its owner's business: any
+//! [`Reusable`] type has a list of its own.
 
 use alloc::boxed::Box;
-use alloc::collections::VecDeque;
 use alloc::vec::Vec;
+use core::any::Any;
 
 use bytes::Bytes;
 
-use super::recovery::Record;
-use super::{recv_buffer, send_buffer};
-
-/// Sizes of blocks: every power of two from the least to the greatest, which holds what one super-frame carries.
+/// Sizes of blocks: every power of two from the least to the greatest, which holds what one
+/// super-frame carries.
 pub(crate) const MIN_BLOCK: usize = 512;
 pub(crate) const MAX_BLOCK: usize = 64 * 1024;
 const CLASSES: usize = (MAX_BLOCK / MIN_BLOCK).ilog2() as usize + 1;
 
 /// Most bytes kept: what a connection in full flow gives back and takes again, both ways.
 const MAX_BYTES: usize = 8 << 20;
-/// Most queues of each kind kept.
+/// Most queues of each type kept.
 const MAX_QUEUES: usize = 256;
+
+/// An empty queue that keeps its memory for the next use.
+pub(crate) trait Reusable: Default + Send + Sync + 'static {
+    /// Bytes of its own memory; none where it was never used.
+    fn size(&self) -> usize;
+}
+
+type FreeList<T> = Vec<T>;
 
 /// See the module's documentation. One per stack.
 #[derive(Debug, Default)]
-#[allow(
-    clippy::vec_box,
-    reason = "the boxes are what is reused: buffers hold them"
-)]
 pub(crate) struct Pool {
-    blocks: [Vec<Vec<u8>>; CLASSES],
+    blocks: [FreeList<Vec<u8>>; CLASSES],
+    /// A `FreeList<T>` for each type of queue that was given back: a few, so that looking through
+    /// them is quick.
+    queues: Vec<Box<dyn Any + Send + Sync>>,
+    /// Bytes kept, in blocks and queues.
     bytes: usize,
-    send: Vec<Box<send_buffer::Store>>,
-    recv: Vec<Box<recv_buffer::Store>>,
-    records: Vec<VecDeque<Record>>,
     pub(crate) released: Released,
 }
 
@@ -103,40 +108,28 @@ impl Pool {
         }
     }
 
-    pub(crate) fn send_store(&mut self) -> Box<send_buffer::Store> {
-        let store = self.send.pop().unwrap_or_default();
-        self.bytes -= store.size();
-        store
+    /// A queue that was used before where there is one.
+    pub(crate) fn queue<T: Reusable>(&mut self) -> T {
+        let kept = self.queues_of::<T>().and_then(Vec::pop);
+        let queue = kept.unwrap_or_default();
+        self.bytes -= queue.size();
+        queue
     }
 
-    pub(crate) fn give_send_store(&mut self, store: Box<send_buffer::Store>) {
-        if self.send.len() < MAX_QUEUES && self.keep(store.size()) {
-            self.send.push(store);
+    /// Takes an empty queue that is no longer used.
+    pub(crate) fn give_queue<T: Reusable>(&mut self, queue: T) {
+        let kept = self.queues_of::<T>().map_or(0, |list| list.len());
+        if kept >= MAX_QUEUES || !self.keep(queue.size()) {
+            return;
+        }
+        match self.queues_of() {
+            Some(list) => list.push(queue),
+            None => self.queues.push(Box::new(FreeList::from([queue]))),
         }
     }
 
-    pub(crate) fn recv_store(&mut self) -> Box<recv_buffer::Store> {
-        let store = self.recv.pop().unwrap_or_default();
-        self.bytes -= store.size();
-        store
-    }
-
-    pub(crate) fn give_recv_store(&mut self, store: Box<recv_buffer::Store>) {
-        if self.recv.len() < MAX_QUEUES && self.keep(store.size()) {
-            self.recv.push(store);
-        }
-    }
-
-    pub(crate) fn records(&mut self) -> VecDeque<Record> {
-        let records = self.records.pop().unwrap_or_default();
-        self.bytes -= size_of_records(&records);
-        records
-    }
-
-    pub(crate) fn give_records(&mut self, records: VecDeque<Record>) {
-        if self.records.len() < MAX_QUEUES && self.keep(size_of_records(&records)) {
-            self.records.push(records);
-        }
+    fn queues_of<T: Reusable>(&mut self) -> Option<&mut FreeList<T>> {
+        self.queues.iter_mut().find_map(|list| list.downcast_mut())
     }
 
     /// Counts `size` more bytes as kept, if that is not too much.
@@ -146,7 +139,7 @@ impl Pool {
         fits
     }
 
-    /// Frees everything kept, but for what somebody else has to drop.
+    /// Frees everything kept, except what the application has to drop.
     pub(crate) fn clear(&mut self) {
         if self.bytes > 0 {
             *self = Self {
@@ -162,14 +155,41 @@ impl Pool {
     }
 }
 
-fn size_of_records(records: &VecDeque<Record>) -> usize {
-    records.capacity() * size_of::<Record>()
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{MAX_BLOCK, MAX_BYTES, Pool};
+    use super::{MAX_BLOCK, MAX_BYTES, MAX_QUEUES, Pool, Reusable};
     use alloc::vec::Vec;
+
+    #[derive(Default)]
+    struct Queue<T>(Vec<T>);
+
+    impl<T: Default + Send + Sync + 'static> Reusable for Queue<T> {
+        fn size(&self) -> usize {
+            self.0.capacity() * size_of::<T>()
+        }
+    }
+
+    #[test]
+    fn queues_come_back_to_their_own_type() {
+        let mut pool = Pool::default();
+        let words = || Queue::<u32>(Vec::with_capacity(100));
+        pool.give_queue(words());
+        assert_eq!(pool.bytes(), 400);
+        assert_eq!(pool.queue::<Queue<u64>>().size(), 0);
+        assert_eq!(pool.queue::<Queue<u32>>().size(), 400);
+        assert_eq!(pool.queue::<Queue<u32>>().size(), 0);
+        assert_eq!(pool.bytes(), 0);
+        for _ in 0..2 * MAX_QUEUES {
+            pool.give_queue(words());
+        }
+        assert_eq!(pool.bytes(), 400 * MAX_QUEUES);
+        pool.give_queue(Queue::<u64>(Vec::with_capacity(100)));
+        pool.give_queue(Queue::<u64>(Vec::with_capacity(MAX_BYTES / 8)));
+        assert_eq!(pool.bytes(), 400 * MAX_QUEUES + 800);
+        pool.clear();
+        assert_eq!(pool.bytes(), 0);
+        assert_eq!(pool.queue::<Queue<u32>>().size(), 0);
+    }
 
     #[test]
     fn gives_out_what_it_was_given_and_keeps_a_bounded_amount() {

@@ -11,7 +11,7 @@ use core::ops::Range;
 use bytes::{Buf, Bytes};
 use tidewire_wire::{SackBlock, SackBlocks};
 
-use super::pool::{MIN_BLOCK, Pool, new_block};
+use super::pool::{MIN_BLOCK, Pool, Reusable, new_block};
 use super::ranges::SeqRanges;
 use crate::offload::FrameBuffer;
 
@@ -134,19 +134,20 @@ impl Piece {
 
 /// What a buffer needs that is not empty, or that is about to take a payload.
 #[derive(Debug, Default)]
-pub(crate) struct Store {
+struct Store {
     /// In order, oldest first. Small payloads are added to the last block.
     queue: VecDeque<Piece>,
     /// The next block.
     spare: Option<Vec<u8>>,
 }
 
-impl Store {
-    /// Bytes of its own memory: not those of the blocks.
-    pub(crate) fn size(&self) -> usize {
+impl Reusable for Box<Store> {
+    fn size(&self) -> usize {
         self.queue.capacity() * size_of::<Piece>()
     }
+}
 
+impl Store {
     /// Bytes that the last block has room for.
     fn room(&self) -> usize {
         match self.queue.back() {
@@ -221,7 +222,7 @@ impl RecvBuffer {
 
     /// Makes room for copying `len` bytes out of memory that was used before.
     pub(crate) fn supply(&mut self, len: usize, pool: &mut Pool) {
-        let store = self.store.get_or_insert_with(|| pool.recv_store());
+        let store = self.store.get_or_insert_with(|| pool.queue());
         if len > store.room() && store.spare.is_none() {
             store.spare = Some(pool.block(len.max(self.queued / 4)));
         }
@@ -238,7 +239,7 @@ impl RecvBuffer {
         if store.queue.is_empty()
             && let Some(store) = self.store.take()
         {
-            pool.give_recv_store(store);
+            pool.give_queue(store);
         }
     }
 

@@ -10,7 +10,7 @@ use core::ops::Range;
 
 use bytes::Bytes;
 
-use super::pool::Pool;
+use super::pool::{Pool, Reusable};
 use crate::types::Slices;
 
 /// Shorter `Bytes` are copied: a frame can only be made of so many pieces.
@@ -46,13 +46,12 @@ impl Chunk {
 
 /// What a buffer that is not empty needs.
 #[derive(Debug, Default)]
-pub(crate) struct Store {
+struct Store {
     chunks: VecDeque<Chunk>,
 }
 
-impl Store {
-    /// Bytes of its own memory: not those of the blocks.
-    pub(crate) fn size(&self) -> usize {
+impl Reusable for Box<Store> {
+    fn size(&self) -> usize {
         self.chunks.capacity() * size_of::<Chunk>()
     }
 }
@@ -100,7 +99,7 @@ impl SendBuffer {
     /// Copies `data` to the end.
     pub(crate) fn write(&mut self, mut data: &[u8], pool: &mut Pool) {
         let queued = self.len();
-        let store = self.store.get_or_insert_with(|| pool.send_store());
+        let store = self.store.get_or_insert_with(|| pool.queue());
         while !data.is_empty() {
             let room = match store.chunks.back_mut() {
                 Some(Chunk {
@@ -135,7 +134,7 @@ impl SendBuffer {
         let start = self.end;
         self.end += data.len() as u64;
         self.held += data.len();
-        let store = self.store.get_or_insert_with(|| pool.send_store());
+        let store = self.store.get_or_insert_with(|| pool.queue());
         store.chunks.push_back(Chunk {
             start,
             data: Data::Shared(data),
@@ -208,7 +207,7 @@ impl SendBuffer {
         if self.start == self.end
             && let Some(store) = self.store.take()
         {
-            pool.give_send_store(store);
+            pool.give_queue(store);
         }
     }
 

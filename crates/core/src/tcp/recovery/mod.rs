@@ -10,7 +10,6 @@ mod sent;
 use core::ops::Range;
 
 pub(crate) use rtt::RttEstimator;
-pub(crate) use sent::Record;
 use sent::SentRecords;
 
 use super::pool::Pool;

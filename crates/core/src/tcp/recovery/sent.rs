@@ -3,12 +3,12 @@
 use alloc::collections::VecDeque;
 use core::ops::Range;
 
-use crate::tcp::pool::Pool;
+use crate::tcp::pool::{Pool, Reusable};
 use crate::time::Instant;
 
 /// A run of sequence space that left in one piece.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) struct Record {
+struct Record {
     range: Range<u64>,
     /// When it was sent last.
     sent_at: Instant,
@@ -16,6 +16,12 @@ pub(crate) struct Record {
     retransmitted: bool,
     /// Selectively acknowledged: its round trip has been counted.
     sacked: bool,
+}
+
+impl Reusable for VecDeque<Record> {
+    fn size(&self) -> usize {
+        self.capacity() * size_of::<Record>()
+    }
 }
 
 /// The records of everything between SND.UNA and SND.NXT, in sequence order, without gaps.
@@ -110,18 +116,18 @@ impl SentRecords {
 
     pub(super) fn supply(&mut self, pool: &mut Pool) {
         if self.records.capacity() == 0 {
-            self.records = pool.records();
+            self.records = pool.queue();
         }
     }
 
     pub(super) fn reclaim(&mut self, pool: &mut Pool) {
         if self.records.is_empty() && self.records.capacity() > 0 {
-            pool.give_records(core::mem::take(&mut self.records));
+            pool.give_queue(core::mem::take(&mut self.records));
         }
     }
 
     pub(super) fn held(&self) -> usize {
-        self.records.capacity() * size_of::<Record>()
+        self.records.size()
     }
 
     /// Makes one record of a SACKed run and its SACKed neighbours, so that there are no more records
