@@ -326,29 +326,19 @@ impl RecvBuffer {
         let Some(ooo) = &self.out_of_order else {
             return blocks;
         };
-        let mut reported: [u64; SackBlocks::CAPACITY] = [u64::MAX; SackBlocks::CAPACITY];
-        let runs = ooo
-            .recent
-            .iter()
-            .filter_map(|&position| ooo.ranges.containing(position));
-        for (count, run) in runs
-            .chain(ooo.ranges.iter())
-            .enumerate()
-            .take(2 * SackBlocks::CAPACITY)
-        {
-            if blocks.as_slice().len() >= max {
+        let recent = ooo.recent.iter();
+        let recent = recent.filter_map(|&position| ooo.ranges.containing(position));
+        for run in recent.chain(ooo.ranges.iter()) {
+            if blocks.len() >= max.min(SackBlocks::CAPACITY) {
                 break;
             }
-            if reported.contains(&run.start) {
-                continue;
-            }
-            if let Some(slot) = reported.get_mut(count % SackBlocks::CAPACITY) {
-                *slot = run.start;
-            }
-            blocks.push(SackBlock {
+            let block = SackBlock {
                 left: seq(run.start),
                 right: seq(run.end),
-            });
+            };
+            if !blocks.as_slice().contains(&block) {
+                blocks.push(block);
+            }
         }
         blocks
     }
