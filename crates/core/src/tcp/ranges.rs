@@ -46,6 +46,14 @@ impl SeqRanges {
             .filter(|range| range.start <= position)
     }
 
+    /// The first part of `within` that is in the set.
+    pub(crate) fn first_in(&self, within: &Range<u64>) -> Option<Range<u64>> {
+        let set = self.0.as_ref()?;
+        let range = set.ranges.get(set.first_ending_after(within.start))?;
+        let part = range.start.max(within.start)..range.end.min(within.end);
+        (!part.is_empty()).then_some(part)
+    }
+
     /// Adds a range and returns how many of its bytes were new.
     pub(crate) fn insert(&mut self, add: Range<u64>) -> u64 {
         if add.is_empty() {
@@ -204,6 +212,12 @@ mod tests {
                 prop_assert_eq!(gaps, ranges_of(&inverse));
                 for position in 0..SPACE as u64 {
                     prop_assert_eq!(set.containing(position).is_some(), bits[position as usize]);
+                    let within = position..(position + 7).min(SPACE as u64);
+                    let first = ranges_of(&bits)
+                        .into_iter()
+                        .map(|(start, end)| start.max(within.start)..end.min(within.end))
+                        .find(|part| !part.is_empty());
+                    prop_assert_eq!(set.first_in(&within), first);
                 }
             }
         }

@@ -309,11 +309,7 @@ impl RecvBuffer {
 
     /// The first part of `range` that is held already, beyond the gap (RFC 2883 §4).
     pub(crate) fn first_duplicate(&self, range: &Range<u64>) -> Option<Range<u64>> {
-        let ranges = &self.out_of_order.as_ref()?.ranges;
-        let held = ranges
-            .iter()
-            .find(|held| held.end > range.start && held.start < range.end)?;
-        Some(held.start.max(range.start)..held.end.min(range.end))
+        self.out_of_order.as_ref()?.ranges.first_in(range)
     }
 
     /// SACK blocks, newest first, at most `max`; `seq` turns positions into sequence numbers.
