@@ -5,6 +5,9 @@ use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use core::ops::Range;
 
+/// A set with fewer ranges keeps its memory until it is empty.
+const MIN_CAPACITY: usize = 16;
+
 /// Disjoint, non-adjacent, non-empty ranges in ascending order. An empty set holds no memory.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(crate) struct SeqRanges(Option<Box<Ranges>>);
@@ -145,6 +148,7 @@ impl Ranges {
             self.bytes -= range.end - range.start;
         }
         self.ranges.drain(from..to);
+        self.shrink();
         for (offset, keep) in [left, right]
             .into_iter()
             .filter(|keep| !keep.is_empty())
@@ -166,8 +170,18 @@ impl Ranges {
         {
             *slot = with;
             self.ranges.drain(from + 1..to);
+            self.shrink();
         } else {
             self.ranges.insert(from, with);
+        }
+    }
+
+    /// Gives back the memory of a set that had many more ranges: at most four times what they need
+    /// is held.
+    fn shrink(&mut self) {
+        let needed = self.ranges.len().max(MIN_CAPACITY);
+        if self.ranges.capacity() > 4 * needed {
+            self.ranges.shrink_to(2 * needed);
         }
     }
 }

@@ -15,10 +15,13 @@ use super::pool::{MIN_BLOCK, Pool, Reusable, new_block};
 use super::ranges::SeqRanges;
 use crate::offload::FrameBuffer;
 
-/// What a piece of out-of-order data costs beside its bytes.
-const PIECE_OVERHEAD: usize = 128;
-/// Most separate runs of out-of-order data; a peer that makes more has its newest refused.
-const MAX_RUNS: usize = 256;
+/// What out-of-order data costs beside its pieces: the structures themselves, and the unused
+/// places in the first node of the B-tree.
+const GAP_OVERHEAD: usize = 640;
+/// What a piece of out-of-order data costs beside its bytes: the least allocation (32), a place in
+/// a B-tree with half-full nodes (100), and a range in a queue with twice the capacity (32);
+/// rounded up. A piece of one byte was measured to take 150 in all.
+const PIECE_OVERHEAD: usize = 192;
 /// Runs whose order of arrival is known; SACK reports four, and some of them merge.
 const MAX_RECENT: usize = 8;
 
@@ -85,6 +88,18 @@ struct Held {
 }
 
 impl Held {
+    /// A part by reference, or a copy of a small one, which must not pin the whole.
+    fn part(&self, part: Range<usize>) -> Option<Self> {
+        let bytes = self.bytes.get(part.clone())?;
+        if 2 * bytes.len() < self.bytes.len() {
+            return Some(Self::copy(bytes));
+        }
+        Some(Self {
+            bytes: self.bytes.slice(part),
+            charge: self.charge,
+        })
+    }
+
     fn copy(bytes: &[u8]) -> Self {
         Self {
             bytes: Bytes::copy_from_slice(bytes),
@@ -181,31 +196,35 @@ impl OutOfOrder {
     /// Stores those parts of a payload that are not held yet.
     fn keep(&mut self, at: u64, payload: &mut Payload<'_>) {
         let range = at..at + payload.len() as u64;
-        let Held { bytes, charge } = payload.take();
+        let adopted = payload.is_worth_adopting().then(|| payload.take());
         for gap in self.ranges.gaps(range.clone()) {
             let offset = |position: u64| usize::try_from(position - at).unwrap_or(usize::MAX);
-            let piece = offset(gap.start)..offset(gap.end);
-            if piece.end <= bytes.len() {
-                // A small part must not pin the whole frame.
-                let part = bytes.slice(piece);
-                let part = if part.len() * 2 >= bytes.len() {
-                    Held {
-                        bytes: part,
-                        charge,
-                    }
-                } else {
-                    Held::copy(&part)
-                };
-                self.held += part.charge;
-                self.pieces.insert(gap.start, part);
+            let part = offset(gap.start)..offset(gap.end);
+            let piece = match &adopted {
+                Some(whole) => whole.part(part),
+                None => payload.bytes().get(part).map(Held::copy),
+            };
+            if let Some(piece) = piece {
+                self.held += piece.charge;
+                self.pieces.insert(gap.start, piece);
             }
         }
         self.ranges.insert(range);
     }
 
+    /// What keeping those parts of `range` costs that are not held yet; 0 if all of it is held.
+    fn cost_of(&self, range: Range<u64>) -> usize {
+        let gaps = self.ranges.gaps(range);
+        gaps.fold(0_usize, |cost, gap| {
+            let len = usize::try_from(gap.end - gap.start).unwrap_or(usize::MAX);
+            cost.saturating_add(len).saturating_add(PIECE_OVERHEAD)
+        })
+    }
+
     fn cost(&self) -> usize {
         self.held
             .saturating_add(self.pieces.len().saturating_mul(PIECE_OVERHEAD))
+            .saturating_add(GAP_OVERHEAD)
     }
 }
 
@@ -283,21 +302,19 @@ impl RecvBuffer {
         end
     }
 
-    /// Keeps a payload that lies beyond a gap, as far as it is new. `limit` bounds the memory of all such data; says
-    /// whether it was kept (or known).
+    /// Keeps a payload that lies beyond a gap, as far as it is new. `limit` bounds the memory of
+    /// all such data, however many runs it is. Returns whether it was kept (or known).
     pub(crate) fn insert(&mut self, at: u64, payload: &mut Payload<'_>, limit: usize) -> bool {
         let end = at + payload.len() as u64;
         let ooo = self.out_of_order.get_or_insert_default();
-        let known = ooo.ranges.containing(at).is_some_and(|run| run.end >= end);
-        if !known
-            && (ooo.ranges.count() >= MAX_RUNS || ooo.cost().saturating_add(payload.len()) > limit)
-        {
+        let cost = ooo.cost_of(at..end);
+        if cost > 0 && ooo.cost().saturating_add(cost) > limit {
             if ooo.ranges.is_empty() {
                 self.out_of_order = None;
             }
             return false;
         }
-        if !known {
+        if cost > 0 {
             ooo.keep(at, payload);
         }
         let run = ooo.ranges.containing(at).cloned().unwrap_or(at..end);

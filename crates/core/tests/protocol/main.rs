@@ -25,6 +25,7 @@ mod options;
 mod output;
 mod path_mtu;
 mod ports;
+mod reassembly;
 mod recovery;
 mod reuse_port;
 mod routes;

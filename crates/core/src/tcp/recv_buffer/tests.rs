@@ -5,7 +5,7 @@ use bytes::Bytes;
 use proptest::prelude::*;
 use tidewire_wire::SeqNum;
 
-use super::{Payload, RecvBuffer};
+use super::{PIECE_OVERHEAD, Payload, RecvBuffer};
 use crate::offload::FrameBuffer;
 use crate::tcp::pool::Pool;
 
@@ -143,9 +143,35 @@ fn out_of_order_data_is_bounded_by_what_it_costs() {
             64 * 1024,
         )
     });
-    assert!(kept.count() <= 64 * 1024 / 128 + 1);
+    assert!(kept.count() <= 64 * 1024 / PIECE_OVERHEAD);
+    assert!(buffer.held() <= 64 * 1024);
     deliver(&mut buffer, &mut nxt, 0..2, 0, false);
     assert_eq!(nxt, 3);
+}
+
+/// A payload over many runs costs as many pieces as it fills gaps, and that is counted before it is
+/// taken.
+#[test]
+fn a_payload_over_many_runs_is_bounded_by_the_pieces_that_it_adds() {
+    const RUNS: u64 = 1_000;
+    let mut buffer = RecvBuffer::default();
+    let mut nxt = 0;
+    for run in 1..=RUNS {
+        deliver(&mut buffer, &mut nxt, 2 * run..2 * run + 1, 0, false);
+    }
+    let limit = buffer.held() + 10 * PIECE_OVERHEAD;
+    let over = data(2..2 * RUNS, 1);
+    let mut frame: &[u8] = &over;
+    let mut payload = Payload {
+        frame: &mut frame,
+        range: 0..over.len(),
+    };
+    assert!(!buffer.insert(2, &mut payload, limit));
+    assert_eq!(buffer.out_of_order() as u64, RUNS);
+    payload.truncate(9);
+    assert!(buffer.insert(2, &mut payload, limit));
+    assert_eq!(buffer.out_of_order() as u64, RUNS + 4);
+    assert!(buffer.held() <= limit);
 }
 
 /// Memory held is what is charged, within a factor: each frame brings one new byte of a run.
