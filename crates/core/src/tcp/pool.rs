@@ -1,9 +1,9 @@
 //! Free lists: blocks and queues that one connection gave back and the next one takes.
 //!
-//! Buffers start empty and are freed when they are empty again, so that an idle connection holds no
-//! memory. Were they freed to the allocator, every request and every answer would cost a few
-//! allocations; through here they cost none. What a queue holds is its owner's business: any
-//! [`Reusable`] type has a list of its own.
+//! Buffers start empty and are freed when they are empty again, so that an idle connection holds
+//! no memory. Were they freed to the allocator, every request and every answer would cost a few
+//! allocations; through here they cost none. Each type of queue has a list of its own, and the pool
+//! knows of a queue no more than that it is [`Reusable`].
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -17,7 +17,7 @@ pub(crate) const MIN_BLOCK: usize = 512;
 pub(crate) const MAX_BLOCK: usize = 64 * 1024;
 const CLASSES: usize = (MAX_BLOCK / MIN_BLOCK).ilog2() as usize + 1;
 
-/// Most bytes kept: what a connection in full flow gives back and takes again, both ways.
+/// Most bytes kept: what a connection gives back and takes again in bulk, both ways.
 const MAX_BYTES: usize = 8 << 20;
 /// Most queues of each type kept.
 const MAX_QUEUES: usize = 256;
@@ -30,7 +30,7 @@ pub(crate) trait Reusable: Default + Send + Sync + 'static {
 
 type FreeList<T> = Vec<T>;
 
-/// See the module's documentation. One per stack.
+/// The free lists of a stack.
 #[derive(Debug, Default)]
 pub(crate) struct Pool {
     blocks: [FreeList<Vec<u8>>; CLASSES],
@@ -45,7 +45,7 @@ pub(crate) struct Pool {
 /// The application's own memory that is no longer needed.
 #[derive(Debug, Default)]
 pub(crate) struct Released {
-    /// Whether somebody takes it; otherwise it is dropped at once.
+    /// Whether the driver takes it; otherwise it is dropped at once.
     pub(crate) is_kept: bool,
     buffers: Vec<Bytes>,
 }
@@ -82,7 +82,7 @@ fn block_size(wanted: usize) -> usize {
 }
 
 impl Pool {
-    /// As [`new_block`], but one that was used before where there is one.
+    /// A block that was used before where there is one, else a [`new_block`].
     pub(crate) fn block(&mut self, wanted: usize) -> Vec<u8> {
         let kept = class(block_size(wanted)).and_then(|class| self.blocks.get_mut(class)?.pop());
         match kept {

@@ -1,4 +1,4 @@
-//! Sets of stream positions, as the few disjoint ranges that TCP meets: what was received out of order, what was
+//! Sets of stream positions as disjoint ranges: what was received out of order, what was
 //! selectively acknowledged, what is lost.
 
 use alloc::boxed::Box;
@@ -176,7 +176,7 @@ impl Ranges {
         }
     }
 
-    /// Gives back the memory of a set that had many more ranges: at most four times what they need
+    /// Gives back the memory of a set that had many more ranges: at most four times what it needs
     /// is held.
     fn shrink(&mut self) {
         let needed = self.ranges.len().max(MIN_CAPACITY);

@@ -1,7 +1,9 @@
-//! Bytes on their way in: in order for the application, out of order until the gap before them is filled.
+//! Receive buffer and reassembly: data in order for the application, data out of order until the
+//! gap before it is filled (RFC 9293 §3.10.7.4, SHLD-31).
 //!
-//! A large payload is kept by reference to the frame it arrived in; a small one is copied next to its predecessors, so
-//! that a byte never pins a 64 KiB frame. At most half of the memory held is not payload.
+//! A large payload is kept by reference to the frame it arrived in; a small one is copied next to
+//! its predecessors, so that a byte never pins a 64 KiB frame. A payload is kept by reference only
+//! where it fills at least half of its frame.
 
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
@@ -53,12 +55,12 @@ impl Payload<'_> {
             .unwrap_or_default()
     }
 
-    /// Whether keeping the frame holds less than twice the memory that is of use.
+    /// Whether keeping the frame holds at most twice the memory that is of use.
     fn is_worth_adopting(&self) -> bool {
         self.len() >= self.frame.truesize() / 2
     }
 
-    /// Bytes that keeping it copies.
+    /// Bytes that are copied to keep it.
     pub(crate) fn copied_len(&self) -> usize {
         if self.is_worth_adopting() {
             0
@@ -147,7 +149,7 @@ impl Piece {
     }
 }
 
-/// What a buffer needs that is not empty, or that is about to take a payload.
+/// The queue of a buffer that is not empty, or that is about to take a payload.
 #[derive(Debug, Default)]
 struct Store {
     /// In order, oldest first. Small payloads are added to the last block.
@@ -172,7 +174,7 @@ impl Store {
     }
 }
 
-/// The receive side's data.
+/// The buffer: data in order, and data beyond a gap.
 #[derive(Debug, Default)]
 pub(crate) struct RecvBuffer {
     /// None while empty: an idle connection holds no memory.
@@ -188,7 +190,8 @@ struct OutOfOrder {
     ranges: SeqRanges,
     /// Bytes of memory that the pieces keep alive.
     held: usize,
-    /// Where data arrived last, newest first: the order in which SACK reports the runs (RFC 2018 §4).
+    /// Where data arrived last, newest first: the order in which SACK reports the runs
+    /// (RFC 2018 §4).
     recent: VecDeque<u64>,
 }
 
@@ -280,14 +283,15 @@ impl RecvBuffer {
         self.out_of_order.is_some()
     }
 
-    /// Adds the payload that follows everything received in order, at position `at`, and whatever it connects to.
-    /// Returns the position after the last byte in order.
+    /// Adds the payload that follows everything received in order, at position `at`, and the runs
+    /// that it reaches. Returns the position after the last byte in order.
     pub(crate) fn append(&mut self, at: u64, payload: &mut Payload<'_>) -> u64 {
         let Some(mut ooo) = self.out_of_order.take() else {
             self.push(payload);
             return at + payload.len() as u64;
         };
-        // Through the same place as all out-of-order data, so that of an overlap the first received wins.
+        // Through the same place as all out-of-order data, so that of an overlap the first received
+        // wins.
         ooo.keep(at, payload);
         let mut end = at;
         while let Some(piece) = ooo.pieces.remove(&end) {
@@ -398,7 +402,7 @@ impl RecvBuffer {
         let n = len.min(max);
         let chunk = match front {
             Piece::Frame(held) => held.bytes.split_to(n),
-            // What the application keeps must not pin a block that is mostly empty, or still in use.
+            // What the application keeps must not pin a block that is mostly empty or still in use.
             Piece::Block { data, read } if n < len || 2 * n < data.capacity() => {
                 let chunk = Bytes::copy_from_slice(data.get(*read..*read + n).unwrap_or_default());
                 *read += n;
@@ -474,7 +478,8 @@ impl RecvBuffer {
         store.queue.push_back(Piece::Frame(piece));
     }
 
-    /// Copies to the last block, and to a new one where that is full. A block never grows: it would move its bytes.
+    /// Copies to the last block, and to a new one where that is full. A block never grows: it would
+    /// move its bytes.
     fn copy(&mut self, mut data: &[u8]) {
         let store = self.store.get_or_insert_default();
         self.queued += data.len();

@@ -1,7 +1,9 @@
-//! Bytes on their way out: written by the application, kept until acknowledged, read in place by every transmission.
+//! Send buffer: written by the application, kept until acknowledged, read in place by every
+//! transmission.
 //!
-//! A queue of chunks. `write` copies into blocks of the buffer's own, `write_bytes` keeps the application's memory by
-//! reference. Chunks never move while they hold unacknowledged data, so that a frame can be sent as slices of them.
+//! A queue of chunks. `write` copies into blocks of the buffer's own, `write_bytes` keeps the
+//! application's memory by reference. Chunks never move while they hold unacknowledged data, so
+//! that a frame can be sent as slices of them.
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
@@ -44,7 +46,7 @@ impl Chunk {
     }
 }
 
-/// What a buffer that is not empty needs.
+/// The queue of a buffer that is not empty.
 #[derive(Debug, Default)]
 struct Store {
     chunks: VecDeque<Chunk>,
@@ -107,7 +109,8 @@ impl SendBuffer {
                     ..
                 }) if block.len() < block.capacity() => block,
                 _ => {
-                    // Blocks grow with what is queued already: a request-response connection stays small.
+                    // Blocks grow with what is queued already: a request-response connection stays
+                    // small.
                     let block = pool.block(data.len().max(queued));
                     self.held += block.capacity();
                     store.chunks.push_back(Chunk {
@@ -141,7 +144,8 @@ impl SendBuffer {
         });
     }
 
-    /// Adds the pieces of `range` to `slices`; returns the position up to which there was room for them.
+    /// Adds the pieces of `range` to `slices`; returns the position up to which there was room for
+    /// them.
     pub(crate) fn slices<'a>(&'a self, range: Range<u64>, slices: &mut Slices<'a>) -> u64 {
         let mut at = range.start;
         let Some(store) = &self.store else {
@@ -166,7 +170,8 @@ impl SendBuffer {
         at
     }
 
-    /// How far a frame starting at `range.start` can reach into `range` before it has too many pieces.
+    /// The position that a frame starting at `range.start` can reach in `range` before it has too
+    /// many pieces.
     pub(crate) fn reach(&self, range: Range<u64>) -> u64 {
         let mut slices = Slices::EMPTY;
         self.slices(range, &mut slices)
@@ -182,7 +187,7 @@ impl SendBuffer {
         self.ack_to(self.end);
     }
 
-    /// Gives the memory of what was acknowledged back.
+    /// Gives back the memory of what was acknowledged.
     pub(crate) fn reclaim(&mut self, pool: &mut Pool) {
         let Some(store) = &mut self.store else {
             return;

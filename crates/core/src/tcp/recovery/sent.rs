@@ -1,4 +1,5 @@
-//! What was sent when: one record per transmitted (super-)segment, split where acknowledgements cut through it.
+//! Sent records: when each transmitted (super-)segment left, split where acknowledgements cut
+//! through it.
 
 use alloc::collections::VecDeque;
 use core::ops::Range;
@@ -51,7 +52,8 @@ impl SentRecords {
         }
     }
 
-    /// A range was selectively acknowledged. Returns when its newest never-retransmitted part was sent.
+    /// A range was selectively acknowledged. Returns when its newest part that was sent once only
+    /// was sent.
     pub(crate) fn sack(&mut self, range: Range<u64>) -> Option<Instant> {
         let mut newest = None;
         let inside = self.isolate(range);
@@ -67,8 +69,8 @@ impl SentRecords {
         newest
     }
 
-    /// Everything below `position` was acknowledged. Returns when the newest part of it was sent, unless any of it was
-    /// sent twice: then the acknowledgement is ambiguous.
+    /// Everything below `position` was acknowledged. Returns when the newest part of it was sent,
+    /// unless any of it was sent twice: then the acknowledgement is ambiguous (RFC 6298 §3).
     pub(crate) fn ack_to(&mut self, position: u64) -> Option<Instant> {
         let mut newest = None;
         let mut ambiguous = false;
@@ -130,8 +132,8 @@ impl SentRecords {
         self.records.size()
     }
 
-    /// Makes one record of a SACKed run and its SACKed neighbours, so that there are no more records
-    /// than transmissions and runs, however finely a peer cuts its blocks (CVE-2019-11478).
+    /// Makes one record of a SACKed run and its SACKed neighbours, so that there are no more
+    /// records than transmissions and runs, however finely a peer cuts its blocks (CVE-2019-11478).
     fn merge_sacked(&mut self, inside: Range<usize>) {
         let is_sacked = |index: usize| self.records.get(index).is_some_and(|record| record.sacked);
         let from = if inside.start > 0 && is_sacked(inside.start - 1) {

@@ -11,7 +11,8 @@ use crate::tcp::pool::Pool;
 
 const LIMIT: usize = 1 << 20;
 
-/// The byte at a position of the stream; a second copy of it differs, so that "first received wins" shows.
+/// The byte at a position of the stream; a second copy of it differs, so that "first received
+/// wins" shows.
 fn byte(position: u64, copy: u8) -> u8 {
     (position % 251) as u8 ^ copy
 }
@@ -149,8 +150,8 @@ fn out_of_order_data_is_bounded_by_what_it_costs() {
     assert_eq!(nxt, 3);
 }
 
-/// A payload over many runs costs as many pieces as it fills gaps, and that is counted before it is
-/// taken.
+/// A payload over many runs costs a piece for each gap that it fills, and that is counted before it
+/// is taken.
 #[test]
 fn a_payload_over_many_runs_is_bounded_by_the_pieces_that_it_adds() {
     const RUNS: u64 = 1_000;
@@ -174,7 +175,7 @@ fn a_payload_over_many_runs_is_bounded_by_the_pieces_that_it_adds() {
     assert!(buffer.held() <= limit);
 }
 
-/// Memory held is what is charged, within a factor: each frame brings one new byte of a run.
+/// Each frame brings one new byte of a run.
 #[test]
 fn overlapping_frames_are_not_pinned_for_a_byte() {
     let mut buffer = RecvBuffer::default();
