@@ -80,7 +80,7 @@ impl Conn<'_> {
         sink: &mut dyn FnMut(&[u8]),
     ) -> Result<usize, ReadError> {
         self.stack.advance(now);
-        self.stack.show_pressure(self.id);
+        self.stack.update_pressure(self.id);
         if max == 0 || !self.check_readable()? {
             return Ok(0);
         }
@@ -100,7 +100,7 @@ impl Conn<'_> {
     /// As [`read`](Self::read).
     pub fn read_chunk(&mut self, now: Instant, max: usize) -> Result<Bytes, ReadError> {
         self.stack.advance(now);
-        self.stack.show_pressure(self.id);
+        self.stack.update_pressure(self.id);
         if max == 0 || !self.check_readable()? {
             return Ok(Bytes::new());
         }
@@ -295,7 +295,7 @@ impl Conn<'_> {
 
     fn room_to_write(&mut self, now: Instant) -> Result<usize, WriteError> {
         self.stack.advance(now);
-        self.stack.show_pressure(self.id);
+        self.stack.update_pressure(self.id);
         // What is left of the budget bounds a single write, too.
         let left = self
             .stack

@@ -6,7 +6,7 @@ use super::Stack;
 use super::flow::Target;
 use crate::tcp::half_open::HalfOpen;
 use crate::tcp::segment::SegmentIn;
-use crate::tcp::syn_cookies::{Cookie, mark, marked};
+use crate::tcp::syn_cookies::{Cookie, decode_options, encode_options};
 use crate::tcp::{Payload, Pressure, State};
 use crate::time::Instant;
 use crate::types::{DropReason, FourTuple, ListenerId};
@@ -52,7 +52,7 @@ impl Stack {
             .make(now, &tuple, record.irs, &record.peer);
         let mut plan = record.syn_ack(now, &config);
         if let Some(ts) = &mut plan.options.timestamps {
-            ts.value = mark(ts.value, &record.peer);
+            ts.value = encode_options(ts.value, &record.peer);
         }
         self.net.stats.syn_cookies_sent += 1;
         self.send_control_segment(now, &tuple, &plan, State::SynReceived);
@@ -93,7 +93,8 @@ impl Stack {
             self.drop_frame(reason);
             return true;
         }
-        let (window_scale, sack_permitted) = timestamps.map_or((None, false), |ts| marked(ts.echo));
+        let (window_scale, sack_permitted) =
+            timestamps.map_or((None, false), |ts| decode_options(ts.echo));
         let peer = TcpOptions {
             mss: Some(mss),
             window_scale,

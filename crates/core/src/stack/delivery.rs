@@ -1,4 +1,4 @@
-//! From a TCP segment to whom it concerns: a connection, a handshake, TIME-WAIT, a listener, or nobody.
+//! Demultiplexing: a segment to its connection, half-open record, TIME-WAIT record or listener.
 
 use tidewire_wire::TcpFlags;
 
@@ -53,7 +53,7 @@ impl Stack {
         segment: &SegmentIn,
         payload: &mut Payload<'_>,
     ) {
-        self.show_pressure(id);
+        self.update_pressure(id);
         let Some(conn) = self.conns.get_mut(id) else {
             return;
         };
@@ -63,30 +63,13 @@ impl Stack {
                 .buffer
                 .supply(payload.copied_len(), &mut self.memory.pool);
         }
-        let (challenges, owed) = (conn.challenges, conn.ack.is_due());
         let verdict = conn.on_segment(now, segment, payload);
-        // What merely lies outside the window, as keep-alive probes of healthy peers do, gets its ACK from its own
-        // connection's allowance: many such peers must not use up each other's (RFC 9293 §3.10.7.4; RFC 5961 §7 is
-        // about what may be forged).
-        let is_stray = !segment.has(TcpFlags::SYN)
-            && matches!(
-                verdict,
-                Verdict::Dropped(
-                    DropReason::Duplicate | DropReason::OutOfWindow | DropReason::Paws
-                )
-            );
-        let is_challenge = conn.challenges != challenges && !is_stray;
-        if is_challenge && !self.challenge_budget.allow(now) && !owed {
+        if matches!(verdict, Verdict::Challenged(_)) && !self.challenge_budget.allow(now) {
             conn.ack.withhold();
             self.net.stats.challenges_withheld += 1;
         }
         let (after, tuple) = (conn.state, conn.tuple);
         self.trace_in(now, &tuple, Some(id), segment, (before, after));
-        if segment.has(TcpFlags::RST) && after == State::Closed && before != State::Closed {
-            self.net.stats.resets_in += 1;
-            let connecting = matches!(before, State::SynSent | State::SynReceived);
-            self.net.stats.failed_attempts += u64::from(connecting);
-        }
         self.conclude(now, &tuple, segment, verdict);
         self.settle(id);
     }
@@ -102,7 +85,11 @@ impl Stack {
     fn conclude(&mut self, now: Instant, tuple: &FourTuple, segment: &SegmentIn, verdict: Verdict) {
         match verdict {
             Verdict::Accepted => {}
-            Verdict::Dropped(reason) => self.drop_frame(reason),
+            Verdict::Ended { was_connecting } => {
+                self.net.stats.resets_in += 1;
+                self.net.stats.failed_attempts += u64::from(was_connecting);
+            }
+            Verdict::Dropped(reason) | Verdict::Challenged(reason) => self.drop_frame(reason),
             Verdict::Reset(reason) => {
                 self.drop_frame(reason);
                 if let Some(reset) = segment.reset() {
@@ -258,7 +245,7 @@ impl Stack {
         self.trace_in(now, &tuple, None, segment, (from, from));
         let harmless = listener.is_some() && !segment.has(TcpFlags::ACK);
         let verdict = if harmless {
-            // In LISTEN anything without ACK and SYN, or with SYN and FIN, is dropped without a word.
+            // In LISTEN anything without ACK and SYN, or with SYN and FIN, is dropped silently.
             Verdict::Dropped(DropReason::BadFlags)
         } else {
             Verdict::Reset(DropReason::NoConnection)

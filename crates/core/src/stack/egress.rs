@@ -55,7 +55,7 @@ impl Stack {
             if let Some(slot) = self.conns.slot_mut(id) {
                 slot.marks.ready = false;
             }
-            self.settle_timers(id);
+            self.schedule_timers(id);
         }
     }
 
@@ -108,15 +108,15 @@ impl Stack {
             (Hop::Link(mac), self.net.max_payload(remote))
         };
         self.update_path(now, id);
-        self.show_pressure(id);
+        self.update_pressure(id);
         let conn = self.conns.get_mut(id)?;
         let before = conn.state;
         conn.recovery.supply(&mut self.memory.pool);
         let plan = conn.next_segment(now, room)?;
         let (after, tuple) = (conn.state, conn.tuple);
         self.trace_out(now, &tuple, Some(id), &plan, (before, after));
-        self.settle_memory(id);
-        self.settle_timers(id);
+        self.account_memory(id);
+        self.schedule_timers(id);
         Some((plan, hop))
     }
 
@@ -150,7 +150,7 @@ impl Stack {
         {
             self.drop_frame(DropReason::NeighborUnresolved);
         }
-        self.settle_timers(id);
+        self.schedule_timers(id);
     }
 
     fn await_neighbor(&mut self, id: ConnId, remote: IpAddr) {

@@ -62,7 +62,7 @@ impl Stack {
     /// Draws the conclusions of whatever just happened to a connection: queues it for sending, reports its events,
     /// sets its deadline, and moves it on when its state says so. Every input and call ends here.
     pub(super) fn settle(&mut self, id: ConnId) {
-        self.settle_memory(id);
+        self.account_memory(id);
         let Some(Slot {
             tcp: conn, marks, ..
         }) = self.conns.slot_mut(id)
@@ -82,10 +82,10 @@ impl Stack {
         if !marks.awaits_neighbor && conn.wants_to_send() {
             self.scheduler.make_ready(id, marks);
         }
-        self.settle_timers(id);
+        self.schedule_timers(id);
     }
 
-    pub(super) fn settle_timers(&mut self, id: ConnId) {
+    pub(super) fn schedule_timers(&mut self, id: ConnId) {
         if let Some(at) = self.conns.get(id).and_then(|conn| conn.timers.next()) {
             self.scheduler.no_later_than(id, at);
         }
@@ -98,16 +98,15 @@ impl Stack {
         let Some(conn) = self.conns.get_mut(id) else {
             return;
         };
-        let connecting = matches!(conn.state, State::SynSent | State::SynReceived);
-        let reset = conn.reset_on_abort();
-        let outcome = conn.on_timer(now);
-        if connecting && conn.state == State::Closed {
-            self.net.stats.failed_attempts += 1;
-        }
-        if outcome == TimerOutcome::Reset
-            && let Some(reset) = reset
+        if let TimerOutcome::Ended {
+            was_connecting,
+            reset,
+        } = conn.on_timer(now)
         {
-            self.send_reset_of(now, id, reset);
+            self.net.stats.failed_attempts += u64::from(was_connecting);
+            if let Some(reset) = reset {
+                self.send_reset_of(now, id, reset);
+            }
         }
         self.settle(id);
     }
@@ -219,9 +218,7 @@ impl Stack {
                 continue;
             };
             marks.awaits_neighbor = false;
-            let is_attempt = conn.is_connecting();
-            conn.on_unreachable(ConnError::HostUnreachable);
-            if is_attempt {
+            if conn.on_unreachable(ConnError::HostUnreachable) {
                 self.net.stats.failed_attempts += 1;
             } else {
                 self.lose_next_segment(self.now, id);

@@ -70,7 +70,7 @@ impl Stack {
     }
 
     /// Tells a connection how tight memory is, before it decides how much to take.
-    pub(super) fn show_pressure(&mut self, id: ConnId) {
+    pub(super) fn update_pressure(&mut self, id: ConnId) {
         let pressure = self.pressure();
         if let Some(conn) = self.conns.get_mut(id) {
             conn.pressure = pressure;
@@ -79,7 +79,7 @@ impl Stack {
 
     /// Gives back what a connection does not need any more, charges it for the rest, and acts when memory has become
     /// tight or is so no more.
-    pub(super) fn settle_memory(&mut self, id: ConnId) {
+    pub(super) fn account_memory(&mut self, id: ConnId) {
         self.charge(id);
         let pressure = self.pressure();
         if pressure != Pressure::None {

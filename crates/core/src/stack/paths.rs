@@ -31,8 +31,8 @@ impl Stack {
                 self.update_path(now, id);
             }
             Report::Unreachable(error) => {
-                self.net.stats.failed_attempts += u64::from(conn.is_connecting());
-                conn.on_unreachable(error);
+                let attempt_failed = conn.on_unreachable(error);
+                self.net.stats.failed_attempts += u64::from(attempt_failed);
             }
         }
         self.settle(id);

@@ -41,7 +41,7 @@ impl AckPolicy {
         self.quick = self.quick.saturating_sub(u8::from(quick));
         // SHLD-19: at least every second full-sized segment.
         if quick || self.unacked >= full_segment.saturating_mul(2) {
-            self.now();
+            self.send_now();
         }
         self.owed == 0
     }
@@ -51,7 +51,7 @@ impl AckPolicy {
         self.quick = if quick { QUICK_START } else { 0 };
         self.interactive = !quick;
         if quick && self.unacked > 0 {
-            self.now();
+            self.send_now();
         }
     }
 
@@ -72,16 +72,16 @@ impl AckPolicy {
     /// The ACK waited as long as it may: there was no answer to carry it.
     pub(crate) fn on_delay_over(&mut self) {
         self.interactive = false;
-        self.now();
+        self.send_now();
     }
 
     /// An ACK must leave at once.
-    pub(crate) fn now(&mut self) {
+    pub(crate) fn send_now(&mut self) {
         self.owed = self.owed.max(1);
     }
 
     /// Another duplicate ACK must leave at once: the peer counts them.
-    pub(crate) fn now_duplicate(&mut self) {
+    pub(crate) fn send_duplicate_now(&mut self) {
         self.owed = (self.owed + 1).min(MAX_OWED);
     }
 

@@ -97,7 +97,7 @@ impl RecvTuning {
 
 impl Connection {
     /// Bytes that may be queued for sending.
-    pub(crate) fn send_limit(&self) -> usize {
+    pub(crate) fn send_capacity(&self) -> usize {
         match self.config.send_buffer {
             BufferSize::Fixed(size) => self.press(size),
             BufferSize::Auto { max } => {
@@ -115,7 +115,7 @@ impl Connection {
 
     /// Bytes that may be written now.
     pub(crate) fn send_room(&self) -> usize {
-        self.send_limit().saturating_sub(self.snd.buffer.len())
+        self.send_capacity().saturating_sub(self.snd.buffer.len())
     }
 
     /// The application read `bytes`: the window may grow.

@@ -146,8 +146,8 @@ pub enum SendLimit {
 impl Connection {
     /// A snapshot at `now`.
     pub(crate) fn info(&self, now: Instant) -> TcpInfo {
-        let (sacked, lost, retransmitted) = self.recovery.outstanding();
-        let limits = self.snd.limits.totals(now);
+        let outstanding = self.recovery.outstanding();
+        let limits = self.snd.limit_clock.totals(now);
         let headers = if self.tuple.local.is_ipv4() { 40 } else { 60 };
         let since = |at| now.duration_since(at);
         let unsent = self
@@ -166,9 +166,9 @@ impl Connection {
             ssthresh: self.congestion.ssthresh(),
             in_flight: self.in_flight(),
             unacked: self.snd.flight_size(),
-            sacked,
-            lost,
-            retransmitted,
+            sacked: outstanding.sacked,
+            lost: outstanding.lost,
+            retransmitted: outstanding.retransmitted,
             in_recovery: self.recovery.phase() != Phase::Open,
             retries: self.recovery.retries,
             keep_alive_probes: self.snd.keep_alive_probes,
@@ -184,7 +184,7 @@ impl Connection {
             sack: self.negotiated.sack,
             send_queue: self.snd.buffer.len(),
             unsent: usize::try_from(unsent).unwrap_or(usize::MAX),
-            send_buffer: self.send_limit(),
+            send_buffer: self.send_capacity(),
             recv_buffer: self.rcv.tuning.limit() as usize,
             recv_queue: self.rcv.buffer.len(),
             out_of_order: self.rcv.buffer.out_of_order(),

@@ -48,12 +48,16 @@ impl Connection {
     ///
     /// DEVIATION(RFC 9293 §3.9.2.2, MUST-56): soft errors end attempts too, as in Linux, so that other addresses of the
     /// peer are tried without waiting (RFC 5461 §4.1).
-    pub(crate) fn on_unreachable(&mut self, error: ConnError) {
-        if self.is_connecting() {
+    ///
+    /// Says whether an attempt to connect ended.
+    pub(crate) fn on_unreachable(&mut self, error: ConnError) -> bool {
+        let was_connecting = self.is_connecting();
+        if was_connecting {
             self.fail(error);
         } else {
             self.app.soft_error = Some(error);
         }
+        was_connecting
     }
 
     /// What a connection that got no answer fails with.

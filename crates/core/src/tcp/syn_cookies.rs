@@ -128,7 +128,7 @@ fn period(now: Instant) -> u64 {
 }
 
 /// The largest timestamp up to `value` that says what the peer's SYN offered.
-pub(crate) fn mark(value: u32, peer: &TcpOptions) -> u32 {
+pub(crate) fn encode_options(value: u32, peer: &TcpOptions) -> u32 {
     let shift = peer
         .window_scale
         .map_or(NO_SCALING, |shift| u32::from(shift.min(14)));
@@ -143,7 +143,7 @@ pub(crate) fn mark(value: u32, peer: &TcpOptions) -> u32 {
 }
 
 /// The window shift and whether SACK is taken, from a timestamp that came back.
-pub(crate) fn marked(echo: u32) -> (Option<u8>, bool) {
+pub(crate) fn decode_options(echo: u32) -> (Option<u8>, bool) {
     let shift = echo & NO_SCALING;
     let shift = (shift != NO_SCALING).then_some(shift as u8);
     (shift, echo & TAKES_SACK != 0)
@@ -151,7 +151,7 @@ pub(crate) fn marked(echo: u32) -> (Option<u8>, bool) {
 
 #[cfg(test)]
 mod tests {
-    use super::{Cookie, SynCookies, mark, marked};
+    use super::{Cookie, SynCookies, decode_options, encode_options};
     use crate::time::{Duration, Instant};
     use crate::types::{FourTuple, HashKey, Secret};
     use core::net::{IpAddr, Ipv4Addr};
@@ -247,9 +247,9 @@ mod tests {
                         sack_permitted: sack,
                         ..TcpOptions::default()
                     };
-                    let stamp = mark(value, &peer);
+                    let stamp = encode_options(value, &peer);
                     assert!(value.wrapping_sub(stamp) < 32);
-                    assert_eq!(marked(stamp), (shift, sack));
+                    assert_eq!(decode_options(stamp), (shift, sack));
                 }
             }
         }

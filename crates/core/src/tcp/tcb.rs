@@ -77,8 +77,9 @@ pub(crate) struct SendSide {
     /// When the newest of what the peer has for certain was sent: then the way to it worked (RFC 4861 §7.3.1). When the
     /// acknowledgement came says nothing of the way that is taken now, which may have changed in between.
     pub(crate) proven_at: Option<Instant>,
-    pub(crate) limit: SendLimit,
-    pub(crate) limits: LimitClock,
+    /// What held the sender back when it planned last.
+    pub(crate) limited_by: SendLimit,
+    pub(crate) limit_clock: LimitClock,
     pub(crate) delivery: DeliveryRate,
 }
 
@@ -104,8 +105,8 @@ impl SendSide {
             keep_alive_probes: 0,
             keep_alive_due: false,
             proven_at: None,
-            limit: SendLimit::Application,
-            limits: LimitClock::default(),
+            limited_by: SendLimit::Application,
+            limit_clock: LimitClock::default(),
             delivery: DeliveryRate::default(),
         }
     }

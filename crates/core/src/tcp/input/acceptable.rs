@@ -1,8 +1,10 @@
 //! First check: the sequence number (RFC 9293 §3.10.7.4, table 6), and trimming to the window.
 
+use core::ops::ControlFlow;
+
 use tidewire_wire::TcpFlags;
 
-use super::{Check, Verdict};
+use super::{Check, Verdict, stop};
 use crate::tcp::recv_buffer::Payload;
 use crate::tcp::segment::SegmentIn;
 use crate::tcp::tcb::Connection;
@@ -54,7 +56,7 @@ impl Connection {
             } else {
                 DropReason::OutOfWindow
             };
-            return Err(self.refuse(now, segment, reason));
+            return stop(self.refuse(now, segment, reason));
         }
         let data_start = start + i64::from(segment.has(TcpFlags::SYN));
         let data_end = data_start.saturating_add_unsigned(payload.len() as u64);
@@ -68,9 +70,9 @@ impl Connection {
         payload.skip(usize::try_from(nxt - data_start).unwrap_or(0));
         if segment.len() > 0 && (end > edge || start < nxt) {
             // Partly outside: the peer should learn where the window is.
-            self.ack.now();
+            self.ack.send_now();
         }
-        Ok(Text {
+        ControlFlow::Continue(Text {
             start,
             data_start: data_start.max(nxt).cast_unsigned(),
             fin: fin.map(i64::cast_unsigned),
@@ -95,19 +97,30 @@ impl Connection {
 
     /// An unacceptable segment is answered with an ACK, unless it is a reset (RFC 9293 §3.10.7.4).
     fn refuse(&mut self, now: Instant, segment: &SegmentIn, reason: DropReason) -> Verdict {
-        if !segment.has(TcpFlags::RST) {
-            self.acknowledge_unacceptable(now, segment);
+        if segment.has(TcpFlags::RST) {
+            return Verdict::Dropped(reason);
         }
-        Verdict::Dropped(reason)
+        self.acknowledge_unacceptable(now, segment, reason)
     }
 
     /// Data that arrived before is acknowledged at once, since the first ACK may be lost. Anything without data is
     /// answered sparingly: two ends that disagree would answer each other for ever.
-    pub(super) fn acknowledge_unacceptable(&mut self, now: Instant, segment: &SegmentIn) {
-        if segment.len() > 0 && !segment.has(TcpFlags::SYN) {
-            self.ack.now();
-        } else {
-            self.challenge(now);
+    ///
+    /// What merely lies outside the window, as keep-alive probes of healthy peers do, gets its ACK from the connection's
+    /// own allowance: many such peers must not use up each other's (RFC 9293 §3.10.7.4; RFC 5961 §7 is about what may be
+    /// forged, which a SYN may be).
+    pub(super) fn acknowledge_unacceptable(
+        &mut self,
+        now: Instant,
+        segment: &SegmentIn,
+        reason: DropReason,
+    ) -> Verdict {
+        if segment.has(TcpFlags::SYN) {
+            return self.challenge(now, reason);
         }
+        if segment.len() > 0 || self.challenges.allow(now) {
+            self.ack.send_now();
+        }
+        Verdict::Dropped(reason)
     }
 }

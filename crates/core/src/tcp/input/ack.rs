@@ -1,8 +1,10 @@
 //! Fifth check: the ACK field, with SACK, the window and what they mean for recovery and congestion control.
 
-use super::{Check, Verdict};
+use core::ops::ControlFlow;
+
+use super::{Check, Verdict, stop};
 use crate::tcp::congestion::{AckSample, CongestionEvent};
-use crate::tcp::recovery::Phase;
+use crate::tcp::recovery::{Delivered, Phase};
 use crate::tcp::segment::SegmentIn;
 use crate::tcp::state::{State, Transition};
 use crate::tcp::tcb::Connection;
@@ -11,49 +13,50 @@ use crate::time::{Duration, Instant};
 use crate::types::{ConnEvents, DropReason};
 
 /// What an acknowledgement said.
-#[derive(Copy, Clone, Debug, Default)]
-struct Delivered {
-    bytes: u64,
-    /// When the newest of them was sent, where that is unambiguous.
-    sent_at: Option<Instant>,
+#[derive(Copy, Clone, Debug)]
+struct AckReport {
+    /// SEG.ACK as a position.
+    ack: u64,
+    /// It acknowledges something new cumulatively.
+    advanced: bool,
+    /// It changed the peer's window.
+    window_changed: bool,
     /// It reported ranges not reported before.
     new_sack: bool,
+    /// What is newly acknowledged, cumulatively or selectively.
+    delivered: Delivered,
+    /// Bytes in flight before it.
+    prior_in_flight: u64,
 }
 
 impl Connection {
+    /// The order is fixed: the window, what was acknowledged, what is lost, the round trip and the congestion window,
+    /// the end of a recovery, the timers.
     pub(super) fn process_ack(&mut self, now: Instant, segment: &SegmentIn) -> Check {
         let Some(ack) = self.check_ack(now, segment)? else {
-            return Ok(());
+            return ControlFlow::Continue(());
         };
         let prior_in_flight = self.in_flight();
-        let window_changed = self.update_window(segment, ack);
-        let mut delivered = Delivered::default();
-        let advanced = ack > self.snd.una;
-        if advanced {
-            delivered = self.advance(now, ack);
-        }
-        self.process_sack(segment, &mut delivered);
-        self.detect_loss(
-            now,
-            segment,
+        let mut report = AckReport {
             ack,
-            advanced,
-            delivered.new_sack,
-            window_changed,
-        );
-        self.snd.proven_at = self.snd.proven_at.max(delivered.sent_at);
-        if delivered.bytes > 0 {
-            self.measure_and_grow(now, segment, advanced, prior_in_flight, delivered);
+            advanced: ack > self.snd.una,
+            window_changed: self.update_window(segment, ack),
+            new_sack: false,
+            delivered: Delivered::default(),
+            prior_in_flight,
+        };
+        if report.advanced {
+            report.delivered = self.advance(now, ack);
         }
-        if advanced {
+        self.process_sack(segment, &mut report);
+        self.detect_loss(now, segment, &report);
+        self.snd.proven_at = self.snd.proven_at.max(report.delivered.sent_at);
+        if report.delivered.bytes > 0 {
+            self.measure_and_grow(now, segment, &report);
+        }
+        if report.advanced {
             self.app.soft_error = None;
-            if self.recovery.exit_if_done(self.snd.una) {
-                self.congestion.on_recovery_exit(now);
-                if self.recovery.is_repairing() {
-                    // Lost beyond the recovery point: that is another window's loss (RFC 5681 §4.3).
-                    self.enter_recovery(now);
-                }
-            }
+            self.leave_recovery_if_done(now);
             self.after_advance(now);
         }
         self.note_limit(now);
@@ -61,7 +64,7 @@ impl Connection {
         if self.snd.wnd == 0 {
             self.recovery.retries = 0;
         }
-        Ok(())
+        ControlFlow::Continue(())
     }
 
     /// SND.UNA - MAX.SND.WND <= SEG.ACK <= SND.NXT (RFC 5961 §5.2, MAY-12), and never before the ISS (ghost ACKs).
@@ -71,23 +74,15 @@ impl Connection {
         if self.state == State::SynReceived {
             // RFC 9293 §3.10.7.4: in SYN-RECEIVED only the ACK of our SYN will do, anything else is answered by a reset.
             if ack.is_none_or(|ack| ack == 0 || ack > self.snd.nxt) {
-                return Err(Verdict::Reset(DropReason::BadAck));
+                return stop(Verdict::Reset(DropReason::BadAck));
             }
             self.on_syn_acked(now, segment);
         }
-        let Some(ack) = ack.filter(|&ack| ack > 0) else {
-            self.challenge(now);
-            return Err(Verdict::Dropped(DropReason::BadAck));
-        };
-        if ack > self.snd.nxt {
-            self.challenge(now);
-            return Err(Verdict::Dropped(DropReason::BadAck));
+        let oldest = self.snd.una.saturating_sub(self.snd.max_wnd.into()).max(1);
+        match ack.filter(|ack| (oldest..=self.snd.nxt).contains(ack)) {
+            Some(ack) => ControlFlow::Continue(Some(ack).filter(|&ack| ack >= self.snd.una)),
+            None => stop(self.challenge(now, DropReason::BadAck)),
         }
-        if ack + u64::from(self.snd.max_wnd) < self.snd.una {
-            self.challenge(now);
-            return Err(Verdict::Dropped(DropReason::BadAck));
-        }
-        Ok(Some(ack).filter(|&ack| ack >= self.snd.una))
     }
 
     /// SND.WND, by SND.WL1 and SND.WL2: an old segment must not change it (RFC 9293 §3.10.7.4). Says whether it changed.
@@ -127,25 +122,21 @@ impl Connection {
     /// The cumulative acknowledgement moves on.
     fn advance(&mut self, now: Instant, ack: u64) -> Delivered {
         let mss = u64::from(self.eff_snd_mss());
-        let (bytes, sent_at) = self
+        let delivered = self
             .recovery
             .on_ack(self.snd.una, ack, self.negotiated.sack, mss);
         self.snd.una = ack;
         self.snd.progress_at = now;
         self.snd.buffer.ack_to(ack);
-        if self.app.write_blocked && self.send_room() >= self.send_limit() / 4 {
+        if self.app.write_blocked && self.send_room() >= self.send_capacity() / 4 {
             self.app.write_blocked = false;
             self.app.events |= ConnEvents::WRITABLE;
         }
-        Delivered {
-            bytes,
-            sent_at,
-            new_sack: false,
-        }
+        delivered
     }
 
     /// SACK blocks count only inside (SND.UNA, SND.NXT] (RFC 2018 §4); others are DSACKs or garbage.
-    fn process_sack(&mut self, segment: &SegmentIn, delivered: &mut Delivered) {
+    fn process_sack(&mut self, segment: &SegmentIn, report: &mut AckReport) {
         if !self.negotiated.sack {
             return;
         }
@@ -158,10 +149,10 @@ impl Connection {
                 continue;
             };
             if left < right && left > self.snd.una && right <= self.snd.nxt {
-                let (news, sent_at) = self.recovery.on_sack(left..right);
-                delivered.new_sack |= news > 0;
-                delivered.bytes += news;
-                delivered.sent_at = delivered.sent_at.max(sent_at);
+                let Delivered { bytes, sent_at } = self.recovery.on_sack(left..right);
+                report.new_sack |= bytes > 0;
+                report.delivered.bytes += bytes;
+                report.delivered.sent_at = report.delivered.sent_at.max(sent_at);
             }
         }
     }
@@ -182,39 +173,54 @@ impl Connection {
     }
 
     /// Fast retransmit on SACK (RFC 6675) or the third duplicate ACK (RFC 5681 §3.2).
-    fn detect_loss(
-        &mut self,
-        now: Instant,
-        segment: &SegmentIn,
-        ack: u64,
-        advanced: bool,
-        new_sack: bool,
-        window_changed: bool,
-    ) {
+    fn detect_loss(&mut self, now: Instant, segment: &SegmentIn, report: &AckReport) {
+        let is_lost = if self.negotiated.sack {
+            self.detect_loss_by_sack(report)
+        } else {
+            self.detect_loss_by_duplicates(segment, report)
+        };
+        if is_lost {
+            self.enter_recovery(now);
+        }
+    }
+
+    fn detect_loss_by_sack(&mut self, report: &AckReport) -> bool {
+        let mss = u64::from(self.eff_snd_mss());
+        let una = self.snd.una;
+        if report.new_sack {
+            self.recovery.note_disorder(self.snd.nxt);
+        }
+        let is_duplicate = report.new_sack && !report.advanced;
+        let is_third = is_duplicate && self.recovery.on_sack_dup_ack(una, mss);
+        let is_news = report.new_sack || report.advanced;
+        is_news && self.recovery.detect_loss(una, mss) || is_third
+    }
+
+    /// RFC 5681 §2: a duplicate has no data, no SYN or FIN, the greatest ACK and an unchanged window; and there is
+    /// something it could be a duplicate for. A closed window's probes are answered alike, and do not count.
+    fn detect_loss_by_duplicates(&mut self, segment: &SegmentIn, report: &AckReport) -> bool {
         let mss = u64::from(self.eff_snd_mss());
         let (una, nxt) = (self.snd.una, self.snd.nxt);
-        let lost = if self.negotiated.sack {
-            if new_sack {
-                self.recovery.note_disorder(nxt);
-            }
-            let third = new_sack && !advanced && self.recovery.on_sack_dup_ack(una, mss);
-            (new_sack || advanced) && self.recovery.detect_loss(una, mss) || third
-        } else {
-            // RFC 5681 §2: a duplicate has no data, no SYN or FIN, the greatest ACK and an unchanged
-            // window; and there is something it could be a duplicate for. A closed window's probes
-            // are answered alike, and do not count.
-            let duplicate = !advanced
-                && ack == una
-                && segment.len() == 0
-                && !window_changed
-                && una < nxt
-                && self.snd.wnd > 0;
-            if duplicate {
-                self.recovery.note_disorder(nxt);
-            }
-            duplicate && self.recovery.on_dup_ack(una, nxt, mss)
-        };
-        if lost {
+        let is_duplicate = !report.advanced
+            && report.ack == una
+            && segment.len() == 0
+            && !report.window_changed
+            && una < nxt
+            && self.snd.wnd > 0;
+        if !is_duplicate {
+            return false;
+        }
+        self.recovery.note_disorder(nxt);
+        self.recovery.on_dup_ack(una, nxt, mss)
+    }
+
+    fn leave_recovery_if_done(&mut self, now: Instant) {
+        if !self.recovery.exit_if_done(self.snd.una) {
+            return;
+        }
+        self.congestion.on_recovery_exit(now);
+        if self.recovery.is_repairing() {
+            // Lost beyond the recovery point: that is another window's loss (RFC 5681 §4.3).
             self.enter_recovery(now);
         }
     }
@@ -234,14 +240,13 @@ impl Connection {
         self.congestion.on_congestion(&event);
     }
 
-    fn measure_and_grow(
-        &mut self,
-        now: Instant,
-        segment: &SegmentIn,
-        advanced: bool,
-        prior_in_flight: u64,
-        delivered: Delivered,
-    ) {
+    fn measure_and_grow(&mut self, now: Instant, segment: &SegmentIn, report: &AckReport) {
+        let AckReport {
+            advanced,
+            delivered,
+            prior_in_flight,
+            ..
+        } = *report;
         let rtt = match delivered.sent_at {
             Some(at) => Some(now.duration_since(at)),
             // Only where the ACK advances does the echo belong to what it acknowledges (RFC 7323 §4.1).

@@ -1,9 +1,9 @@
 //! Seventh check: the segment text (RFC 9293 §3.10.7.4), reassembly (SHLD-31) and the ACK it earns.
 
-use core::ops::Range;
+use core::ops::{ControlFlow, Range};
 
 use super::acceptable::Text;
-use super::{Check, Verdict};
+use super::{Check, Verdict, drop_for, stop};
 use crate::tcp::pressure::{MIN_BUFFER, Pressure};
 use crate::tcp::recv_buffer::Payload;
 use crate::tcp::segment::SegmentIn;
@@ -20,7 +20,7 @@ impl Connection {
         payload: &mut Payload<'_>,
     ) -> Check {
         if payload.len() == 0 {
-            return Ok(());
+            return ControlFlow::Continue(());
         }
         if let Some(fin) = self.rcv.fin {
             // Nothing comes after the FIN, whatever a peer sends: it could never be processed.
@@ -28,13 +28,13 @@ impl Connection {
         }
         if payload.len() == 0 || !self.state.can_receive() {
             // After the peer's FIN there is nothing to receive (RFC 9293 §3.10.7.4: "this should not occur").
-            return Err(Verdict::Dropped(DropReason::Duplicate));
+            return drop_for(DropReason::Duplicate);
         }
         if self.app.orphaned {
             // Nobody will read it, and the peer must know that it was not delivered (RFC 9293 §3.6.1, SHLD-3;
             // RFC 2525 §2.17): reset.
             self.fail(crate::error::ConnError::Aborted);
-            return Err(Verdict::Reset(DropReason::NoConnection));
+            return stop(Verdict::Reset(DropReason::NoConnection));
         }
         let wire_segment = segment.segment_len.map_or(segment.payload_len, usize::from);
         let full = u32::try_from(wire_segment).unwrap_or(u32::MAX);
@@ -51,7 +51,7 @@ impl Connection {
             if let Some(rtt) = self.rtt_of_echo(now, segment) {
                 self.rcv.tuning.on_rtt(rtt);
             }
-            return Ok(());
+            return ControlFlow::Continue(());
         }
         // A payload holds up to twice its size.
         let limit = usize::try_from(self.rcv_capacity().saturating_mul(2)).unwrap_or(usize::MAX);
@@ -63,14 +63,14 @@ impl Connection {
         let kept = self.rcv.buffer.insert(text.data_start, payload, limit);
         // RFC 5681 §4.2 (MAY-13): an out-of-order segment is acknowledged at once, so that the sender learns of the gap.
         if self.negotiated.sack {
-            self.ack.now();
+            self.ack.send_now();
         } else {
-            self.ack.now_duplicate();
+            self.ack.send_duplicate_now();
         }
         if kept {
-            Ok(())
+            ControlFlow::Continue(())
         } else {
-            Err(Verdict::Dropped(DropReason::NoMemory))
+            drop_for(DropReason::NoMemory)
         }
     }
 
@@ -78,15 +78,15 @@ impl Connection {
     /// promised room for it, before it is acknowledged, so that it comes again.
     fn take_what_fits(&mut self, payload: &mut Payload<'_>) -> Check {
         if self.pressure != Pressure::Full {
-            return Ok(());
+            return ControlFlow::Continue(());
         }
         let room = (MIN_BUFFER as usize).saturating_sub(self.rcv.buffer.len());
         payload.truncate(room);
         if payload.len() > 0 {
-            return Ok(());
+            return ControlFlow::Continue(());
         }
-        self.ack.now();
-        Err(Verdict::Dropped(DropReason::NoMemory))
+        self.ack.send_now();
+        drop_for(DropReason::NoMemory)
     }
 
     /// Data arrived that had arrived before: it is counted, and reported to a peer that understands it (RFC 2883).
@@ -114,7 +114,7 @@ impl Connection {
         let may_wait = self.ack.on_data(bytes, self.rcv.mss_seen);
         if filled_gap {
             // RFC 5681 §4.2: at once when a segment fills all or part of a gap.
-            self.ack.now();
+            self.ack.send_now();
         } else if may_wait {
             self.timers.arm_delayed_ack(now + self.config.delayed_ack);
         }

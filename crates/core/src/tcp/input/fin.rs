@@ -10,14 +10,14 @@ impl Connection {
         if let Some(fin) = text.fin.filter(|_| self.state.can_receive()) {
             // First received wins: a second FIN elsewhere does not move the end of the stream.
             self.rcv.fin.get_or_insert(fin);
-            self.ack.now();
+            self.ack.send_now();
         }
         if self.rcv.fin != Some(self.rcv.nxt) || !self.state.can_receive() {
             return;
         }
         self.rcv.nxt += 1;
         self.rcv.edge = self.rcv.edge.max(self.rcv.nxt);
-        self.ack.now();
+        self.ack.send_now();
         self.app.events |= ConnEvents::READABLE;
         self.transition(Transition::FinReceived);
         if self.state == State::TimeWait {

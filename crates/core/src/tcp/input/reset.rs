@@ -1,8 +1,10 @@
 //! Second and fourth check: RST and SYN, with the proofs that RFC 5961 asks of them.
 
+use core::ops::ControlFlow;
+
 use tidewire_wire::TcpFlags;
 
-use super::{Check, Verdict};
+use super::{Check, stop};
 use crate::error::ConnError;
 use crate::tcp::segment::SegmentIn;
 use crate::tcp::state::State;
@@ -15,11 +17,10 @@ impl Connection {
     /// (SHLD-2); elsewhere in the window it has to be repeated there.
     pub(super) fn check_reset(&mut self, now: Instant, segment: &SegmentIn, start: i64) -> Check {
         if !segment.has(TcpFlags::RST) {
-            return Ok(());
+            return ControlFlow::Continue(());
         }
         if start != self.rcv.nxt.cast_signed() {
-            self.challenge(now);
-            return Err(Verdict::Dropped(DropReason::Challenged));
+            return stop(self.challenge(now, DropReason::Challenged));
         }
         // RFC 9293 §3.10.7.4: from SYN-RECEIVED after an active open this is "connection refused".
         let error = match self.state {
@@ -27,16 +28,14 @@ impl Connection {
             State::CloseWait => ConnError::BrokenPipe,
             _ => ConnError::Reset,
         };
-        self.fail(error);
-        Err(Verdict::Accepted)
+        stop(self.end_by_reset(error))
     }
 
     /// RFC 5961 §4.2: a SYN in a synchronized state is challenged, whatever its sequence number.
     pub(super) fn check_syn(&mut self, now: Instant, segment: &SegmentIn) -> Check {
         if !segment.has(TcpFlags::SYN) {
-            return Ok(());
+            return ControlFlow::Continue(());
         }
-        self.challenge(now);
-        Err(Verdict::Dropped(DropReason::Challenged))
+        stop(self.challenge(now, DropReason::Challenged))
     }
 }

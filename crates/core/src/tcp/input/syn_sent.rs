@@ -1,9 +1,12 @@
 //! SYN-SENT (RFC 9293 §3.10.7.3).
 
+use core::ops::ControlFlow;
+
 use tidewire_wire::TcpFlags;
 
-use super::{Check, Verdict};
+use super::{Check, Verdict, drop_for, stop};
 use crate::error::ConnError;
+use crate::tcp::recovery::Delivered;
 use crate::tcp::recv_buffer::Payload;
 use crate::tcp::segment::SegmentIn;
 use crate::tcp::state::Transition;
@@ -23,24 +26,23 @@ impl Connection {
         let acks_syn =
             has_ack && self.snd.position(segment.header.ack) == Some(1) && self.snd.nxt == 1;
         if has_ack && !acks_syn {
-            return Err(Verdict::Reset(DropReason::BadAck));
+            return stop(Verdict::Reset(DropReason::BadAck));
         }
         // Second, the RST: believed when the ACK proves that it answers our SYN.
         if segment.has(TcpFlags::RST) {
             if !acks_syn {
-                return Err(Verdict::Dropped(DropReason::BadFlags));
+                return drop_for(DropReason::BadFlags);
             }
-            self.fail(ConnError::Refused);
-            return Ok(());
+            return stop(self.end_by_reset(ConnError::Refused));
         }
         if !segment.has(TcpFlags::SYN) || segment.has(TcpFlags::FIN) && !acks_syn {
-            return Err(Verdict::Dropped(DropReason::BadFlags));
+            return drop_for(DropReason::BadFlags);
         }
         // Fourth, the SYN. What it carries beyond is not acknowledged and comes again.
         self.negotiate(&segment.options, segment.header.seq, now);
         self.set_window_of_syn(segment);
         payload.truncate(0);
-        self.ack.now();
+        self.ack.send_now();
         if acks_syn {
             self.on_syn_acked(now, segment);
         } else {
@@ -48,7 +50,7 @@ impl Connection {
             self.transition(Transition::SynReceived);
             self.recovery.mark_all_lost(0, self.snd.nxt);
         }
-        Ok(())
+        ControlFlow::Continue(())
     }
 
     /// The window of a SYN is never scaled (RFC 7323 §2.2).
@@ -61,9 +63,8 @@ impl Connection {
 
     /// Our SYN is acknowledged and the peer's is known: ESTABLISHED.
     pub(crate) fn on_syn_acked(&mut self, now: Instant, segment: &SegmentIn) {
-        let (_, sent_at) =
-            self.recovery
-                .on_ack(0, 1, self.negotiated.sack, u64::from(self.eff_snd_mss()));
+        let mss = u64::from(self.eff_snd_mss());
+        let Delivered { sent_at, .. } = self.recovery.on_ack(0, 1, self.negotiated.sack, mss);
         self.recovery.exit_if_done(1);
         self.snd.una = 1;
         self.snd.proven_at = sent_at;

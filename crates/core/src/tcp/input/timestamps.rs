@@ -1,8 +1,10 @@
 //! PAWS and TS.Recent (RFC 7323 §4.3 and §5).
 
+use core::ops::ControlFlow;
+
 use tidewire_wire::TcpFlags;
 
-use super::{Check, Verdict};
+use super::{Check, drop_for, stop};
 use crate::tcp::segment::SegmentIn;
 use crate::tcp::tcb::Connection;
 use crate::time::{Duration, Instant};
@@ -21,23 +23,22 @@ impl Connection {
     pub(super) fn check_timestamps(&mut self, now: Instant, segment: &SegmentIn) -> Check {
         // Resets are exempt (RFC 7323 §5.2).
         if !self.negotiated.timestamps || segment.has(TcpFlags::RST) {
-            return Ok(());
+            return ControlFlow::Continue(());
         }
         let Some(ts) = segment.options.timestamps else {
             // A SYN without the option is a new attempt of a host that knows nothing of this connection: it must
             // learn of it by a challenge ACK (RFC 5961 §4.2), which the checks that follow send.
             if segment.has(TcpFlags::SYN) {
-                return Ok(());
+                return ControlFlow::Continue(());
             }
             // RFC 7323 §3.2: a segment without the negotiated option is dropped and must not end the connection.
-            return Err(Verdict::Dropped(DropReason::MissingTimestamp));
+            return drop_for(DropReason::MissingTimestamp);
         };
         let valid = now.duration_since(self.ts.recent_at) < RECENT_EXPIRES;
         if valid && before(ts.value, self.ts.recent) {
-            self.acknowledge_unacceptable(now, segment);
-            return Err(Verdict::Dropped(DropReason::Paws));
+            return stop(self.acknowledge_unacceptable(now, segment, DropReason::Paws));
         }
-        Ok(())
+        ControlFlow::Continue(())
     }
 
     /// RFC 7323 §4.3 (2): the timestamp of the segment that reaches back to the last ACK is echoed next, which is the

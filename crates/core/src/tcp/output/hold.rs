@@ -12,7 +12,7 @@ impl Connection {
         if !self.state.is_synchronized() {
             return;
         }
-        self.snd.limit = why.limit;
+        self.snd.limited_by = why.limit;
         self.note_congestion_limit();
         if let Some(until) = why.until {
             self.timers.arm_departure(until);
@@ -32,7 +32,7 @@ impl Connection {
         if self.snd.end() == self.snd.nxt && self.recovery.next_lost().is_none() {
             SendLimit::Application
         } else {
-            self.snd.limit
+            self.snd.limited_by
         }
     }
 
@@ -40,7 +40,7 @@ impl Connection {
     pub(crate) fn note_limit(&mut self, now: Instant) {
         let is_busy = self.snd.end() > self.snd.una && self.state.is_synchronized();
         self.snd
-            .limits
+            .limit_clock
             .set(now, is_busy.then_some(self.limited_by()));
     }
 

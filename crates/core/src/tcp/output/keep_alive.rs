@@ -30,25 +30,24 @@ impl Connection {
     /// The timer fired. Many unanswered probes end the connection, a single one never does (MUST-29).
     pub(super) fn on_keep_alive(&mut self, now: Instant) -> TimerOutcome {
         let Some(keepalive) = self.config.keepalive.filter(|_| self.is_kept_alive()) else {
-            return TimerOutcome::None;
+            return TimerOutcome::Alive;
         };
         if self.snd.end() > self.snd.una {
             // MUST-26: only when nothing is outstanding. What is has timers of its own.
             self.timers.set_keep_alive(Some(now + keepalive.idle));
-            return TimerOutcome::None;
+            return TimerOutcome::Alive;
         }
         let probes = self.snd.keep_alive_probes;
         let idle_since = self.rcv.heard_at;
         if probes == 0 && idle_since + keepalive.idle > now {
             self.timers
                 .set_keep_alive(Some(idle_since + keepalive.idle));
-            return TimerOutcome::None;
+            return TimerOutcome::Alive;
         }
         let limit = self.config.user_timeout.map(|limit| idle_since + limit);
         // As in Linux: a user timeout takes the place of the count.
         if probes > 0 && limit.map_or(probes >= keepalive.count, |limit| limit <= now) {
-            self.fail(self.time_out_error());
-            return TimerOutcome::Reset;
+            return self.end_with_reset(self.time_out_error());
         }
         self.snd.keep_alive_probes = probes.saturating_add(1);
         self.snd.keep_alive_due = true;
@@ -57,7 +56,7 @@ impl Connection {
             .filter(|&limit| limit > now)
             .map_or(again, |limit| limit.min(again));
         self.timers.set_keep_alive(Some(again));
-        TimerOutcome::None
+        TimerOutcome::Alive
     }
 
     /// States that may last without a segment from either side, and FIN-WAIT-1, which leads to one: our FIN is outstanding

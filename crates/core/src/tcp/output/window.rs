@@ -68,7 +68,7 @@ impl Connection {
         let quarter = self.rcv_capacity() / 4;
         let nearly_closed = self.rcv.wnd() < u64::from(self.rcv.mss_seen).saturating_mul(2);
         if step >= self.worthwhile_step() && (step >= quarter || nearly_closed) {
-            self.ack.now();
+            self.ack.send_now();
         }
     }
 

@@ -33,6 +33,25 @@ pub(crate) enum Phase {
     Loss { point: u64 },
 }
 
+/// What an acknowledgement covers that none covered before.
+#[derive(Copy, Clone, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Delivered {
+    pub(crate) bytes: u64,
+    /// When the newest of them was sent, where that is unambiguous (Karn).
+    pub(crate) sent_at: Option<Instant>,
+}
+
+/// Bytes between SND.UNA and SND.NXT, by what is known of them.
+#[derive(Copy, Clone, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Outstanding {
+    /// Selectively acknowledged.
+    pub(crate) sacked: u64,
+    /// Lost and not sent again yet.
+    pub(crate) lost: u64,
+    /// Sent again, and nothing is known of them since.
+    pub(crate) retransmitted: u64,
+}
+
 /// One connection's recovery state.
 #[derive(Debug, Default)]
 pub(crate) struct Recovery {
@@ -86,15 +105,9 @@ impl Recovery {
         self.sent.resend(range, now);
     }
 
-    /// The cumulative acknowledgement moved from `una` to `ack`. Returns how many bytes had not been selectively
-    /// acknowledged before, and when they were sent if that is unambiguous.
-    pub(crate) fn on_ack(
-        &mut self,
-        una: u64,
-        ack: u64,
-        sack_enabled: bool,
-        mss: u64,
-    ) -> (u64, Option<Instant>) {
+    /// The cumulative acknowledgement moved from `una` to `ack`. Returns what had not been selectively acknowledged
+    /// before.
+    pub(crate) fn on_ack(&mut self, una: u64, ack: u64, sack_enabled: bool, mss: u64) -> Delivered {
         let late = self.sacked_to().is_some_and(|sacked_to| sacked_to > una);
         let known = self.sacked.remove_below(ack);
         self.lost.remove_below(ack);
@@ -115,7 +128,10 @@ impl Recovery {
         if self.sacked.is_empty() {
             self.before_disorder = None;
         }
-        (ack - una - known, sent_at)
+        Delivered {
+            bytes: ack - una - known,
+            sent_at,
+        }
     }
 
     /// Ends recovery once its point is acknowledged; says whether it ended.
@@ -132,24 +148,23 @@ impl Recovery {
         true
     }
 
-    /// The peer selectively acknowledged a range inside (SND.UNA, SND.NXT]. Returns how many bytes are news, and when
-    /// they were sent if that is unambiguous.
-    pub(crate) fn on_sack(&mut self, range: Range<u64>) -> (u64, Option<Instant>) {
+    /// The peer selectively acknowledged a range inside (SND.UNA, SND.NXT]. Returns what is news of it.
+    pub(crate) fn on_sack(&mut self, range: Range<u64>) -> Delivered {
         let known = self
             .sacked
             .containing(range.start)
             .is_some_and(|run| run.end >= range.end);
         if known || self.sacked.count() >= MAX_SACK_RUNS {
-            return (0, None);
+            return Delivered::default();
         }
         self.lost.remove(range.clone());
         let late = self
             .sacked_to()
             .is_some_and(|sacked_to| sacked_to > range.start);
-        let news = self.sacked.insert(range.clone());
+        let bytes = self.sacked.insert(range.clone());
         let sent_at = self.sent.sack(range);
         self.count_reordered(late && sent_at.is_some());
-        (news, sent_at)
+        Delivered { bytes, sent_at }
     }
 
     /// End of the highest run that the peer has selectively acknowledged.
@@ -167,16 +182,19 @@ impl Recovery {
         self.reordered
     }
 
-    /// Bytes selectively acknowledged, bytes lost and not sent again yet, and bytes sent again that
-    /// nothing is known of yet.
-    pub(crate) fn outstanding(&self) -> (u64, u64, u64) {
-        let again = self
+    /// What is known of the bytes in the window.
+    pub(crate) fn outstanding(&self) -> Outstanding {
+        let retransmitted = self
             .sent
             .retransmitted()
             .flat_map(|range| self.lost.gaps(range))
             .map(|range| range.end - range.start)
             .sum();
-        (self.sacked.bytes(), self.lost.bytes(), again)
+        Outstanding {
+            sacked: self.sacked.bytes(),
+            lost: self.lost.bytes(),
+            retransmitted,
+        }
     }
 
     /// Whether anything is lost, or was and is not known to have arrived since.
@@ -240,12 +258,8 @@ impl Recovery {
         let Some(to) = lost_below.filter(|&to| to > from) else {
             return false;
         };
-        self.judged_to = to;
         let before = self.lost.bytes();
-        let holes: alloc::vec::Vec<_> = self.sacked.gaps(from..to).collect();
-        for hole in holes {
-            self.lost.insert(hole);
-        }
+        self.mark_lost(from..to);
         self.lost.bytes() > before
     }
 
@@ -290,11 +304,7 @@ impl Recovery {
         self.dup_acks = 0;
         self.dup_credit = 0;
         self.forget_reneged(una);
-        let holes: alloc::vec::Vec<_> = self.sacked.gaps(una..nxt).collect();
-        for hole in holes {
-            self.lost.insert(hole);
-        }
-        self.judged_to = nxt;
+        self.mark_lost(una..nxt);
         self.before_disorder = None;
         // The point only moves forward: data sent since the first timeout is part of the same episode.
         self.phase = Phase::Loss { point: nxt };
@@ -351,10 +361,10 @@ impl Recovery {
         self.sent.held()
     }
 
+    /// What is not selectively acknowledged of `range` is lost.
     fn mark_lost(&mut self, range: Range<u64>) {
         self.judged_to = self.judged_to.max(range.end);
-        let holes: alloc::vec::Vec<_> = self.sacked.gaps(range).collect();
-        for hole in holes {
+        for hole in self.sacked.gaps(range) {
             self.lost.insert(hole);
         }
     }
