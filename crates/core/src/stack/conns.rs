@@ -48,8 +48,9 @@ impl Conns {
     }
 
     /// The connection in a slot, whatever its generation.
-    pub(super) fn id_at(&self, index: u32) -> Option<ConnId> {
-        self.slots.at(index).map(|(key, _)| ConnId(key))
+    pub(super) fn at_mut(&mut self, index: u32) -> Option<(ConnId, &mut Slot)> {
+        let (key, slot) = self.slots.at_mut(index)?;
+        Some((ConnId(key), slot))
     }
 
     pub(super) fn insert(&mut self, tcp: Connection) -> ConnId {

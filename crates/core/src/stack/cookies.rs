@@ -4,6 +4,7 @@ use tidewire_wire::{TcpFlags, TcpOptions, TcpTimestamps};
 
 use super::Stack;
 use super::flow::Target;
+use super::passive_open::Serving;
 use crate::tcp::half_open::HalfOpen;
 use crate::tcp::segment::SegmentIn;
 use crate::tcp::syn_cookies::{Cookie, decode_options, encode_options};
@@ -22,20 +23,10 @@ impl Stack {
         tuple: FourTuple,
         segment: &SegmentIn,
     ) -> bool {
-        let Some(id) = self.listener_for(&tuple) else {
+        let Some(serving) = self.may_answer_with_cookie(&tuple) else {
             return false;
         };
-        let Some(listener) = self.locals.listener(id) else {
-            return false;
-        };
-        if !self.config.syn_cookies
-            || !self.handshakes.is_flooded()
-            || listener.queue_is_full()
-            || self.pressure() == Pressure::Full
-        {
-            return false;
-        }
-        let config = alloc::sync::Arc::clone(&listener.config);
+        let config = &serving.config;
         let mut peer = segment.options;
         if !config.timestamps || peer.timestamps.is_none() {
             // There is nothing to remember these by.
@@ -43,20 +34,29 @@ impl Stack {
             peer.window_scale = None;
             peer.sack_permitted = false;
         }
-        let Some(mut record) = self.half_open_record(now, id, tuple, segment, peer) else {
-            return false;
-        };
+        let mut record = self.half_open_record(now, &serving, tuple, segment, peer);
         record.iss = self
             .handshakes
             .cookies
             .make(now, &tuple, record.irs, &record.peer);
-        let mut plan = record.syn_ack(now, &config);
+        let mut plan = record.syn_ack(now, config);
         if let Some(ts) = &mut plan.options.timestamps {
             ts.value = encode_options(ts.value, &record.peer);
         }
         self.net.stats.syn_cookies_sent += 1;
         self.send_control_segment(now, &tuple, &plan, State::SynReceived);
         true
+    }
+
+    /// The listener that answers a SYN of this tuple with a cookie, if one may.
+    fn may_answer_with_cookie(&self, tuple: &FourTuple) -> Option<Serving> {
+        let id = self.listener_for(tuple)?;
+        let listener = self.locals.listener(id)?;
+        let may = self.config.syn_cookies
+            && self.handshakes.is_flooded()
+            && !listener.queue_is_full()
+            && self.pressure() != Pressure::Full;
+        may.then(|| Serving::new(id, listener))
     }
 
     /// A segment of no connection, to a listener: where it completes a handshake that was not remembered, it becomes a
@@ -89,10 +89,13 @@ impl Stack {
             self.drop_frame(DropReason::MissingTimestamp);
             return true;
         }
-        if let Err(reason) = self.has_room_for_cookie(id) {
-            self.drop_frame(reason);
-            return true;
-        }
+        let serving = match self.has_room_for_cookie(id) {
+            Ok(serving) => serving,
+            Err(reason) => {
+                self.drop_frame(reason);
+                return true;
+            }
+        };
         let (window_scale, sack_permitted) =
             timestamps.map_or((None, false), |ts| decode_options(ts.echo));
         let peer = TcpOptions {
@@ -102,9 +105,7 @@ impl Stack {
             timestamps: timestamps.map(|ts| TcpTimestamps { echo: 0, ..ts }),
             ..TcpOptions::default()
         };
-        let Some(record) = self.half_open_record(now, id, tuple, segment, peer) else {
-            return false;
-        };
+        let record = self.half_open_record(now, &serving, tuple, segment, peer);
         if let Some(Target::HalfOpen(key)) = self.find_flow(&tuple) {
             self.forget_half_open(key);
         }
@@ -128,7 +129,7 @@ impl Stack {
     }
 
     /// Whether a peer that brought a cookie can be accepted, or at least remembered.
-    fn has_room_for_cookie(&self, id: ListenerId) -> Result<(), DropReason> {
+    fn has_room_for_cookie(&self, id: ListenerId) -> Result<Serving, DropReason> {
         let listener = self.locals.listener(id).ok_or(DropReason::NoConnection)?;
         if listener.queue_is_full() && self.handshakes.is_full() {
             return Err(DropReason::BacklogFull);
@@ -136,6 +137,6 @@ impl Stack {
         if self.pressure() == Pressure::Full {
             return Err(DropReason::NoMemory);
         }
-        Ok(())
+        Ok(Serving::new(id, listener))
     }
 }

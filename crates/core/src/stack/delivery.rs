@@ -6,6 +6,7 @@ use super::Stack;
 use super::flow::Target;
 use super::trace::{Direction, Seen};
 use crate::tcp::half_open::HalfOpenVerdict;
+use crate::tcp::negotiation::syn_window;
 use crate::tcp::segment::SegmentIn;
 use crate::tcp::time_wait::TimeWaitVerdict;
 use crate::tcp::{Payload, State, Verdict};
@@ -55,7 +56,7 @@ impl Stack {
     ) {
         self.update_pressure(id);
         let Some(conn) = self.conns.get_mut(id) else {
-            return;
+            return self.net.stats.count_broken("a flow of no connection");
         };
         let before = conn.state;
         if payload.len() > 0 {
@@ -108,16 +109,13 @@ impl Stack {
         payload: &mut Payload<'_>,
     ) {
         let Some(half_open) = self.handshakes.get(key) else {
-            return;
+            return self.net.stats.count_broken("a flow of no half-open record");
         };
         let (tuple, listener) = (half_open.tuple, half_open.listener);
-        let window = self
-            .locals
-            .listener(half_open.listener)
-            .map_or(0, |listener| listener.config.recv_buffer.max());
-        let window = u32::try_from(window)
-            .unwrap_or(u32::MAX)
-            .min(u32::from(u16::MAX));
+        let Some(owner) = self.locals.listener(listener) else {
+            return self.net.stats.count_broken("a record of no listener");
+        };
+        let window = syn_window(&owner.config).into();
         let verdict = half_open.judge(segment, window);
         if verdict != HalfOpenVerdict::Complete {
             let after = if verdict == HalfOpenVerdict::Reset {
@@ -168,7 +166,7 @@ impl Stack {
 
     fn deliver_to_time_wait(&mut self, now: Instant, key: Key, segment: &SegmentIn) {
         let Some(record) = self.time_wait.get(key) else {
-            return;
+            return self.net.stats.count_broken("a flow of no TIME-WAIT record");
         };
         let tuple = record.tuple;
         let verdict = record.judge(segment);
@@ -205,7 +203,10 @@ impl Stack {
                     Err(reason) => return self.drop_frame(reason),
                 }
                 let Some(record) = self.time_wait.remove(key) else {
-                    return;
+                    return self
+                        .net
+                        .stats
+                        .count_broken("a TIME-WAIT record that is gone");
                 };
                 let last = record.snd_nxt;
                 self.forget_time_wait(key, &record);

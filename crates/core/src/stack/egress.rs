@@ -169,14 +169,20 @@ impl Stack {
         plan: &SegmentPlan,
         mac: MacAddr,
     ) -> Option<Transmit<'_>> {
-        let tuple = self.conns.get(id)?.tuple;
         self.net.stats.segments_out += 1;
         self.net.stats.retransmitted += u64::from(plan.retransmission);
+        let Some(conn) = self.conns.get(id) else {
+            self.net.stats.count_broken("a segment of no connection");
+            return None;
+        };
         let mut payload = Slices::EMPTY;
-        let conn = self.conns.get(id)?;
         conn.snd.buffer.slices(plan.payload.clone(), &mut payload);
         let (pieces, tx_checksum) = (payload.as_slice(), self.net.link().tx_checksum);
-        let headers = Headers::new(self.net.link(), mac, &tuple, plan, pieces, tx_checksum)?;
+        let link = self.net.link();
+        let Some(headers) = Headers::new(link, mac, &conn.tuple, plan, pieces, tx_checksum) else {
+            self.net.stats.count_broken("a segment without headers");
+            return None;
+        };
         self.net.stats.frames_out += 1;
         self.net.stats.bytes_out += (headers.len + payload.len()) as u64;
         Some(Transmit {
@@ -205,8 +211,9 @@ impl Stack {
         // frames in that queue ask nothing of the device.
         let headers = Headers::new(self.net.link(), MacAddr([0; 6]), tuple, plan, &[], false);
         let packet = headers.and_then(|headers| headers.packet());
-        if let Some(packet) = packet {
-            self.net.send_packet(now, tuple.remote, packet);
+        match packet {
+            Some(packet) => self.net.send_packet(now, tuple.remote, packet),
+            None => self.net.stats.count_broken("a segment without headers"),
         }
     }
 

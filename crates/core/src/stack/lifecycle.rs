@@ -1,4 +1,4 @@
-//! A connection's way through the stack's tables: from its first segment to TIME-WAIT and oblivion.
+//! Connection lifecycle: insertion, timers, TIME-WAIT, removal.
 
 use tidewire_wire::{SeqNum, TcpTimestamps};
 
@@ -92,16 +92,13 @@ impl Stack {
     }
 
     pub(super) fn fire_connection_timers(&mut self, now: Instant, index: u32) {
-        let Some(id) = self.conns.id_at(index) else {
-            return;
-        };
-        let Some(conn) = self.conns.get_mut(id) else {
-            return;
+        let Some((id, slot)) = self.conns.at_mut(index) else {
+            return self.net.stats.count_broken("a deadline of no connection");
         };
         if let TimerOutcome::Ended {
             was_connecting,
             reset,
-        } = conn.on_timer(now)
+        } = slot.tcp.on_timer(now)
         {
             self.net.stats.failed_attempts += u64::from(was_connecting);
             if let Some(reset) = reset {
@@ -116,7 +113,7 @@ impl Stack {
     fn enter_time_wait(&mut self, id: ConnId) {
         let now = self.now;
         let Some(conn) = self.conns.get(id) else {
-            return;
+            return self.net.stats.count_broken("TIME-WAIT of no connection");
         };
         if self.find_flow(&conn.tuple) != Some(Target::Conn(id)) {
             // Already there; the handle may have been given back since.
@@ -124,15 +121,13 @@ impl Stack {
         }
         let handle = (!conn.app.orphaned).then_some(id);
         let (tuple, owes_ack) = (conn.tuple, conn.ack.is_due());
+        let record = TimeWait::new(conn, now, handle);
         if self.time_wait.is_full()
             && let Some((key, oldest)) = self.time_wait.pop_oldest()
         {
             self.forget_time_wait(key, &oldest);
         }
-        let Some(conn) = self.conns.get(id) else {
-            return;
-        };
-        let key = self.time_wait.insert(TimeWait::new(conn, now, handle));
+        let key = self.time_wait.insert(record);
         self.flows
             .replace(&tuple, Target::Conn(id), Target::TimeWait(key));
         if owes_ack {
@@ -145,7 +140,7 @@ impl Stack {
     /// Nothing is left to do on the wire.
     fn enter_closed(&mut self, id: ConnId) {
         let Some(conn) = self.conns.get(id) else {
-            return;
+            return self.net.stats.count_broken("the end of no connection");
         };
         let tuple = conn.tuple;
         if self.find_flow(&tuple) == Some(Target::Conn(id)) {
@@ -175,7 +170,7 @@ impl Stack {
     /// Sends the ACK of a TIME-WAIT record.
     pub(super) fn acknowledge_time_wait(&mut self, now: Instant, key: Key) {
         let Some(record) = self.time_wait.get_mut(key) else {
-            return;
+            return self.net.stats.count_broken("an ACK of no TIME-WAIT record");
         };
         let plan = record.acknowledgement(now);
         let tuple = record.tuple;

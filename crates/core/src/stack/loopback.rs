@@ -18,7 +18,7 @@ impl Stack {
     /// Sends a segment of a connection to an own address.
     pub(super) fn loop_back_segment(&mut self, id: ConnId, plan: &SegmentPlan) {
         let Some(conn) = self.conns.get(id) else {
-            return;
+            return self.net.stats.count_broken("a segment of no connection");
         };
         self.net.stats.segments_out += 1;
         self.net.stats.retransmitted += u64::from(plan.retransmission);
@@ -29,7 +29,7 @@ impl Stack {
         let mac = MacAddr([0; 6]);
         let Some(headers) = Headers::new(self.net.link(), mac, &conn.tuple, plan, pieces, true)
         else {
-            return;
+            return self.net.stats.count_broken("a segment without headers");
         };
         let header = headers.bytes.get(EthernetHeader::LEN..headers.len);
         let mut packet = BytesMut::with_capacity(headers.len + payload.len());

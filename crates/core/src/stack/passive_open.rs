@@ -7,17 +7,33 @@ use tidewire_wire::{SeqNum, TcpOptions};
 use super::Stack;
 use super::events::Source;
 use super::flow::Target;
+use super::listener::Listener;
 use crate::tcp::challenge::ChallengeLimit;
 use crate::tcp::half_open::HalfOpen;
 use crate::tcp::negotiation::Offer;
 use crate::tcp::segment::SegmentIn;
-use crate::tcp::{Connection, Pressure, State};
+use crate::tcp::{Connection, Pressure, State, TcpConfig};
 use crate::time::Instant;
 use crate::types::{ConnId, DropReason, FourTuple, Key, ListenerId};
 
+/// A listener that answers a SYN, and the configuration that it answers with.
+pub(super) struct Serving {
+    pub(super) id: ListenerId,
+    pub(super) config: Arc<TcpConfig>,
+}
+
+impl Serving {
+    pub(super) fn new(id: ListenerId, listener: &Listener) -> Self {
+        Self {
+            id,
+            config: Arc::clone(&listener.config),
+        }
+    }
+}
+
 impl Stack {
     /// The listener that has room for a connection of this tuple, or what a SYN for it is dropped for.
-    pub(super) fn may_open_passively(&self, tuple: &FourTuple) -> Result<ListenerId, DropReason> {
+    pub(super) fn may_open_passively(&self, tuple: &FourTuple) -> Result<Serving, DropReason> {
         let id = self.listener_for(tuple).ok_or(DropReason::NoConnection)?;
         let listener = self.locals.listener(id).ok_or(DropReason::NoConnection)?;
         if listener.is_full() || self.handshakes.is_full() {
@@ -26,7 +42,7 @@ impl Stack {
         if self.pressure() == Pressure::Full {
             return Err(DropReason::NoMemory);
         }
-        Ok(id)
+        Ok(Serving::new(id, listener))
     }
 
     /// RFC 9293 §3.10.7.2: a SYN for a listener. `after` is the sequence number that a previous connection of this
@@ -38,15 +54,12 @@ impl Stack {
         segment: &SegmentIn,
         after: Option<SeqNum>,
     ) {
-        let id = match self.may_open_passively(&tuple) {
-            Ok(id) => id,
+        let serving = match self.may_open_passively(&tuple) {
+            Ok(serving) => serving,
             Err(DropReason::BacklogFull) if self.answer_with_cookie(now, tuple, segment) => return,
             Err(reason) => return self.drop_frame(reason),
         };
-        let record = self.half_open_record(now, id, tuple, segment, segment.options);
-        let Some(record) = record else {
-            return;
-        };
+        let record = self.half_open_record(now, &serving, tuple, segment, segment.options);
         let iss = self.fresh_iss(&tuple, after);
         let key = self.remember(HalfOpen { iss, ..record });
         self.send_syn_ack(now, key);
@@ -56,18 +69,17 @@ impl Stack {
     pub(super) fn half_open_record(
         &self,
         now: Instant,
-        id: ListenerId,
+        serving: &Serving,
         tuple: FourTuple,
         segment: &SegmentIn,
         peer: TcpOptions,
-    ) -> Option<HalfOpen> {
-        let listener = self.locals.listener(id)?;
-        Some(HalfOpen {
+    ) -> HalfOpen {
+        HalfOpen {
             tuple,
-            listener: id,
+            listener: serving.id,
             iss: SeqNum::new(0),
             irs: segment.header.seq,
-            offer: Offer::new(&listener.config, self.net.link_mss(tuple.local)),
+            offer: Offer::new(&serving.config, self.net.link_mss(tuple.local)),
             peer: TcpOptions {
                 sack: Default::default(),
                 ..peer
@@ -80,7 +92,7 @@ impl Stack {
             deadline: now,
             answered: false,
             challenges: ChallengeLimit::default(),
-        })
+        }
     }
 
     /// Adds a record to the table, with no timer yet.
@@ -107,10 +119,10 @@ impl Stack {
     /// Sends it because the SYN came again.
     pub(super) fn repeat_syn_ack(&mut self, now: Instant, key: Key) {
         let Some(record) = self.handshakes.get_mut(key) else {
-            return;
+            return self.net.stats.count_broken("a SYN-ACK of no record");
         };
         let Some(listener) = self.locals.listener(record.listener) else {
-            return;
+            return self.net.stats.count_broken("a record of no listener");
         };
         let plan = record.syn_ack(now, &listener.config);
         let tuple = record.tuple;
@@ -120,13 +132,13 @@ impl Stack {
     /// Answers a suspicious segment of a half-open connection with an ACK, unless one was answered just now.
     pub(super) fn challenge_half_open(&mut self, now: Instant, key: Key) {
         let Some(record) = self.handshakes.get_mut(key) else {
-            return;
+            return self.net.stats.count_broken("a challenge of no record");
         };
         if !record.challenges.allow(now) {
             return;
         }
         let Some(listener) = self.locals.listener(record.listener) else {
-            return;
+            return self.net.stats.count_broken("a record of no listener");
         };
         let plan = record.acknowledgement(now, &listener.config);
         let tuple = record.tuple;
@@ -138,7 +150,7 @@ impl Stack {
     /// The timer of a half-open connection came up.
     pub(super) fn fire_half_open_timer(&mut self, now: Instant, key: Key) {
         let Some(record) = self.handshakes.get(key) else {
-            return;
+            return self.net.stats.count_broken("a timer of no record");
         };
         let listener = self.locals.listener(record.listener);
         let retries = listener.map_or(0, |listener| listener.config.syn_retries);
@@ -151,7 +163,7 @@ impl Stack {
         }
     }
 
-    /// Removes a half-open connection.
+    /// Removes a half-open connection, if it is still one.
     pub(super) fn forget_half_open(&mut self, key: Key) {
         let Some(record) = self.handshakes.remove(key) else {
             return;

@@ -43,7 +43,7 @@ impl Stack {
     pub(super) fn update_path(&mut self, now: Instant, id: ConnId) {
         let version = self.net.paths_version();
         let Some(conn) = self.conns.get_mut(id) else {
-            return;
+            return self.net.stats.count_broken("the path of no connection");
         };
         if !conn.path.is_current(version, now) {
             let (mss, until) = self.net.path_mss(now, conn.tuple.remote);

@@ -101,6 +101,14 @@ impl<T> Slab<T> {
         })
     }
 
+    /// As [`at`](Self::at), to be changed.
+    pub(crate) fn at_mut(&mut self, index: u32) -> Option<(Key, &mut T)> {
+        let slot = self.slots.get_mut(index as usize)?;
+        let generation = slot.generation;
+        let value = slot.value.as_mut()?;
+        Some((Key { index, generation }, value))
+    }
+
     /// All values in slot order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (Key, &T)> {
         (0u32..).zip(&self.slots).filter_map(|(index, slot)| {

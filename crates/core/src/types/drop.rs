@@ -39,18 +39,18 @@ pub enum DropReason {
     NoMemory,
     /// A listener's backlog is full.
     BacklogFull,
-    /// Data beyond the receive window.
-    BeyondWindow,
     /// An ICMP message that asks nothing of this host (router advertisements, redirects, unknown types), or an error that
     /// quotes no segment in flight.
     IcmpIgnored,
     /// A packet to an unresolved neighbour was displaced or its resolution failed.
     NeighborUnresolved,
+    /// A table of the stack and what refers to it disagree: a defect of the stack, never of a peer.
+    Internal,
 }
 
 impl DropReason {
     /// How many reasons there are.
-    pub const COUNT: usize = Self::NeighborUnresolved as usize + 1;
+    pub const COUNT: usize = Self::Internal as usize + 1;
 
     /// All of them, in declaration order.
     pub const ALL: [Self; Self::COUNT] = [
@@ -71,8 +71,8 @@ impl DropReason {
         Self::Duplicate,
         Self::NoMemory,
         Self::BacklogFull,
-        Self::BeyondWindow,
         Self::IcmpIgnored,
         Self::NeighborUnresolved,
+        Self::Internal,
     ];
 }

@@ -63,6 +63,13 @@ impl Stats {
             .map(|reason| (reason, self.dropped(reason)))
     }
 
+    /// Counts what cannot happen: a table and what refers to it disagree. Tests stop there.
+    #[cold]
+    pub(crate) fn count_broken(&mut self, what: &'static str) {
+        debug_assert!(false, "broken invariant: {what}");
+        self.count_drop(DropReason::Internal);
+    }
+
     pub(crate) fn count_drop(&mut self, reason: DropReason) {
         if let Some(count) = self.drops.get_mut(reason as usize) {
             *count += 1;
