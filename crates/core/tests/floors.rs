@@ -92,3 +92,118 @@ fn imports_are_found_in_code_and_not_in_comments() {
     let text = "use crate::ip::Network;\n/// [`x`](crate::stack)\nfn f() { crate::tcp::g(); }\n";
     assert_eq!(imports(text), ["ip", "tcp"]);
 }
+
+// ---- Circles ----
+
+/// A file below `src`, what it defines for others, and the names that it imports.
+struct Source {
+    name: String,
+    defines: Vec<String>,
+    imports: Vec<String>,
+}
+
+impl Source {
+    fn read(path: &Path) -> Self {
+        let text = std::fs::read_to_string(path).expect("readable");
+        let code = text
+            .split("#[cfg(test)]\nmod tests")
+            .next()
+            .unwrap_or_default();
+        let name = path.strip_prefix(source()).expect("below src");
+        Self {
+            name: name.to_string_lossy().into_owned(),
+            defines: code.lines().filter_map(defined).collect(),
+            imports: code.split("\nuse ").skip(1).flat_map(imported).collect(),
+        }
+    }
+}
+
+/// The name of an item that a line without indentation makes visible outside of its file.
+fn defined(line: &str) -> Option<String> {
+    let mut words = line.strip_prefix("pub")?.split_whitespace();
+    words.find(|word| {
+        matches!(
+            *word,
+            "struct" | "enum" | "trait" | "fn" | "type" | "static" | "const"
+        )
+    })?;
+    let name = words.find(|word| !matches!(*word, "fn"))?;
+    let end = name
+        .find(|c: char| !c.is_alphanumeric() && c != '_')
+        .unwrap_or(name.len());
+    Some(name[..end].to_owned())
+}
+
+/// The names in a `use` of this crate.
+fn imported(statement: &str) -> Vec<String> {
+    let path = statement.split(';').next().unwrap_or_default();
+    if !path.starts_with("crate") && !path.starts_with("super") {
+        return Vec::new();
+    }
+    let words = path.split(|c: char| !c.is_alphanumeric() && c != '_');
+    words
+        .filter(|word| !word.is_empty())
+        .map(str::to_owned)
+        .collect()
+}
+
+/// Whether the file at `to` is reached from `from` by imports.
+fn reaches(graph: &[Vec<usize>], from: usize, to: usize) -> bool {
+    let mut seen = vec![false; graph.len()];
+    let mut next = graph[from].clone();
+    while let Some(at) = next.pop() {
+        if at == to {
+            return true;
+        }
+        if !std::mem::replace(&mut seen[at], true) {
+            next.extend(&graph[at]);
+        }
+    }
+    false
+}
+
+/// Types whose parts are files of their own, which know the whole.
+const WHOLES: [&str; 2] = ["tcp/tcb.rs", "stack/mod.rs"];
+
+#[test]
+fn files_know_each_other_in_a_circle_only_as_parts_of_one_type() {
+    let mut paths = Vec::new();
+    files(&source(), &mut paths);
+    paths.retain(|path| !path.ends_with("tests.rs"));
+    let sources: Vec<_> = paths.iter().map(|path| Source::read(path)).collect();
+    let graph: Vec<Vec<usize>> = sources
+        .iter()
+        .map(|source| {
+            let others = sources.iter().enumerate();
+            others
+                .filter(|(_, other)| other.name != source.name)
+                .filter(|(_, other)| {
+                    other
+                        .defines
+                        .iter()
+                        .any(|name| source.imports.contains(name))
+                })
+                .map(|(index, _)| index)
+                .collect()
+        })
+        .collect();
+    // Without the wholes no circle is left.
+    let is_whole = |index: usize| WHOLES.contains(&sources[index].name.as_str());
+    let parts: Vec<Vec<usize>> = graph
+        .iter()
+        .enumerate()
+        .map(|(index, known)| {
+            let known = known.iter().copied().filter(|&other| !is_whole(other));
+            if is_whole(index) {
+                Vec::new()
+            } else {
+                known.collect()
+            }
+        })
+        .collect();
+    let circles: Vec<_> = (0..sources.len())
+        .filter(|&index| reaches(&parts, index, index))
+        .map(|index| &sources[index].name)
+        .collect();
+    assert_eq!(circles, [""; 0]);
+}

@@ -9,26 +9,9 @@ use core::net::IpAddr;
 use tidewire_wire::{Icmpv4Message, Icmpv6Message, IpProtocol, Ipv4Header, Ipv6Header, SeqNum};
 
 use super::network::{Received, Upcall};
+use super::report::{Quoted, Report};
 use crate::error::ConnError;
 use crate::types::{DropReason, FourTuple};
-
-/// What an error says.
-#[derive(Copy, Clone, Debug, Eq, PartialEq)]
-pub(crate) enum Report {
-    /// The packet did not arrive, and this is what a connection attempt fails with.
-    Unreachable(ConnError),
-    /// The packet was larger than this, the next hop's MTU; 0 where the router does not know.
-    TooBig(u32),
-}
-
-/// The segment that an error quotes.
-#[derive(Copy, Clone, Debug, Eq, PartialEq)]
-pub(crate) struct Quoted {
-    pub(crate) tuple: FourTuple,
-    pub(crate) seq: SeqNum,
-    /// Bytes of the whole IP packet.
-    pub(crate) len: u32,
-}
 
 /// What an ICMPv4 message reports, and the packet it quotes; `None` for those that are no errors.
 pub(super) fn report_of_icmpv4<'a>(message: &Icmpv4Message<'a>) -> Option<(Report, &'a [u8])> {

@@ -11,11 +11,8 @@ use tidewire_wire::{
 use super::icmp::IcmpMessage;
 use super::network::Network;
 use super::packet::{Ends, ip_header_len};
-use crate::time::{Duration, Instant};
+use crate::time::Instant;
 
-/// Errors that may be sent in a row, and the time in which one more may (RFC 4443 §2.4 (f), a token bucket).
-const BURST: u8 = 10;
-const INTERVAL: Duration = Duration::from_millis(100);
 /// Longest error over IPv4 (RFC 1812 §4.3.2.3) and over IPv6 (RFC 4443 §2.4 (c)).
 const MOST_IPV4: usize = 576;
 const MOST_IPV6: usize = 1280;
@@ -26,36 +23,6 @@ const ICMP_HEADER: usize = 8;
 const ERRONEOUS_FIELD: u8 = 0;
 const UNKNOWN_NEXT_HEADER: u8 = 1;
 const UNKNOWN_OPTION: u8 = 2;
-
-/// How many errors may still be sent.
-#[derive(Copy, Clone, Debug)]
-pub(crate) struct ErrorLimit {
-    left: u8,
-    /// When the count was true.
-    at: Instant,
-}
-
-impl ErrorLimit {
-    pub(crate) fn new(now: Instant) -> Self {
-        Self {
-            left: BURST,
-            at: now,
-        }
-    }
-
-    /// Takes one, if there is one.
-    fn allow(&mut self, now: Instant) -> bool {
-        let earned = now.duration_since(self.at).as_nanos() / INTERVAL.as_nanos();
-        if earned > 0 {
-            self.left = u8::try_from(earned)
-                .map_or(BURST, |earned| self.left.saturating_add(earned).min(BURST));
-            self.at = now;
-        }
-        let allowed = self.left > 0;
-        self.left = self.left.saturating_sub(1);
-        allowed
-    }
-}
 
 impl Network {
     /// A packet to one of our addresses, from a host, carries a protocol that this stack does not speak.
@@ -185,21 +152,4 @@ fn next_header_field(ip: &Ipv6Header, packet: &[u8], offset: usize) -> usize {
         kind = IpProtocol(next);
     }
     field
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{BURST, ErrorLimit};
-    use crate::time::{Duration, Instant};
-
-    #[test]
-    fn errors_are_sent_in_short_bursts_and_then_rarely() {
-        let mut limit = ErrorLimit::new(Instant::ZERO);
-        let count = |limit: &mut ErrorLimit, now| (0..100).filter(|_| limit.allow(now)).count();
-        let at = |millis| Instant::ZERO + Duration::from_millis(millis);
-        assert_eq!(count(&mut limit, at(0)), usize::from(BURST));
-        assert_eq!(count(&mut limit, at(99)), 0);
-        assert_eq!(count(&mut limit, at(300)), 3);
-        assert_eq!(count(&mut limit, at(1_000_000)), usize::from(BURST));
-    }
 }

@@ -10,14 +10,14 @@ use bytes::Bytes;
 use tidewire_wire::{ArpOperation, EthernetHeader, MacAddr};
 
 use super::addr::{Gateways, IpCidr};
-use super::announce::Announcer;
-use super::errors_in::{Quoted, Report};
-use super::errors_out::ErrorLimit;
+use super::announcer::Announcer;
+use super::error_limit::ErrorLimit;
 use super::loopback::Loopback;
 use super::neighbor::{NeighborCache, Resolution, Waiters};
 use super::outbox::Outbox;
 use super::packet::{Ends, destination_of, ether_type, ethernet};
 use super::path_mtu::PathMtuCache;
+use super::report::{Quoted, Report};
 use crate::time::Instant;
 use crate::types::{ConnId, DropReason, LinkCaps, Stats};
 

@@ -5,9 +5,9 @@ use core::net::{IpAddr, Ipv6Addr};
 use tidewire_wire::{EthernetHeader, TcpHeader, solicited_node};
 
 use super::addr::is_link_local;
-use super::errors_in::Quoted;
 use super::network::Network;
 use super::packet::ip_header_len;
+use super::report::Quoted;
 use crate::time::Instant;
 
 /// All nodes of the link (RFC 4291 §2.7.1).
