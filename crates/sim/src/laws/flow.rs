@@ -80,6 +80,8 @@ impl Segment {
 struct Half {
     /// Its initial sequence number.
     iss: SeqNum,
+    /// How much sequence space it has sent; from half of the whole on the initial number tells nothing.
+    sent: u64,
     /// The sequence number behind everything it has sent.
     end: SeqNum,
     mss: u16,
@@ -93,6 +95,20 @@ struct Half {
 }
 
 impl Half {
+    /// It has sent everything up to `end`.
+    fn advance(&mut self, end: SeqNum) {
+        if let Ok(more) = u64::try_from(end.distance(self.end)) {
+            self.sent += more;
+            self.end = end;
+        }
+    }
+
+    /// Whether an acknowledgement is of something that it has sent, and not of another incarnation.
+    fn has_sent(&self, ack: SeqNum) -> bool {
+        let is_before = self.sent < 1 << 31 && ack.lt(self.iss);
+        !is_before && ack.le(self.end)
+    }
+
     /// [`Law::WithinPeerWindow`]: right behind what was sent before, and inside the peer's window.
     fn check_place(&self, segment: &Segment, complete: bool) -> Result<(), (Law, String)> {
         if complete && segment.header.seq.gt(self.end) {
@@ -187,7 +203,7 @@ impl Flows {
             ));
         }
         half.check_place(segment, complete)?;
-        half.end = half.end.max(segment.end());
+        half.advance(segment.end());
         if segment.has(TcpFlags::FIN) {
             half.fin = Some(segment.end());
         }
@@ -236,6 +252,7 @@ impl Flows {
             };
             let half = Half {
                 iss: segment.header.seq,
+                sent: 0,
                 end: segment.header.seq,
                 mss: segment.options.mss.unwrap_or(default),
                 window_scale: segment.options.window_scale,
@@ -265,7 +282,7 @@ impl Flows {
         };
         let edge = if segment.has(TcpFlags::ACK) {
             // One of another incarnation says nothing about this one.
-            if segment.header.ack.lt(receiver.iss) || segment.header.ack.gt(receiver.end) {
+            if !receiver.has_sent(segment.header.ack) {
                 return;
             }
             right_edge(

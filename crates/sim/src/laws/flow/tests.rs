@@ -106,6 +106,22 @@ fn established() -> Flows {
 }
 
 #[test]
+fn the_window_is_known_after_more_than_half_of_the_sequence_space() {
+    let mut flows = established();
+    let mut end = 101_u32;
+    for _ in 0..20_000 {
+        // The window opens, and one byte at its right edge stands for all of it.
+        let opens = frame(B, ACK, 201, end, u16::MAX, 0);
+        exchange(&mut flows, &opens);
+        let edge = end.wrapping_add(u32::from(u16::MAX) << 2);
+        let last = frame(A, ACK, edge.wrapping_sub(1), 201, 250, 1);
+        let parsed = Frame::parse(&last).unwrap();
+        assert!(flows.sent(&parsed, last.len(), 1_500, false).is_ok());
+        end = edge;
+    }
+}
+
+#[test]
 fn data_beyond_the_window_is_caught() {
     let mut flows = established();
     assert_eq!(sent(&mut flows, &frame(A, ACK, 101, 201, 250, 900)), None);
