@@ -57,6 +57,17 @@ impl SeqRanges {
         (!part.is_empty()).then_some(part)
     }
 
+    /// Whether a range of the set overlaps `range` or lies next to it.
+    pub(crate) fn touches(&self, range: &Range<u64>) -> bool {
+        let Some(set) = &self.0 else {
+            return false;
+        };
+        let first = set.ranges.partition_point(|known| known.end < range.start);
+        set.ranges
+            .get(first)
+            .is_some_and(|known| known.start <= range.end)
+    }
+
     /// Adds a range and returns how many of its bytes were new.
     pub(crate) fn insert(&mut self, add: Range<u64>) -> u64 {
         if add.is_empty() {
@@ -232,6 +243,10 @@ mod tests {
                         .map(|(start, end)| start.max(within.start)..end.min(within.end))
                         .find(|part| !part.is_empty());
                     prop_assert_eq!(set.first_in(&within), first);
+                    let near = ranges_of(&bits)
+                        .into_iter()
+                        .any(|(start, end)| start <= within.end && end >= within.start);
+                    prop_assert_eq!(set.touches(&within), near);
                 }
             }
         }

@@ -2,8 +2,8 @@
 //! growth of frames on links with offload.
 
 use tidewire_core::{
-    AckSample, Algorithm, CongestionControl, CongestionEvent, Direction, Duration, Instant,
-    LinkCaps, SendLimit, StackConfig,
+    AckSample, Algorithm, BufferSize, CongestionControl, CongestionEvent, Direction, Duration,
+    Instant, LinkCaps, SendLimit, StackConfig,
 };
 
 use crate::common::*;
@@ -250,4 +250,47 @@ impl CongestionControl for Wide {
     fn ssthresh(&self) -> u64 {
         u64::MAX
     }
+}
+
+/// A peer that cuts its reports to pieces is not followed for ever (CVE-2019-11478), but what lengthens a run, and every
+/// run of whole segments, counts.
+#[test]
+fn blocks_that_join_runs_count_however_many_runs_there_are() {
+    let mut t = Tester::established_with(
+        Offer {
+            wscale: Some(10),
+            ..SACK
+        },
+        |config| {
+            config.tcp.send_buffer = BufferSize::Fixed(16 << 20);
+            config.tcp.congestion = Algorithm::Custom(|_| Box::new(Wide));
+        },
+    );
+    t.flow.window = 16_000;
+    t.peer(seg(ACK).ack(1));
+    for _ in 0..4 {
+        t.write(1_000 * MSS as usize);
+    }
+    t.drain();
+    // Every second segment of the first 3,000 arrives: 1,500 runs.
+    for n in 0..1_500 {
+        t.inject(seg(ACK).ack(1).sack(&[(at(2 * n + 1), at(2 * n + 2))]));
+    }
+    assert_eq!(t.conn().info().sacked, 1_500 * 1_460);
+    // Single bytes of the gaps make runs of their own as long as the window has so many segments.
+    for n in 0..1_500 {
+        for part in 1..4 {
+            let byte = at(2 * n) + part * 400;
+            t.inject(seg(ACK).ack(1).sack(&[(byte, byte + 1)]));
+        }
+    }
+    let cut = t.conn().info().sacked;
+    assert_eq!(
+        cut,
+        1_500 * 1_460 + 2_500,
+        "4,000 runs, as there are segments"
+    );
+    // What lies right behind the last run lengthens it.
+    t.inject(seg(ACK).ack(1).sack(&[(at(3_000), at(3_990))]));
+    assert_eq!(t.conn().info().sacked, cut + 990 * 1_460);
 }

@@ -141,6 +141,7 @@ impl Connection {
             return;
         }
         self.count_duplicate_report(segment);
+        let segments = self.snd.flight_size() / u64::from(self.eff_snd_mss()).max(1);
         for block in segment.options.sack.as_slice() {
             let (Some(left), Some(right)) = (
                 self.snd.position(block.left),
@@ -149,7 +150,7 @@ impl Connection {
                 continue;
             };
             if left < right && left > self.snd.una && right <= self.snd.nxt {
-                let Delivered { bytes, sent_at } = self.recovery.on_sack(left..right);
+                let Delivered { bytes, sent_at } = self.recovery.on_sack(left..right, segments);
                 report.new_sack |= bytes > 0;
                 report.delivered.bytes += bytes;
                 report.delivered.sent_at = report.delivered.sent_at.max(sent_at);

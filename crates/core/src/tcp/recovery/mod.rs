@@ -18,8 +18,8 @@ use crate::time::Instant;
 
 /// Duplicate ACKs, or segments' worth of SACKed data above a hole, that make it a loss (RFC 5681 §3.2, RFC 6675 §2).
 const DUP_THRESH: u64 = 3;
-/// Most SACKed runs kept; a receiver that reports more only has the rest ignored (CVE-2019-11478).
-const MAX_SACK_RUNS: usize = 1024;
+/// SACKed runs that are always kept.
+const MIN_SACK_RUNS: u64 = 1024;
 
 /// Where the sender is in recovering from loss.
 #[derive(Copy, Clone, Debug, Default, Eq, PartialEq)]
@@ -149,12 +149,16 @@ impl Recovery {
     }
 
     /// The peer selectively acknowledged a range inside (SND.UNA, SND.NXT]. Returns what is news of it.
-    pub(crate) fn on_sack(&mut self, range: Range<u64>) -> Delivered {
+    ///
+    /// A range that would be a run of its own is ignored where there are `segments` runs, as many as the whole window
+    /// has segments: only a peer that cuts them to pieces reports more (CVE-2019-11478). One that joins a run counts.
+    pub(crate) fn on_sack(&mut self, range: Range<u64>, segments: u64) -> Delivered {
         let known = self
             .sacked
             .containing(range.start)
             .is_some_and(|run| run.end >= range.end);
-        if known || self.sacked.count() >= MAX_SACK_RUNS {
+        let is_full = self.sacked.count() as u64 >= segments.max(MIN_SACK_RUNS);
+        if known || is_full && !self.sacked.touches(&range) {
             return Delivered::default();
         }
         self.lost.remove(range.clone());
@@ -388,12 +392,12 @@ mod tests {
     #[test]
     fn three_segments_sacked_above_make_a_hole_lost() {
         let mut recovery = with_sent(10);
-        recovery.on_sack(MSS..3 * MSS);
+        recovery.on_sack(MSS..3 * MSS, 10);
         assert!(
             !recovery.detect_loss(0, MSS),
             "two segments' worth is not more than two"
         );
-        recovery.on_sack(3 * MSS..3 * MSS + 1);
+        recovery.on_sack(3 * MSS..3 * MSS + 1, 10);
         assert!(recovery.detect_loss(0, MSS));
         assert_eq!(recovery.next_lost(), Some(0..MSS));
         assert_eq!(
@@ -407,7 +411,7 @@ mod tests {
     fn three_runs_make_the_holes_below_lost() {
         let mut recovery = with_sent(10);
         for start in [1, 3, 5] {
-            recovery.on_sack(start * MSS..start * MSS + 10);
+            recovery.on_sack(start * MSS..start * MSS + 10, 10);
         }
         assert!(recovery.detect_loss(0, MSS));
         assert_eq!(recovery.next_lost(), Some(0..MSS));
@@ -422,7 +426,7 @@ mod tests {
     #[test]
     fn a_retransmission_is_in_flight_again() {
         let mut recovery = with_sent(10);
-        recovery.on_sack(MSS..10 * MSS);
+        recovery.on_sack(MSS..10 * MSS, 10);
         recovery.detect_loss(0, MSS);
         assert_eq!(recovery.in_flight(0, 10 * MSS), 0);
         recovery.on_resent(0..MSS, Instant::from_nanos(99));
@@ -451,7 +455,7 @@ mod tests {
     #[test]
     fn a_timeout_marks_all_but_what_was_sacked() {
         let mut recovery = with_sent(10);
-        recovery.on_sack(2 * MSS..4 * MSS);
+        recovery.on_sack(2 * MSS..4 * MSS, 10);
         assert!(!recovery.on_timeout(0, 10 * MSS));
         assert_eq!(recovery.in_flight(0, 10 * MSS), 0);
         assert_eq!(recovery.next_lost(), Some(0..2 * MSS));
@@ -464,7 +468,7 @@ mod tests {
     #[test]
     fn a_timeout_at_a_sacked_left_edge_distrusts_all_sacks() {
         let mut recovery = with_sent(4);
-        recovery.on_sack(0..MSS);
+        recovery.on_sack(0..MSS, 4);
         recovery.on_timeout(0, 4 * MSS);
         assert_eq!(recovery.next_lost(), Some(0..4 * MSS));
     }
