@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::failure::Failure;
 use super::place::{Place, resolve};
-use crate::Interrupt;
+use crate::interrupt::Interrupt;
 
 /// Connects standard input and output with a TCP peer. The end of the input closes that direction alone; the command is done
 /// when both have ended, or when the peer has ended and the input is a terminal.

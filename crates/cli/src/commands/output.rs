@@ -6,8 +6,8 @@ use clap::{Args, ColorChoice};
 use serde::{Serialize, Serializer};
 
 use super::failure::Failure;
-use crate::Style;
 use crate::report::ProgressStyle;
+use crate::style::Style;
 
 /// How a command shows what it found.
 #[derive(Debug, Clone, Args)]

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use indicatif::{HumanBytes, ProgressBar, ProgressDrawTarget, ProgressStyle as BarStyle};
 
-use crate::Style;
+use crate::style::Style;
 
 /// How progress is shown, always on standard error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,8 +1,7 @@
 use core::fmt::Write;
 
 use super::{Better, Comparison, Samples, Series, Unit};
-use crate::Style;
-use crate::style::{BLUE, BOLD, CYAN, DIM, GREEN, YELLOW};
+use crate::style::{BLUE, BOLD, CYAN, DIM, GREEN, Style, YELLOW};
 
 /// Draws comparisons for a terminal, at most 100 columns wide: medians with ranges, bars to scale, and ratios.
 #[must_use]

@@ -6,9 +6,9 @@ use tidewire::Stack;
 use tokio::runtime::Runtime;
 
 use super::arena::{Arena, CARRIER};
-use crate::Interrupt;
 use crate::commands::failure::Failure;
 use crate::commands::hosts::{side, start_stack};
+use crate::interrupt::Interrupt;
 use crate::kernel::{Kernel, KernelStates};
 use crate::ladder::{Direction, Flags, Ladder, Recording, State};
 use crate::stack::{StackStates, Tidewire};

@@ -15,9 +15,10 @@ use tokio::runtime::{Builder, Runtime};
 
 use super::failure::Failure;
 use super::output::{Output, print, to_json};
+use crate::interrupt::Interrupt;
+use crate::lab;
 use crate::report::{Environment, Progress, ProgressStyle};
 use crate::traffic::Flow;
-use crate::{Interrupt, lab};
 use arena::Arena;
 use document::{Document, Files, Settings, Transfer};
 use files::Folder;

@@ -2,13 +2,12 @@ use indicatif::HumanBytes;
 
 use super::document::{Document, Settings, Transfer};
 use super::ladder::WIRE_DELAY;
-use crate::Style;
 use crate::commands::failure::Failure;
 use crate::commands::hosts::Processors;
 use crate::commands::output::print;
 use crate::ladder::{Ladder, to_text};
 use crate::report::{Comparison, Environment, to_table};
-use crate::style::{BOLD, CYAN, DIM, GREEN};
+use crate::style::{BOLD, CYAN, DIM, GREEN, Style};
 
 /// Tells what happens, on standard output; nothing where that is for JSON.
 pub(super) struct Narrative {

@@ -8,10 +8,10 @@ use tidewire::Stack;
 use tidewire::net::{TcpListener, TcpStream};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::Interrupt;
 use crate::commands::failure::Failure;
 use crate::commands::hosts::{Carrier, start_stack, within};
 use crate::commands::output::{Output, print, to_json};
+use crate::interrupt::Interrupt;
 use crate::lab::{self, Lab, LabOptions};
 use crate::report::{Environment, Progress};
 

@@ -27,9 +27,10 @@ use self::versus::VersusOptions;
 use super::failure::Failure;
 use super::output::{Output, print, to_json};
 use super::place::resolve;
+use crate::interrupt::Interrupt;
 use crate::stack::Tidewire;
+use crate::style::Style;
 use crate::traffic::Transport;
-use crate::{Interrupt, Style};
 
 /// Measures a connection between two ends, each on Tidewire or on the kernel's TCP: throughput one way or both, round trips, or
 /// connections per second. Options are named after iperf3's where it has them. With --vs-kernel it makes two hosts on this

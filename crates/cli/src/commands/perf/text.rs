@@ -9,8 +9,7 @@ use super::client::{Interval, Moved, Record};
 use super::document::{Sum, Totals, per_second};
 use super::plan::{Mode, Plan};
 use super::server::Served;
-use crate::Style;
-use crate::style::{BOLD, DIM};
+use crate::style::{BOLD, DIM, Style};
 use crate::traffic::Latency;
 
 /// What the columns of the intervals are.

@@ -14,9 +14,10 @@ use self::document::{Document, Settings};
 use crate::commands::failure::Failure;
 use crate::commands::hosts::Carrier;
 use crate::commands::output::{Output, print, to_json};
+use crate::interrupt::Interrupt;
+use crate::lab;
 use crate::report::{Comparison, Progress, to_table};
 use crate::style::{BOLD, DIM};
-use crate::{Interrupt, lab};
 
 /// How `--vs-kernel` measures. The options of one test do not apply to it: it runs them all.
 #[derive(Debug, Args)]
