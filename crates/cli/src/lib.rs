@@ -11,6 +11,7 @@ pub mod ladder;
 mod netlink;
 pub mod report;
 pub mod stack;
+mod state;
 mod style;
 pub mod traffic;
 

@@ -3,8 +3,8 @@ use std::io;
 
 use nix::errno::Errno;
 
-use crate::ladder::{State, StateSource};
 use crate::netlink::{self, Netlink, Reply, find_attribute, u32_at};
+use crate::state::{State, StateSource};
 use crate::traffic::StreamInfo;
 
 /// Asks the kernel for the state of one of its connections (`sock_diag`, the source of `ss`).

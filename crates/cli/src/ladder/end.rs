@@ -1,7 +1,8 @@
 use std::time::Instant;
 
+use super::model::Flags;
 use super::segment::Segment;
-use super::{Flags, State, StateSource};
+use crate::state::{State, StateSource};
 
 /// One end of a connection that is being recorded.
 pub(super) struct End {

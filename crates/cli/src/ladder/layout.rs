@@ -1,6 +1,8 @@
 use core::time::Duration;
 
-use super::{Direction, Ladder, State};
+use super::model::Ladder;
+use crate::lab::Direction;
+use crate::state::State;
 
 /// Where each step and state goes on the vertical axis, in whole pixels below the axis's begin.
 #[derive(Debug, PartialEq, Eq)]

@@ -11,7 +11,9 @@ mod segment;
 mod svg;
 mod text;
 
-pub use model::{Direction, Flags, Ladder, State, StateSource, Step};
+pub use crate::lab::Direction;
+pub use crate::state::{State, StateSource};
+pub use model::{Flags, Ladder, Step};
 pub use record::{PreparedRecording, Recorder, Recording};
 pub use segment::{Segment, parse as parse_segment};
 pub use svg::to_svg;

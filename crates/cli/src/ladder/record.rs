@@ -7,9 +7,10 @@ use std::sync::mpsc;
 use std::time::Instant;
 
 use super::end::End;
+use super::model::{Flags, Ladder, Step};
 use super::segment::{Segment, parse};
-use super::{Flags, Ladder, State, StateSource, Step};
 use crate::lab::{Direction, IdleWire, Lab, LabError, LinkOptions, Observer, SlowWire};
+use crate::state::{State, StateSource};
 
 /// A slow wire on which one connection is to be recorded.
 #[derive(Debug, Clone)]

@@ -2,8 +2,9 @@ use core::time::Duration;
 use std::path::Path;
 use std::{env, fs};
 
-use super::{Flags, Ladder, State, Step};
+use super::model::{Flags, Ladder, Step};
 use crate::lab::Direction::{self, ToLeft, ToRight};
+use crate::state::State;
 
 /// A whole connection: handshake, request and answer, half-close, the last answer, close.
 pub(super) fn ladder() -> Ladder {

@@ -1,6 +1,6 @@
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use super::Flags;
+use super::model::Flags;
 
 /// What a ladder tells of one TCP segment.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,8 +2,10 @@ use core::fmt::Write;
 use core::time::Duration;
 
 use super::layout::Layout;
+use super::model::{Flags, Ladder, Step};
 use super::text::milliseconds;
-use super::{Direction, Flags, Ladder, State, Step};
+use crate::lab::Direction;
+use crate::state::State;
 
 /// Draws a ladder as a picture: SVG text that depends on nothing but the ladder, light or dark as the reader prefers.
 #[must_use]

@@ -1,7 +1,9 @@
 use core::fmt::Write;
 use core::time::Duration;
 
-use super::{Direction, Flags, Ladder, State, Step};
+use super::model::{Flags, Ladder, Step};
+use crate::lab::Direction;
+use crate::state::State;
 use crate::style::{BLUE, BOLD, CYAN, DIM, GREEN, MAGENTA, RED, Style, YELLOW};
 
 /// Draws a ladder for a terminal, at most 100 columns wide. Time runs downwards, in milliseconds since the first segment left.

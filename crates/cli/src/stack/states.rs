@@ -4,7 +4,7 @@ use std::io;
 
 use tidewire::{Stack, State as StackState};
 
-use crate::ladder::{State, StateSource};
+use crate::state::{State, StateSource};
 
 /// Tells the state of a stack's connections from the stack's trace, which names the state that each segment left behind.
 ///

@@ -10,8 +10,10 @@ use crate::commands::failure::Failure;
 use crate::commands::hosts::{side, start_stack};
 use crate::interrupt::Interrupt;
 use crate::kernel::{Kernel, KernelStates};
-use crate::ladder::{Direction, Flags, Ladder, Recording, State};
+use crate::lab::Direction;
+use crate::ladder::{Flags, Ladder, Recording};
 use crate::stack::{StackStates, Tidewire};
+use crate::state::State;
 use crate::traffic::converse;
 
 /// Records one connection from a stack on the left to the kernel on the right.
