@@ -9,6 +9,7 @@ pub mod kernel;
 pub mod lab;
 pub mod ladder;
 mod netlink;
+mod progress;
 pub mod report;
 pub mod stack;
 mod state;

@@ -6,7 +6,7 @@ use clap::{Args, ColorChoice};
 use serde::{Serialize, Serializer};
 
 use super::failure::Failure;
-use crate::report::ProgressStyle;
+use crate::progress::ProgressStyle;
 use crate::style::Style;
 
 /// How a command shows what it found.

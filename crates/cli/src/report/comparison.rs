@@ -1,6 +1,6 @@
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 
-use super::Environment;
+use super::environment::Environment;
 
 /// Values of one quantity from several runs, sorted; never empty and all finite.
 #[derive(Debug, Clone, PartialEq)]

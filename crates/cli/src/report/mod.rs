@@ -1,11 +1,10 @@
-//! What a run found: comparisons with the kernel as a table and as JSON, and the progress of long work.
+//! Reports: comparisons with the kernel as a table and as JSON.
 
 mod comparison;
 mod environment;
-mod progress;
 mod table;
 
+pub use crate::progress::{Progress, ProgressStyle};
 pub use comparison::{Better, Comparison, Report, Samples, Series, Unit};
 pub use environment::Environment;
-pub use progress::{Progress, ProgressStyle};
 pub use table::to_table;

@@ -1,6 +1,6 @@
 use core::fmt::Write;
 
-use super::{Better, Comparison, Samples, Series, Unit};
+use super::comparison::{Better, Comparison, Samples, Series, Unit};
 use crate::style::{BLUE, BOLD, CYAN, DIM, GREEN, Style, YELLOW};
 
 /// Draws comparisons for a terminal, at most 100 columns wide: medians with ranges, bars to scale, and ratios.
@@ -99,7 +99,6 @@ const BAR_WIDTH: f64 = 40.0;
 
 #[cfg(test)]
 mod tests {
-    use super::super::Unit;
     use super::*;
 
     fn comparison() -> Comparison {

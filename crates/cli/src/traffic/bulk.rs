@@ -9,7 +9,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use twox_hash::XxHash3_64;
 
 use super::{Flow, Pattern, Side, Transport, await_end, session};
-use crate::report::Progress;
+use crate::progress::Progress;
 
 /// What one end saw of a byte stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use crate::commands::failure::Failure;
 use crate::commands::hosts::{Carrier, cubic, pin_both, side, start_stack, within};
 use crate::kernel::Kernel;
 use crate::lab::{HostRuntime, Lab, LabOptions};
-use crate::report::Progress;
+use crate::progress::Progress;
 use crate::stack::Tidewire;
 use crate::traffic::{
     Flow, Latency, Rate, Side, Transport, Verified, round_trips, throughput, verified_transfer,

@@ -13,7 +13,8 @@ use crate::commands::hosts::{Carrier, start_stack, within};
 use crate::commands::output::{Output, print, to_json};
 use crate::interrupt::Interrupt;
 use crate::lab::{self, Lab, LabOptions};
-use crate::report::{Environment, Progress};
+use crate::progress::Progress;
+use crate::report::Environment;
 
 /// What was found.
 #[derive(Debug, Serialize)]

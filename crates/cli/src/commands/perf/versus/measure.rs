@@ -9,7 +9,8 @@ use super::arena::Arena;
 use super::document::Settings;
 use crate::commands::failure::Failure;
 use crate::commands::hosts::in_turns;
-use crate::report::{Better, Comparison, Progress, Samples, Series, Unit};
+use crate::progress::Progress;
+use crate::report::{Better, Comparison, Samples, Series, Unit};
 use crate::traffic::Limit;
 
 /// What is measured.

@@ -16,7 +16,8 @@ use crate::commands::hosts::Carrier;
 use crate::commands::output::{Output, print, to_json};
 use crate::interrupt::Interrupt;
 use crate::lab;
-use crate::report::{Comparison, Progress, to_table};
+use crate::progress::Progress;
+use crate::report::{Comparison, to_table};
 use crate::style::{BOLD, DIM};
 
 /// How `--vs-kernel` measures. The options of one test do not apply to it: it runs them all.
