@@ -3,7 +3,7 @@ use std::io;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Output, Stdio};
 
-use super::LabError;
+use super::error::LabError;
 
 /// Runs `ip` with the given arguments in the calling thread's namespace and returns what it printed.
 ///

@@ -5,7 +5,7 @@ use nix::errno::Errno;
 use nix::sched::{CloneFlags, unshare};
 use nix::unistd::{Gid, Uid};
 
-use super::LabError;
+use super::error::LabError;
 
 /// Where the right to make network namespaces comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

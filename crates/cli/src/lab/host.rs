@@ -10,7 +10,8 @@ use nix::unistd::{Pid, gettid};
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::oneshot;
 
-use super::{LabError, command};
+use super::command;
+use super::error::LabError;
 
 type Job = Box<dyn FnOnce() + Send>;
 

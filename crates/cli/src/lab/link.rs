@@ -1,6 +1,11 @@
 use std::fs;
 
-use super::{HostHandle, INTERFACE, LabError, set_offloads};
+use super::error::LabError;
+use super::host::HostHandle;
+use super::offload::set_offloads;
+
+/// The interface name at both ends of a lab's first link.
+pub const INTERFACE: &str = "tw0";
 
 /// One veth pair between two hosts.
 #[derive(Debug, Clone)]

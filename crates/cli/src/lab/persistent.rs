@@ -19,9 +19,11 @@ use nix::sys::signal::{SigSet, Signal, kill};
 use nix::unistd::{Pid, Uid, setsid};
 use serde::{Deserialize, Serialize};
 
-use super::command::describe;
-use super::enter::has_capabilities;
-use super::{INTERFACE, KERNEL_ADDRESS, Lab, LabError, LabOptions, command};
+use super::command::{describe, ip};
+use super::enter::{enter, has_capabilities};
+use super::error::LabError;
+use super::link::INTERFACE;
+use super::topology::{KERNEL_ADDRESS, Lab, LabOptions};
 
 /// One of the two hosts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,7 +68,7 @@ pub fn up(mtu: u32) -> Result<Vec<String>, LabError> {
     let mut log = Vec::new();
     let outcome = named_lab_commands(mtu).iter().try_for_each(|arguments| {
         let arguments: Vec<&str> = arguments.split(' ').collect();
-        command::ip(&arguments)?;
+        ip(&arguments)?;
         log.push(describe(&arguments));
         Ok(())
     });
@@ -89,7 +91,7 @@ pub fn down() -> Result<Vec<String>, LabError> {
         for side in [Side::Left, Side::Right] {
             if side.path().exists() {
                 let arguments = ["netns", "delete", side.namespace()];
-                command::ip(&arguments)?;
+                ip(&arguments)?;
                 log.push(describe(&arguments));
             }
         }
@@ -132,7 +134,7 @@ pub fn exec(side: Side, program: &[String]) -> Result<(), LabError> {
 /// The body of the holder process: makes the lab, reports on standard output, and waits to be ended.
 ///
 /// # Errors
-/// Those of [`enter`](super::enter) and [`Lab::new`].
+/// Those of [`enter`] and [`Lab::new`].
 pub fn hold(mtu: u32) -> Result<(), LabError> {
     let failed = |error: Errno| LabError::failed("cannot become a holder", error);
     setsid().map_err(failed)?;
@@ -141,7 +143,7 @@ pub fn hold(mtu: u32) -> Result<(), LabError> {
     signals.add(Signal::SIGTERM);
     signals.add(Signal::SIGINT);
     signals.thread_block().map_err(failed)?;
-    super::enter()?;
+    enter()?;
     let mut options = LabOptions::default();
     options.link.mtu = mtu;
     let lab = Lab::new(&options)?;

@@ -15,17 +15,10 @@ use nix::sys::socket::{
 };
 use nix::sys::time::TimeSpec;
 
-use super::link::{configure, pair};
-use super::{HostHandle, LabError, LinkEnd, LinkOptions, Task};
-
-/// The way a frame travels over a lab's link.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Direction {
-    /// From the left host to the right one.
-    ToRight,
-    /// From the right host to the left one.
-    ToLeft,
-}
+use super::direction::Direction;
+use super::error::LabError;
+use super::host::{HostHandle, Task};
+use super::link::{LinkEnd, LinkOptions, configure, pair};
 
 /// Sees each frame of a slow wire. Runs on the wire's thread: what it does delays the frames.
 pub trait Observer: Send + 'static {
