@@ -4,7 +4,7 @@ use std::io;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
-use super::KernelStates;
+use super::states::KernelStates;
 use crate::traffic::{Stream, StreamInfo, Transport};
 
 /// The kernel's TCP through `tokio::net`, each socket on CUBIC whatever the host's default is.

@@ -8,7 +8,9 @@ use serde::Serialize;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use twox_hash::XxHash3_64;
 
-use super::{Flow, Pattern, Side, Transport, await_end, session};
+use super::pattern::Pattern;
+use super::rate::await_end;
+use super::session::{self, Flow, Side, Transport};
 use crate::progress::Progress;
 
 /// What one end saw of a byte stream.

@@ -5,7 +5,7 @@ use std::io;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::sleep;
 
-use super::{Side, Transport, session};
+use super::session::{self, Side, Transport};
 
 /// A short conversation that passes through the states of an orderly close: a request, an answer, a half-close by the client, a
 /// last word from the server, and its close. `think` is the time that each end takes before it acts.

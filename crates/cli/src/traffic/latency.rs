@@ -6,7 +6,7 @@ use std::time::Instant;
 use hdrhistogram::Histogram;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
-use super::{Side, Transport, session};
+use super::session::{self, Side, Transport};
 
 /// Round-trip times: a histogram that keeps three significant digits of each, however many there are.
 #[derive(Debug, Clone, PartialEq)]

@@ -15,14 +15,5 @@ pub use conversation::converse;
 pub use latency::{Latency, echo, ping_pong, round_trips};
 pub use pattern::Pattern;
 pub use rate::{Limit, Rate, await_end, sink, source, throughput};
-pub use session::{Side, Transport};
+pub use session::{Flow, Side, Transport};
 pub use stream::{Stream, StreamInfo};
-
-/// Which way the bulk of the bytes goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Flow {
-    /// From the side that connected to the side that accepted.
-    ClientToServer,
-    /// From the side that accepted to the side that connected.
-    ServerToClient,
-}

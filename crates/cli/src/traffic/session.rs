@@ -6,7 +6,7 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use super::Stream;
+use super::stream::Stream;
 
 /// A TCP implementation.
 pub trait Transport: Clone + Send + Sync + 'static {
@@ -34,6 +34,15 @@ pub struct Side<T> {
     pub runtime: Handle,
     /// The implementation.
     pub transport: T,
+}
+
+/// Which way the bulk of the bytes goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flow {
+    /// From the side that connected to the side that accepted.
+    ClientToServer,
+    /// From the side that accepted to the side that connected.
+    ServerToClient,
 }
 
 /// Makes one connection from `client` to `server` at `address`, runs `serve` and `call` on its ends, each on its own runtime, and
