@@ -228,18 +228,20 @@ const DRAIN_TIME: Duration = Duration::from_secs(5);
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Cli, Command};
-    use super::*;
     use clap::Parser;
+
+    use super::*;
 
     const PLACE: [&str; 4] = ["--iface", "tw0", "--address", "10.77.0.2/24"];
 
+    #[derive(Debug, Parser)]
+    struct Line {
+        #[command(flatten)]
+        nc: Nc,
+    }
+
     fn parse(arguments: &[&str]) -> Result<Nc, clap::Error> {
-        let all = [&["tidewire", "nc"], arguments].concat();
-        match Cli::try_parse_from(all)?.command {
-            Command::Nc(nc) => Ok(nc),
-            other => panic!("{other:?}"),
-        }
+        Line::try_parse_from([&["nc"], arguments].concat()).map(|line| line.nc)
     }
 
     #[test]

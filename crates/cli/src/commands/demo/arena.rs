@@ -4,9 +4,9 @@ use std::io;
 
 use tidewire::{Stack, StackBuilder};
 
-use super::document::Settings;
+use super::settings::{CARRIER, CHUNK, Settings};
 use crate::commands::failure::Failure;
-use crate::commands::hosts::{Carrier, cubic, pin_both, side, start_stack, within};
+use crate::commands::hosts::{cubic, pin_both, side, start_stack, within};
 use crate::kernel::Kernel;
 use crate::lab::{HostRuntime, Lab, LabOptions};
 use crate::progress::Progress;
@@ -126,13 +126,6 @@ impl<C: Transport, S: Transport> Pair<C, S> {
     }
 }
 
-/// What the links of a demo are.
-pub(super) const CARRIER: Carrier = Carrier {
-    mtu: 1500,
-    offloads: true,
-};
-/// Bytes per write and per read.
-pub(super) const CHUNK: usize = 64 * 1024;
 /// A gigabyte takes a second or less on anything but an emulated machine.
 const TRANSFER_PATIENCE: Duration = Duration::from_secs(60);
 const PATIENCE: Duration = Duration::from_secs(10);

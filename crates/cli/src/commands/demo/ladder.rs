@@ -5,7 +5,8 @@ use std::io;
 use tidewire::Stack;
 use tokio::runtime::Runtime;
 
-use super::arena::{Arena, CARRIER};
+use super::arena::Arena;
+use super::settings::CARRIER;
 use crate::commands::failure::Failure;
 use crate::commands::hosts::{side, start_stack};
 use crate::interrupt::Interrupt;

@@ -2,7 +2,7 @@ use core::fmt;
 use std::io;
 
 use super::arena::Arena;
-use super::document::Settings;
+use super::settings::Settings;
 use crate::commands::failure::Failure;
 use crate::commands::hosts::in_turns;
 use crate::progress::Progress;

@@ -6,6 +6,7 @@ mod files;
 mod ladder;
 mod measure;
 mod narrative;
+mod settings;
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -21,9 +22,10 @@ use crate::progress::{Progress, ProgressStyle};
 use crate::report::Environment;
 use crate::traffic::Flow;
 use arena::Arena;
-use document::{Document, Files, Settings, Transfer};
+use document::{Document, Files, Transfer};
 use files::Folder;
 use narrative::Narrative;
+use settings::Settings;
 
 /// Makes two hosts joined by a link on this machine, runs Tidewire in one and the kernel's TCP in the other, and shows a whole
 /// connection, a verified gibibyte each way, and the speed of both. Takes about half a minute; leaves nothing but two files.

@@ -1,7 +1,8 @@
 use indicatif::HumanBytes;
 
-use super::document::{Document, Settings, Transfer};
+use super::document::{Document, Transfer};
 use super::ladder::WIRE_DELAY;
+use super::settings::Settings;
 use crate::commands::failure::Failure;
 use crate::commands::hosts::Processors;
 use crate::commands::output::print;

@@ -9,7 +9,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::time::{self, MissedTickBehavior};
 
 use super::exchange;
-use super::parts::{Meter, Results, play, watch};
+use super::parts::{Meter, Results, meters, play, watch};
 use super::plan::{End, Mode, Part, Plan};
 use super::protocol::{Control, Hello, Kind, Message, unexpected};
 use crate::traffic::{Latency, Limit, Stream, StreamInfo, Transport};
@@ -98,11 +98,6 @@ pub(super) async fn run<T: Transport>(
         other => return Err(unexpected(&other)),
     }
     Ok(())
-}
-
-/// Meters for so many connections.
-pub(super) fn meters(count: u32) -> Vec<Arc<Meter>> {
-    (0..count).map(|_| Arc::default()).collect()
 }
 
 async fn open<T: Transport>(

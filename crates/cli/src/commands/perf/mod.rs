@@ -13,11 +13,9 @@ mod text;
 mod versus;
 
 use core::net::SocketAddr;
-use std::io;
 use std::time::Duration;
 
 use clap::{ArgGroup, Args};
-use tokio::runtime::{Builder, Runtime};
 
 use self::client::Record;
 use self::document::Document;
@@ -214,16 +212,6 @@ impl Voice {
     }
 }
 
-/// A runtime of one thread, or of one for each processor.
-fn runtime(is_multi_thread: bool) -> io::Result<Runtime> {
-    let mut builder = if is_multi_thread {
-        Builder::new_multi_thread()
-    } else {
-        Builder::new_current_thread()
-    };
-    builder.enable_all().build()
-}
-
 /// The options of a single test between two programs.
 const ONE_TEST: [&str; 15] = [
     "port",
@@ -244,3 +232,74 @@ const ONE_TEST: [&str; 15] = [
 ];
 /// How long what was sent may take to arrive after the test has ended.
 const DRAIN_TIME: Duration = Duration::from_secs(5);
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::plan::{Mode, Plan};
+    use super::*;
+    use crate::traffic::Limit;
+
+    #[derive(Debug, Parser)]
+    struct Line {
+        #[command(flatten)]
+        perf: Perf,
+    }
+
+    fn parse(arguments: &[&str]) -> Result<Perf, clap::Error> {
+        Line::try_parse_from([&["perf"], arguments].concat()).map(|line| line.perf)
+    }
+
+    fn plan(arguments: &[&str]) -> Plan {
+        let perf = parse(&[&["-k", "-c", "host"], arguments].concat()).expect("sound arguments");
+        perf.test.plan().expect("a plan")
+    }
+
+    #[test]
+    fn options_after_iperf3() {
+        let ten_seconds = Limit::Time(Duration::from_secs(10));
+        let usual = plan(&[]);
+        assert_eq!((usual.mode, usual.limit), (Mode::Send, ten_seconds));
+        assert_eq!(
+            (usual.streams, usual.length, usual.nodelay),
+            (1, 65_536, false)
+        );
+        let other = plan(&["-R", "-P", "8", "-n", "1G", "-l", "4K", "-N"]);
+        assert_eq!(
+            (other.mode, other.limit),
+            (Mode::Receive, Limit::Bytes(1 << 30))
+        );
+        assert_eq!(
+            (other.streams, other.length, other.nodelay),
+            (8, 4096, true)
+        );
+        assert_eq!(plan(&["--rr"]).length, 1);
+        assert_eq!(plan(&["--rr", "1000"]).mode, Mode::RoundTrip);
+        assert_eq!(
+            (plan(&["--crr"]).mode, plan(&["--crr"]).length),
+            (Mode::Connect, 1)
+        );
+        assert_eq!(plan(&["--bidir"]).mode, Mode::Both);
+    }
+
+    #[test]
+    fn wrong_usage_is_refused() {
+        for wrong in [
+            &["-s", "-c", "host"][..],
+            &["-k"],
+            &["-c", "host", "--one-off"],
+            &["-c", "host", "-R", "--rr"],
+            &["-c", "host", "-t", "1", "-n", "1"],
+            &["-c", "host", "-l", "x"],
+            &["-c", "host", "-k", "--spin", "0"],
+        ] {
+            let error = parse(wrong).expect_err("wrong usage");
+            assert_eq!(error.exit_code(), 2, "{wrong:?}");
+        }
+        let perf = parse(&["-c", "host", "-k", "-t", "0"]).expect("parsed");
+        assert!(matches!(perf.test.plan(), Err(Failure::Usage(_))));
+        let perf = parse(&["-c", "host"]).expect("parsed");
+        assert!(matches!(perf.end.stack(), Err(Failure::Usage(_))));
+    }
+}

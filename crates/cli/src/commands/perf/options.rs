@@ -1,8 +1,9 @@
+use std::io;
 use std::time::Duration;
 
 use clap::Args;
 use tidewire::{BufferSize, StackBuilder, TcpConfig};
-use tokio::runtime::Runtime;
+use tokio::runtime::{Builder, Runtime};
 
 use super::plan::{Mode, Plan};
 use crate::commands::failure::Failure;
@@ -73,8 +74,14 @@ impl End {
         !self.kernel && self.place.is_ipv6_only()
     }
 
-    pub(super) fn runtime(&self) -> std::io::Result<Runtime> {
-        super::runtime(self.multi_thread)
+    /// A runtime of one thread, or of one for each processor.
+    pub(super) fn runtime(&self) -> io::Result<Runtime> {
+        let mut builder = if self.multi_thread {
+            Builder::new_multi_thread()
+        } else {
+            Builder::new_current_thread()
+        };
+        builder.enable_all().build()
     }
 
     fn buffer(&self) -> Option<usize> {
@@ -176,22 +183,7 @@ fn size(text: &str) -> Result<u64, String> {
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser;
-
-    use super::super::super::{Cli, Command};
     use super::*;
-
-    fn parse(arguments: &[&str]) -> Result<super::super::Perf, clap::Error> {
-        match Cli::try_parse_from([&["tidewire", "perf"], arguments].concat())?.command {
-            Command::Perf(perf) => Ok(perf),
-            other => panic!("{other:?}"),
-        }
-    }
-
-    fn plan(arguments: &[&str]) -> Plan {
-        let perf = parse(&[&["-k", "-c", "host"], arguments].concat()).expect("sound arguments");
-        perf.test.plan().expect("a plan")
-    }
 
     #[test]
     fn sizes_have_binary_suffixes() {
@@ -200,52 +192,5 @@ mod tests {
         for wrong in ["", "K", "1.5K", "-1", "1KB", "99999999999999999G"] {
             assert!(size(wrong).is_err(), "{wrong}");
         }
-    }
-
-    #[test]
-    fn options_after_iperf3() {
-        let ten_seconds = Limit::Time(Duration::from_secs(10));
-        let usual = plan(&[]);
-        assert_eq!((usual.mode, usual.limit), (Mode::Send, ten_seconds));
-        assert_eq!(
-            (usual.streams, usual.length, usual.nodelay),
-            (1, 65_536, false)
-        );
-        let other = plan(&["-R", "-P", "8", "-n", "1G", "-l", "4K", "-N"]);
-        assert_eq!(
-            (other.mode, other.limit),
-            (Mode::Receive, Limit::Bytes(1 << 30))
-        );
-        assert_eq!(
-            (other.streams, other.length, other.nodelay),
-            (8, 4096, true)
-        );
-        assert_eq!(plan(&["--rr"]).length, 1);
-        assert_eq!(plan(&["--rr", "1000"]).mode, Mode::RoundTrip);
-        assert_eq!(
-            (plan(&["--crr"]).mode, plan(&["--crr"]).length),
-            (Mode::Connect, 1)
-        );
-        assert_eq!(plan(&["--bidir"]).mode, Mode::Both);
-    }
-
-    #[test]
-    fn wrong_usage_is_refused() {
-        for wrong in [
-            &["-s", "-c", "host"][..],
-            &["-k"],
-            &["-c", "host", "--one-off"],
-            &["-c", "host", "-R", "--rr"],
-            &["-c", "host", "-t", "1", "-n", "1"],
-            &["-c", "host", "-l", "x"],
-            &["-c", "host", "-k", "--spin", "0"],
-        ] {
-            let error = parse(wrong).expect_err("wrong usage");
-            assert_eq!(error.exit_code(), 2, "{wrong:?}");
-        }
-        let perf = parse(&["-c", "host", "-k", "-t", "0"]).expect("parsed");
-        assert!(matches!(perf.test.plan(), Err(Failure::Usage(_))));
-        let perf = parse(&["-c", "host"]).expect("parsed");
-        assert!(matches!(perf.end.stack(), Err(Failure::Usage(_))));
     }
 }

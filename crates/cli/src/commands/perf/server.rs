@@ -7,9 +7,8 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use super::client::meters;
 use super::exchange::answer;
-use super::parts::{Meter, Results, play, watch};
+use super::parts::{Meter, Results, meters, play, watch};
 use super::plan::{End, Plan};
 use super::protocol::{Control, Hello, Kind, Message, PATIENCE, unexpected};
 use crate::traffic::{Stream, Transport};
