@@ -1,4 +1,4 @@
-//! Sends a lot of data to a server and tells how that went.
+//! A bulk transfer to a server, with its speed and retransmissions.
 //!
 //! ```text
 //! nc -l -p 9000 > /dev/null      # on another host, 192.168.1.10
@@ -7,8 +7,8 @@
 //! sudo TIDEWIRE_IFACE=eth0 TIDEWIRE_ADDR=192.168.1.77/24 target/debug/examples/bulk_transfer 192.168.1.10:9000
 //! ```
 //!
-//! Nothing here starts a stack: the first `connect` starts the one that the environment describes. A server that sends the
-//! data back, such as the example `echo_server`, does as well as one that throws it away.
+//! The first `connect` starts the stack that the environment describes. The server may discard the
+//! data, or send it back like the example `echo_server`.
 
 use std::env;
 use std::io;

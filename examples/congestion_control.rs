@@ -1,12 +1,12 @@
-//! A congestion controller of one's own: TCP Vegas (Brakmo, O'Malley and Peterson, 1994) beside CUBIC, in virtual time.
+//! A user-defined congestion controller: TCP Vegas beside CUBIC, in virtual time.
 //!
 //! ```text
 //! cargo run -p tidewire-examples --example congestion_control
 //! ```
 //!
-//! CUBIC fills the queue of a bottleneck until frames are dropped. Vegas compares the round trip with the shortest one, and
-//! stops to grow once a few of its own segments wait in the queue. On a real interface the same controller goes into
-//! `Stack::on("eth0").tcp(..)`, or into one connection with `TcpStream::set_congestion`.
+//! CUBIC fills the bottleneck's queue until frames are dropped. Vegas (Brakmo et al., 1994) stops
+//! growing once a few of its own segments wait there. On a real interface, set it by
+//! `Stack::on("eth0").tcp(..)`, or per connection by `TcpStream::set_congestion`.
 
 use std::error::Error;
 use std::net::{IpAddr, SocketAddr};
@@ -17,7 +17,7 @@ use tidewire_core::{
 };
 use tidewire_sim::{HostConfig, LinkConfig, Peer, Plan, Server, World};
 
-/// The least and the most segments of its own that it wants to have waiting.
+/// Limits of the number of its own segments in the queue.
 const WAITING: (u64, u64) = (2, 4);
 
 #[derive(Debug)]
@@ -25,7 +25,7 @@ struct Vegas {
     mss: u64,
     cwnd: u64,
     ssthresh: u64,
-    /// The window is judged once per round trip: when this one ends.
+    /// End of the current round trip: the window changes once per round trip.
     round_ends: Instant,
 }
 
@@ -55,7 +55,7 @@ impl CongestionControl for Vegas {
             return;
         }
         self.round_ends = sample.now + rtt;
-        // Of the window, the part that the path itself does not hold.
+        // The part of the window that waits in the queue.
         let queued = self.cwnd as f64 * (1.0 - min_rtt.as_nanos() as f64 / rtt.as_nanos() as f64);
         let queued = queued as u64 / self.mss;
         if queued > WAITING.1 {

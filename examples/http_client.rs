@@ -1,4 +1,4 @@
-//! An HTTP client: hyper, on TCP that is not the kernel's. Several requests, one after the other, share a connection.
+//! An HTTP client: hyper over Tidewire. Several requests, one after the other, share a connection.
 //!
 //! ```text
 //! cargo build -p tidewire-examples --examples

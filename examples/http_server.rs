@@ -1,4 +1,4 @@
-//! An HTTP server: axum, on TCP that is not the kernel's.
+//! An HTTP server: axum over Tidewire.
 //!
 //! ```text
 //! cargo build -p tidewire-examples --examples
@@ -43,7 +43,7 @@ async fn main() -> io::Result<()> {
     axum::serve(listener, app).await
 }
 
-/// What is served where.
+/// The routes of the server.
 pub(crate) fn app() -> Router {
     Router::new()
         .route("/", get(|| async { "hello from user space\n" }))
@@ -52,12 +52,12 @@ pub(crate) fn app() -> Router {
         .route("/length", put(length).post(length))
 }
 
-/// Who asks.
+/// The client's address and port.
 async fn peer(ConnectInfo(PeerAddr(peer)): ConnectInfo<PeerAddr>) -> String {
     format!("{} {}\n", peer.ip(), peer.port())
 }
 
-/// As many bytes as asked for: 0 to 250, again and again.
+/// A body of the requested length: the bytes 0 to 250, repeated.
 async fn bytes(Path(length): Path<usize>) -> Body {
     const BLOCK: usize = 251 * 256;
     let block: Bytes = (0..BLOCK).map(|at| (at % 251) as u8).collect();
@@ -67,7 +67,7 @@ async fn bytes(Path(length): Path<usize>) -> Body {
     Body::from_stream(stream::iter(pieces.map(Ok::<_, Infallible>)))
 }
 
-/// How many bytes the request's body has.
+/// The length of the request's body in bytes.
 async fn length(mut body: Body) -> Result<String, StatusCode> {
     let mut length = 0;
     while let Some(frame) = body.frame().await {

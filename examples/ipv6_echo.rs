@@ -5,8 +5,9 @@
 //! sudo target/debug/examples/ipv6_echo eth0 2001:db8:1::77/64 fe80::77/64
 //! ```
 //!
-//! Talk to it from another host: `nc 2001:db8:1::77 7`, or `nc fe80::77%eth0 7`. Neighbours find it by Neighbor Discovery
-//! (RFC 4861); before it takes an address, it asks whether somebody has it (RFC 4862 §5.4).
+//! Talk to it from another host: `nc 2001:db8:1::77 7`, or `nc fe80::77%eth0 7`. Neighbours find it
+//! by Neighbor Discovery (RFC 4861); before it uses an address, it checks for duplicates (RFC 4862
+//! §5.4).
 
 use std::env;
 use std::io;

@@ -1,11 +1,11 @@
-//! A download over worse and worse links, in virtual time: no privilege, no network, no waiting.
+//! A download over links of growing loss, in virtual time: no privilege, no network, no waiting.
 //!
 //! ```text
 //! cargo run -p tidewire-examples --example simulation
 //! ```
 //!
-//! Both ends are the same stack that runs on real interfaces. The world gives them time, chance and a link, all from one
-//! seed, so that a run can be repeated exactly.
+//! Both ends are the same stack that runs on real interfaces. The simulated world gives them time,
+//! randomness and a link, all from one seed, so that a run can be repeated exactly.
 
 use std::error::Error;
 use std::net::{IpAddr, SocketAddr};
@@ -36,9 +36,9 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 struct Download {
-    /// Virtual ones.
+    /// Virtual seconds of the download.
     seconds: f64,
-    /// Stands for every frame and its time.
+    /// Digest over all frames and their times.
     digest: u64,
 }
 

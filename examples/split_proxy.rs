@@ -1,12 +1,13 @@
-//! A TCP proxy: every connection to it is one to another server, both on Tidewire.
+//! A TCP proxy: each accepted connection is joined to one to another server, both on Tidewire.
 //!
 //! ```text
 //! cargo build -p tidewire-examples --examples
 //! sudo target/debug/examples/split_proxy eth0 192.168.1.77/24 8080 192.168.1.10:80
 //! ```
 //!
-//! Each direction is a task's own: an owned half of one connection is copied to a half of the other. The end of one direction
-//! goes on to the other side as the end of that direction alone, so that protocols which half-close work through the proxy.
+//! Each direction has a task of its own: an owned half of one connection is copied to a half of the
+//! other. The end of one direction goes on to the other side as the end of that direction alone, so
+//! that protocols which half-close work through the proxy.
 
 use std::env;
 use std::io;

@@ -1,3 +1,5 @@
+//! Test network: two hosts, their addresses, and connections between them.
+
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;

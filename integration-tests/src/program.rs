@@ -1,3 +1,5 @@
+//! Programs that a test runs on a host.
+
 use std::io::{self, BufRead, BufReader, Read};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 

@@ -1,3 +1,5 @@
+//! Test runner: trials on each runtime, IP version and link.
+
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -11,7 +13,7 @@ use crate::{Net, Version};
 /// What a test returns; `?` takes any error.
 pub type TestResult = Result<(), Failed>;
 
-/// Runs trials in a process that may make network namespaces, as root or as anybody.
+/// Runs trials in a process that may make network namespaces, as root or as any user.
 ///
 /// A machine that does not allow that fails the run: a test that did not run has shown nothing.
 pub fn main(trials: impl IntoIterator<Item = Trial>) -> ExitCode {

@@ -1,7 +1,7 @@
-//! Every public name of the design, as a program uses it, against the kernel's TCP.
+//! Public API: every public name as a program uses it, against the kernel's TCP.
 //!
-//! What each of them does in detail is tested elsewhere: here it is that the names exist where tokio has them, and fit
-//! together.
+//! Other tests cover what each of them does. This one checks that the names exist where tokio has
+//! them, and fit together.
 
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, SocketAddr};
@@ -47,7 +47,7 @@ async fn echoes(mut stream: TcpStream) -> io::Result<()> {
     Ok(())
 }
 
-/// The quick start's very line.
+/// The line of the quick start.
 async fn start_and_shut_down(net: Net) -> TestResult {
     let server = net.kernel_echo().await?;
     let stack = Stack::on("tw0")
@@ -182,7 +182,7 @@ async fn owned_halves(net: Net) -> TestResult {
     Ok(())
 }
 
-/// Whatever tokio takes: texts, pairs, slices. The first address that answers is used.
+/// Every address form of tokio: texts, pairs, slices. The first address that answers is used.
 async fn addresses(net: Net) -> TestResult {
     async fn connect_to(stack: &Stack, address: impl ToSocketAddrs) -> io::Result<()> {
         echoes(stack.connect(address).await?).await

@@ -1,4 +1,4 @@
-//! The programs of `examples/`, run as a reader runs them.
+//! The programs of `examples/`, run from the command line.
 
 use std::io;
 use std::net::SocketAddr;
@@ -50,7 +50,7 @@ async fn ipv6_echo(net: Net) -> TestResult {
     Ok(())
 }
 
-/// Has port 7 send something back to the kernel, and tells from which address it came.
+/// Checks the echo of port 7 over a kernel connection, and returns the connection's local address.
 async fn echoes(net: &Net) -> io::Result<SocketAddr> {
     let mut theirs = net.kernel_connect((net.tidewire(), 7).into()).await?;
     theirs.write_all(b"echo").await?;
@@ -61,7 +61,7 @@ async fn echoes(net: &Net) -> io::Result<SocketAddr> {
     theirs.local_addr()
 }
 
-/// A reader takes each in at a glance.
+/// Each example is short enough to be read at a glance.
 fn length() -> TestResult {
     let mut examples = 0;
     for entry in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../examples"))? {
@@ -76,7 +76,7 @@ fn length() -> TestResult {
     Ok(())
 }
 
-/// Each program says how it is used.
+/// Each program prints its usage.
 fn usage() -> TestResult {
     for (name, program) in [
         ("echo_server", env!("CARGO_BIN_EXE_echo_server")),
@@ -125,7 +125,7 @@ fn in_environment(net: &Net, program: &str) -> Command {
     command
 }
 
-/// The one at one end of the link, the other at the other.
+/// The server at one end of the link, the client at the other.
 async fn http_server_and_client(net: Net) -> TestResult {
     let mut command = Command::new(env!("CARGO_BIN_EXE_http_server"));
     let other = net.version().host(3);
@@ -188,7 +188,7 @@ async fn split_proxy(net: Net) -> TestResult {
     Ok(())
 }
 
-/// The answer begins when the question's direction has ended.
+/// The answer begins after the half-close of the question.
 async fn half_closes(mut asking: TcpStream, mut answering: TcpStream) -> Result<(), Failed> {
     asking.write_all(b"request").await?;
     asking.shutdown().await?;
@@ -206,7 +206,7 @@ async fn half_closes(mut asking: TcpStream, mut answering: TcpStream) -> Result<
     Ok(())
 }
 
-/// Its table, which no machine changes, gets slower from row to row.
+/// The table is the same on every machine, and slower from row to row.
 fn simulation() -> TestResult {
     let text = output_of(env!("CARGO_BIN_EXE_simulation"))?;
     let rates: Vec<f64> = text

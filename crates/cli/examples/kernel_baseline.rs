@@ -1,5 +1,5 @@
-//! The lab with the kernel's TCP at both ends: a ladder of a real connection, a verified gigabyte each way, throughput and round
-//! trips. What Tidewire is compared with, and a check that this machine can run a lab.
+//! Baseline of the kernel's TCP at both ends of a lab: a ladder of a real connection, a verified
+//! gigabyte each way, throughput and round trips. Also checks that this machine can run a lab.
 //!
 //! `cargo run --release -p tidewire-cli --example kernel_baseline [BYTES]` writes `ladder.svg` and `ladder.json` to the current
 //! folder.

@@ -1,3 +1,5 @@
+//! SIGINT and SIGTERM as an event.
+
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};

@@ -1,4 +1,4 @@
-//! Netlink requests over a plain socket: enough for one question and its answer.
+//! Netlink requests over a plain socket: one question and its answer.
 //!
 //! A netlink socket belongs to the network namespace of the thread that opened it and may then be used from any thread.
 

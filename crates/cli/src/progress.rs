@@ -1,3 +1,5 @@
+//! Progress of long work on standard error: a bar or lines.
+
 use core::time::Duration;
 use std::io::{self, IsTerminal};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -168,7 +170,7 @@ fn bar(label: &str, unit: Unit, total: u64, style: Style) -> ProgressBar {
         Style::Colour => ":.cyan/dim",
     };
     let template = format!("   {{msg:<27}} {{wide_bar{colours}}} {amounts}");
-    // Both templates are sound; the default bar would still do.
+    // Both templates are valid; the default bar is a fallback.
     let style = BarStyle::with_template(&template).unwrap_or_else(|_| BarStyle::default_bar());
     ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr_with_hz(10))
         .with_style(style.progress_chars("█▉▊▋▌▍▎▏ "))

@@ -1,4 +1,4 @@
-//! TCP connection states of RFC 9293 §3.3.2, and whoever can tell them of a connection.
+//! TCP connection states of RFC 9293 §3.3.2, and their sources.
 
 use core::fmt;
 use core::net::SocketAddr;
@@ -55,7 +55,7 @@ impl Serialize for State {
     }
 }
 
-/// Tells the state of one end of a connection at this moment.
+/// Source of the current state of one end of a connection.
 pub trait StateSource: Send + 'static {
     /// The state of the connection from `local` to `remote`.
     ///

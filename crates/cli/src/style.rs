@@ -1,3 +1,5 @@
+//! Style of terminal text: plain or in colours.
+
 /// Whether text for the terminal uses colours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Style {

@@ -1,4 +1,5 @@
-//! The demo as a person runs it: from end to end, and broken off at every stage. Runs as root or, in a user namespace, as anybody.
+//! The demo from end to end, and interrupted at every stage. Runs as root or, in a user namespace,
+//! as any user.
 
 use core::time::Duration;
 use std::io::{BufRead, BufReader};
@@ -13,7 +14,7 @@ use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 use serde_json::Value;
 
-/// A folder that does not exist yet, and goes away at the end.
+/// A folder that does not exist yet and is removed at the end.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -40,7 +41,8 @@ fn demo(out: &Path) -> Command {
     command
 }
 
-/// Where this machine has no namespaces for us the demo ends with 3, and where CI is set that is a failure.
+/// Without namespaces on this machine the demo ends with exit code 3; with `CI` set, that is a
+/// failure.
 fn is_refused(output: &Output) -> bool {
     if output.status.code() != Some(3) {
         return false;
@@ -130,7 +132,7 @@ fn an_interrupted_demo_ends_at_once_and_leaves_nothing() {
     for (stage, delay) in STAGES {
         let folder = Folder::new("interrupted");
         let mut command = demo(&folder.0);
-        // A group of its own, by which what it leaves behind can be found.
+        // A process group of its own, to find the processes that it leaves behind.
         command
             .process_group(0)
             .stdout(Stdio::piped())
@@ -150,7 +152,7 @@ fn an_interrupted_demo_ends_at_once_and_leaves_nothing() {
         thread::sleep(Duration::from_millis(delay));
         let signalled = Instant::now();
         kill(group, Signal::SIGINT).expect("a running demo");
-        // Its output goes on being read, so that it cannot hang on a full pipe.
+        // Its output is read further, so that it cannot block on a full pipe.
         lines.for_each(drop);
         let output = child.wait_with_output().expect("its end");
         let complaints = String::from_utf8_lossy(&output.stderr);

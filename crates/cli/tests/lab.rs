@@ -1,4 +1,4 @@
-//! The lab and the kernel's TCP at both ends of it. Runs as root or, in a user namespace, as anybody.
+//! The lab with the kernel's TCP at both ends. Runs as root or, in a user namespace, as any user.
 
 use core::net::SocketAddr;
 use core::time::Duration;

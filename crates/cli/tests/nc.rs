@@ -1,4 +1,5 @@
-//! `tidewire nc` against the kernel's TCP on the other side of a lab. Runs as root or, in a user namespace, as anybody.
+//! `tidewire nc` against the kernel's TCP on the other side of a lab. Runs as root or, in a user
+//! namespace, as any user.
 
 mod common;
 
@@ -43,7 +44,7 @@ fn client() -> Result<(), Failed> {
     let peer = lab.right().spawn(move || {
         let (mut stream, _) = listener.accept()?;
         let mut received = Vec::new();
-        // It comes to an end only if the client's half-close arrives, and answers only after that.
+        // Ends only when the client's half-close arrives, and answers after that.
         stream.read_to_end(&mut received)?;
         stream.write_all(&data(2, 3_000_001))?;
         Ok::<_, std::io::Error>(received)

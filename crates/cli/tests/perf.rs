@@ -175,7 +175,7 @@ fn round_trips() -> Result<(), Failed> {
                 .sum::<u64>(),
             count
         );
-        // What went there and back.
+        // Bytes in both directions.
         assert_eq!(
             number(&document["end"]["streams"][0]["receiver"]["bytes"]),
             count * 100
@@ -357,7 +357,7 @@ fn interrupted() -> Result<(), Failed> {
     succeeded(&finish(kernel_server, Vec::new())?)
 }
 
-/// Little enough for a test, and too little for figures.
+/// Short enough for a test, too short for figures.
 const BRIEFLY: [&str; 6] = ["perf", "--vs-kernel", "--rounds", "1", "--seconds", "0.02"];
 
 fn versus() -> Result<(), Failed> {

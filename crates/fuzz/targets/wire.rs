@@ -1,4 +1,4 @@
-//! The parsers alone, at every layer on the same bytes.
+//! Bytes into the parsers of every layer.
 #![no_main]
 
 use std::net::Ipv6Addr;

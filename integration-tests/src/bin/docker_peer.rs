@@ -1,4 +1,5 @@
-//! The other end in `docker/run.sh`: an echo server on the kernel's TCP, and a client on either TCP that checks an echo server.
+//! Peer for `docker/run.sh`: an echo server on the kernel's TCP, and a client on either TCP that
+//! checks an echo server.
 
 use std::env;
 use std::io;

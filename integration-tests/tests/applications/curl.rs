@@ -57,7 +57,7 @@ async fn serve(net: &Net) -> Result<(Server, String), Failed> {
     Ok((Server::Example { _program: program }, url))
 }
 
-/// A curl that says what went wrong and nothing else, and gives up after two minutes.
+/// curl that prints errors only, with a time limit of two minutes.
 fn curl() -> Command {
     let mut command = Command::new("curl");
     command
@@ -83,7 +83,7 @@ fn text(output: &[u8]) -> String {
 
 const GIBIBYTE: u64 = 1 << 30;
 
-/// In chunks (RFC 9112 §7.1), each byte looked at.
+/// In chunks (RFC 9112 §7.1), with every byte checked.
 async fn downloads_a_gibibyte(net: Net) -> TestResult {
     let (_server, url) = serve(&net).await?;
     let mut command = curl();
@@ -103,7 +103,7 @@ async fn downloads_a_gibibyte(net: Net) -> TestResult {
     Ok(())
 }
 
-/// The length of a body that has to be 0 to 250, again and again.
+/// The length of a body that must be the bytes 0 to 250, repeated.
 fn count(mut body: impl Read) -> io::Result<u64> {
     const BLOCK: usize = 251 * 256;
     let expected: Vec<u8> = (0..BLOCK).map(|at| (at % 251) as u8).collect();
@@ -171,7 +171,7 @@ async fn keeps_a_connection(net: Net) -> TestResult {
     Ok(())
 }
 
-/// Handlers know who asks.
+/// Handlers have the client's address.
 async fn tells_the_peers_address(net: Net) -> TestResult {
     let (_server, url) = serve(&net).await?;
     let mut command = curl();

@@ -1,5 +1,5 @@
-//! Programs that people use, with Tidewire at the other end: curl as the client of an axum server, nginx as the server of a
-//! hyper client.
+//! Common programs with Tidewire at the other end: curl as the client of an axum server, nginx as
+//! the server of a hyper client.
 
 mod curl;
 mod nginx;

@@ -86,7 +86,7 @@ impl Nginx {
 
 impl Drop for Nginx {
     fn drop(&mut self) {
-        // What nginx still holds open is gone with it.
+        // Connections that nginx still holds open end with it.
         let _ = fs::remove_dir_all(&self.folder);
     }
 }

@@ -1,4 +1,4 @@
-//! What the example `http_server` serves, in this process: on a runtime that the example does not have.
+//! The service of the example `http_server`, on the runtime of a test.
 
 use std::io;
 use std::net::SocketAddr;

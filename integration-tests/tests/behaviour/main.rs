@@ -1,8 +1,8 @@
 //! One suite of programs over `tokio::net` and over `tidewire::net`, with one expected outcome.
 //!
-//! The cases are written once and compiled twice, with no more than the import changed: [`over_kernel`] and
-//! [`over_tidewire`]. Their peer is the kernel in both. Where Tidewire means to differ, the case says so by
-//! [`Implementation`], and why.
+//! The cases are written once and compiled twice, with no more than the import changed:
+//! [`over_kernel`] and [`over_tidewire`]. Their peer is the kernel in both. Where Tidewire differs
+//! on purpose, the case says so by [`Implementation`], and why.
 
 mod over_kernel;
 mod over_tidewire;
@@ -15,7 +15,7 @@ use libtest_mimic::Trial;
 use tidewire_cli::lab::LinkOptions;
 use tidewire_integration_tests::{Flavor, Net, Setting, TestResult, Version, main as run};
 
-/// Whose sockets a case runs over.
+/// The implementation that a case runs over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Implementation {
     /// `tokio::net`.

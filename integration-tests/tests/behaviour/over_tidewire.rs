@@ -1,4 +1,4 @@
-//! The suite over Tidewire's.
+//! The suite over Tidewire's sockets.
 
 use tidewire::net;
 

@@ -1,4 +1,4 @@
-//! More clients than a listener has room for.
+//! Full backlog: more clients than a listener has room for.
 
 use std::io;
 use std::net::SocketAddr;
@@ -17,7 +17,7 @@ crate::trials!(
 const BACKLOG: u8 = 4;
 const CLIENTS: u8 = 12;
 
-/// Those without room send their SYN again, and find some once the server accepts.
+/// Clients without room retransmit their SYN, and get in once the server accepts.
 async fn serves_the_clients_beyond_its_backlog_later(net: Net) -> TestResult {
     let stack = net.stack().await?;
     let address = SocketAddr::new(net.tidewire(), 7);
@@ -46,7 +46,8 @@ async fn serves_the_clients_beyond_its_backlog_later(net: Net) -> TestResult {
     Ok(())
 }
 
-/// The kernel drops SYNs, and handshakes' third segments: some of the clients believe themselves connected.
+/// The kernel drops SYNs and the third segments of handshakes: some clients are in ESTABLISHED
+/// without a server socket.
 async fn is_served_later_beyond_the_kernels_backlog(net: Net) -> TestResult {
     let stack = net.stack().await?;
     let address = SocketAddr::new(net.kernel(), 7);
@@ -86,7 +87,7 @@ async fn echo<T: AsyncRead + AsyncWrite>(stream: T) -> io::Result<()> {
     writer.shutdown().await
 }
 
-/// Connects, and wants a message of its own back.
+/// Connects, sends a message of its own, and expects it back.
 ///
 /// The message is one segment: a listener of the kernel that is out of room answers with SYN cookies, keeps nothing of a
 /// handshake that it drops, and would reset whatever comes after the first segment.

@@ -1,4 +1,4 @@
-//! Ending connections: in one direction, in both, and by force.
+//! Close of a connection: one direction, both directions, reset.
 
 use std::io::{self, ErrorKind};
 use std::time::Duration;
@@ -39,7 +39,7 @@ async fn is_half_closed_first(net: Net) -> TestResult {
     Ok(())
 }
 
-/// `first` ends its direction, and a megabyte still comes the other way.
+/// `first` closes its direction, and a megabyte still arrives from the other.
 async fn half_close<A, B>(mut first: A, mut second: B) -> TestResult
 where
     A: AsyncRead + AsyncWrite + Unpin,
@@ -71,7 +71,8 @@ async fn both_close_at_once(net: Net) -> TestResult {
     let stack = net.builder().delay(delay).trace(1000).start().await?;
     for opener in Opener::EACH {
         let (mut ours, mut theirs) = net.connection(&stack, opener).await?;
-        // What the handshake still has on its way would otherwise be taken for the data's acknowledgement.
+        // Segments of the handshake still in flight would otherwise count as the acknowledgement of
+        // the data.
         ours.write_all(b"?").await?;
         theirs.read_exact(&mut [0]).await?;
         theirs.write_all(b"!").await?;
@@ -103,7 +104,8 @@ async fn both_close_at_once(net: Net) -> TestResult {
     Ok(())
 }
 
-/// The data before a reset may be lost; the reset itself is not, at any time that the application asks.
+/// Data before a reset may be lost; the reset itself is always reported, whenever the application
+/// reads.
 async fn a_reset_is_never_an_end_of_file(net: Net) -> TestResult {
     let stack = net.stack().await?;
     for opener in Opener::EACH {
@@ -132,7 +134,7 @@ fn reset(stream: tokio::net::TcpStream) -> io::Result<()> {
     stream.set_zero_linger()
 }
 
-/// The first to ask gets the error of the connection; a write after that is into a broken pipe.
+/// The first call returns the error of the connection; a write after that returns `EPIPE`.
 async fn a_reset_is_reported_as_the_kernel_reports_it(net: Net) -> TestResult {
     let stack = net.stack().await?;
     let (ours, theirs) = net.connection(&stack, Opener::Tidewire).await?;
@@ -197,7 +199,7 @@ async fn unread_data_on_the_kernels_close_is_a_reset(net: Net) -> TestResult {
     let stack = net.builder().trace(32).start().await?;
     let (mut ours, theirs) = net.connection(&stack, Opener::Tidewire).await?;
     ours.write_all(b"nobody reads this").await?;
-    // A peek, as `readable` may be wrong: what is not there yet would meet an orderly close.
+    // A peek, as `readable` may be spurious: without data the close would be an orderly one.
     theirs.peek(&mut [0]).await?;
     drop(theirs);
     let error = ours.read(&mut [0]).await.err().map(|error| error.kind());

@@ -1,4 +1,4 @@
-//! Opening connections, and failing to.
+//! Connection establishment, and its failures.
 
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -67,7 +67,7 @@ async fn connects_ten_thousand_times_in_a_row(net: Net) -> TestResult {
     for round in 0..10_000_u32 {
         let mut ours = stack.connect(address).await?;
         let (mut theirs, _) = listener.accept().await?;
-        // Each end is the first to close every other time.
+        // The ends take turns in closing first.
         if round % 2 == 0 {
             ours.shutdown().await?;
             assert_eq!(theirs.read(&mut [0]).await?, 0);
@@ -139,7 +139,7 @@ async fn a_thousand_connections_to_a_server(net: Net) -> TestResult {
     Ok(())
 }
 
-/// Once all are connected, sends messages that no other connection sends, and wants each of them back.
+/// Once all are connected, sends messages unique to each connection, and expects each of them back.
 async fn converse<T>(
     connect: impl Future<Output = io::Result<T>>,
     number: usize,
@@ -197,7 +197,7 @@ async fn nobody_at_the_address(net: Net) -> TestResult {
     Ok(())
 }
 
-/// The gateway takes the SYNs and says nothing: a route into a black hole, whether it forwards or not.
+/// The gateway drops the SYNs silently: a black hole.
 async fn no_answer_from_behind_the_gateway(net: Net) -> TestResult {
     let far = net.version().far();
     net.right()

@@ -1,4 +1,4 @@
-//! What can be seen of a stack from outside: echo replies, captures, counters.
+//! Observation of a stack from outside: echo replies, captures, counters.
 
 use std::io::{self, Read};
 use std::net::{IpAddr, SocketAddr};
@@ -33,8 +33,8 @@ async fn answers_pings(net: Net) -> TestResult {
     Ok(())
 }
 
-/// Asking the kernel for a frame costs a system call. Without spinning there is one call in vain for each time that
-/// frames have arrived, which is how a queue is found empty, and none for every task that looks.
+/// Each request for a frame is a system call. Without spinning, one call per arrival finds the
+/// queue empty, and tasks that poll add none.
 async fn looks_for_frames_once(net: Net) -> TestResult {
     const ROUNDS: u64 = 500;
     let address = net.kernel_echo().await?;
@@ -68,7 +68,7 @@ fn ping(net: &Net, payload_len: usize) -> io::Result<()> {
             let request = Icmpv6Header::with_checksum(request, from, to, &payload);
             let request = request.map_err(io::Error::other)?;
             socket.send(&[&request.to_bytes()[..], &payload].concat())?;
-            // Without the IP header; Neighbor Discovery comes this way, too.
+            // Without the IP header; Neighbor Discovery arrives here, too.
             let reply = loop {
                 let len = (&socket).read(&mut packet)?;
                 let message = Icmpv6Slice::from_slice(&packet[..len]).map_err(io::Error::other)?;

@@ -1,4 +1,4 @@
-//! Peers that say nothing, from one moment on or from the first.
+//! Silent peers: hosts that never answer, or stop answering.
 
 use std::io::ErrorKind;
 use std::time::Duration;
@@ -16,7 +16,7 @@ crate::trials!(
     an_idle_peer_answers_no_probe,
 );
 
-/// With few retransmissions allowed, for the test's sake.
+/// Few retransmissions, to keep the test short.
 async fn a_cable_that_is_pulled(net: Net) -> TestResult {
     let tcp = TcpConfig {
         data_retries: 2,

@@ -1,4 +1,4 @@
-//! Starting a stack where that cannot work: each error says what is wrong and what to do.
+//! Start errors of a stack: each says what is wrong and what to do.
 
 use std::fs;
 use std::io::{self, ErrorKind};
@@ -18,7 +18,7 @@ crate::trials!(
     no_capability,
 );
 
-/// Those to which the IP version means nothing.
+/// Trials that do not depend on the IP version.
 pub(crate) fn trials_with_ipv4() -> Vec<Trial> {
     [
         on_both_runtimes("start::no_such_interface", no_such_interface),
@@ -104,7 +104,8 @@ async fn an_address_of_another_host(net: Net) -> TestResult {
         .skip_while(|&word| word != "link/ether")
         .nth(1)
         .ok_or("no MAC address")?;
-    // The kernel answers for an address from a while after its link came up on: a connection shows that it does.
+    // The kernel answers for an address only some time after its link came up: a connection shows
+    // that it does.
     let stack = net.stack().await?;
     net.connection(&stack, Opener::Tidewire).await?;
 
@@ -124,7 +125,8 @@ async fn an_address_of_another_host(net: Net) -> TestResult {
 
 async fn an_address_of_another_stack(net: Net) -> TestResult {
     let first = net.stack().await?;
-    // The kernel shows a packet socket what another one on the same interface sent; a stack on the other side sees it, too.
+    // A packet socket also receives what another one on the same interface sent; a stack on the
+    // other side receives it, too.
     let builder = net.builder();
     let far = net.on_right(async {
         let start = builder.start();
@@ -142,7 +144,7 @@ async fn a_gateway_on_another_network(net: Net) -> TestResult {
     Ok(())
 }
 
-/// Capabilities belong to a thread: this one gives them up, and the test is over with it.
+/// Capabilities belong to a thread: this one gives them up, and ends with the test.
 async fn no_capability(net: Net) -> TestResult {
     let builder = net.builder();
     let refused = net.left().run(move || {

@@ -1,4 +1,4 @@
-//! Moving data, hashed at both ends.
+//! Data transfer, hashed at both ends.
 
 use std::io;
 
@@ -130,7 +130,7 @@ where
     Ok(())
 }
 
-/// Who leaves segmentation and checksums to whom.
+/// Offloads of the stack, and of the interface at each end.
 #[derive(Clone, Copy)]
 struct Offloads {
     name: &'static str,

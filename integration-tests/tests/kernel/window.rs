@@ -1,4 +1,4 @@
-//! Slow readers: the window closes, and opens again.
+//! Zero window: a slow reader closes the window and opens it again.
 
 use std::sync::Arc;
 
@@ -28,7 +28,7 @@ async fn a_slow_reader_stops_the_kernel(net: Net) -> TestResult {
     });
     let mut received = Vec::new();
     for _ in 0..3 {
-        // The least the kernel sends into is a segment; it waits for more room than that.
+        // The kernel sends only into a window of a segment or more.
         until("the window is closed", || ours.info().rcv_wnd < 1448).await?;
         assert!(!writing.is_finished());
         (&mut ours).take(4 << 20).read_to_end(&mut received).await?;

@@ -1,3 +1,5 @@
+//! Failures of a command and their exit codes.
+
 use core::fmt;
 use std::io;
 use std::process::ExitCode;
@@ -9,25 +11,25 @@ use crate::lab::LabError;
 /// Why a command did not succeed.
 #[derive(Debug)]
 pub(super) enum Failure {
-    /// It was tried, and failed.
+    /// The work failed.
     Failed(String),
-    /// The command line makes no sense.
+    /// The command line is wrong.
     Usage(String),
     /// This machine or this user may not do it; the text says what would help.
     Environment(String),
-    /// It was measured, and is below what was asked for.
+    /// A measured ratio is below the one asked for.
     Missed(String),
     /// SIGINT or SIGTERM came.
     Interrupted,
 }
 
 impl Failure {
-    /// A failure with what was being done when it came.
+    /// A failure with the step in which it happened.
     pub(super) fn failed(doing: impl fmt::Display, error: impl fmt::Display) -> Self {
         Self::Failed(format!("{doing}: {error}"))
     }
 
-    /// The same, with what was being done.
+    /// The same failure with the step in which it happened.
     pub(super) fn during(self, doing: impl fmt::Display) -> Self {
         match self {
             Self::Failed(text) => Self::failed(doing, text),

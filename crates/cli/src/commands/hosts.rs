@@ -1,4 +1,4 @@
-//! What a command needs that runs Tidewire and the kernel's TCP side by side on hosts of its own.
+//! Hosts, links and processors for commands that run Tidewire beside the kernel's TCP.
 
 use core::future::Future;
 use core::time::Duration;
@@ -14,7 +14,8 @@ use super::failure::Failure;
 use crate::lab::{HostRuntime, LinkEnd, LinkOptions};
 use crate::traffic::Side;
 
-/// A processor for each side. Without that the scheduler puts both on one at times, and the figures jump.
+/// A processor for each side. Otherwise the scheduler sometimes puts both on one, and the figures
+/// vary.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub(super) struct Processors {
     pub(super) left: usize,
@@ -22,7 +23,8 @@ pub(super) struct Processors {
 }
 
 impl Processors {
-    /// Two of those that this process may use, on different cores where there are such; none if there is only one.
+    /// Two processors that this process may use, on different cores if possible; `None` if there is
+    /// only one.
     pub(super) fn choose() -> Option<Self> {
         let allowed = sched_getaffinity(Pid::from_raw(0)).ok()?;
         let is_allowed = |&cpu: &usize| allowed.is_set(cpu).unwrap_or(false);
@@ -44,7 +46,7 @@ fn core_of(cpu: usize) -> Option<String> {
     .ok()
 }
 
-/// Keeps each side's runtime on a processor of its own, where there are such.
+/// Pins each side's runtime to a processor of its own, if there are two.
 pub(super) fn pin_both(
     left: &HostRuntime,
     right: &HostRuntime,
@@ -57,7 +59,7 @@ pub(super) fn pin_both(
     pin(right, processors.right)
 }
 
-/// Keeps a host's runtime, which has one thread, on one processor.
+/// Pins a host's single-threaded runtime to one processor.
 fn pin(runtime: &HostRuntime, cpu: usize) -> Result<(), Failure> {
     let pinned = runtime.block_on(async move {
         let mut set = CpuSet::new();
@@ -67,7 +69,8 @@ fn pin(runtime: &HostRuntime, cpu: usize) -> Result<(), Failure> {
     pinned.map_err(|errno| Failure::failed(format!("cannot use processor {cpu}"), errno))
 }
 
-/// Starts a stack inside a host. Its only neighbour has another address, so that nobody is asked about it.
+/// Starts a stack inside a host. Duplicate address detection is off: the only neighbour has another
+/// address.
 pub(super) fn start_stack(runtime: &HostRuntime, builder: StackBuilder) -> Result<Stack, Failure> {
     Ok(runtime.block_on(builder.probe(Duration::ZERO).start())??)
 }
@@ -79,7 +82,7 @@ pub(super) fn side<T>(runtime: &HostRuntime, transport: T) -> Side<T> {
     }
 }
 
-/// What the links between the hosts are like.
+/// Properties of the links between the hosts.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Carrier {
     /// In bytes.
@@ -104,7 +107,7 @@ impl Carrier {
     }
 }
 
-/// CUBIC, as the kernel's sockets have it beside which a stack is measured.
+/// CUBIC, like the kernel's sockets in the same measurement.
 pub(super) fn cubic() -> TcpConfig {
     TcpConfig {
         congestion: Algorithm::Cubic,
@@ -139,7 +142,7 @@ pub(super) fn in_turns<S: Copy, C: Copy, const N: usize>(
     })
 }
 
-/// A connection that hangs is a failure, not a command without end.
+/// Turns a hanging connection into an error.
 pub(super) async fn within<T>(
     limit: Duration,
     work: impl Future<Output = io::Result<T>>,

@@ -1,3 +1,5 @@
+//! `tidewire lab`: two connected hosts for work by hand.
+
 use clap::{Args, Subcommand, ValueEnum};
 
 use crate::lab::LabError;

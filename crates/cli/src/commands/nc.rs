@@ -44,7 +44,7 @@ impl Nc {
         let interrupt = Interrupt::install()?;
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let outcome = runtime.block_on(self.until(&interrupt));
-        // A thread may be reading standard input: nobody waits for that.
+        // A thread may be blocked in reading standard input: do not wait for it.
         runtime.shutdown_background();
         outcome
     }
@@ -76,7 +76,7 @@ impl Nc {
             outcome = work => outcome,
             () = interrupt.raised() => Err(Failure::Interrupted),
         };
-        // The streams are gone; what they left is still on its way.
+        // Data of the closed streams may still be in flight.
         let drained = stack.shutdown(DRAIN_TIME).await;
         outcome?;
         drained.map_err(|error| Failure::failed("the peer did not take all of it", error))
@@ -91,7 +91,7 @@ impl Nc {
             if !self.keep_open {
                 return outcome;
             }
-            // One client's failure is not the next one's.
+            // One client's failure does not end the server.
             if let Err(failure) = outcome {
                 eprintln!("tidewire: {peer}: {failure}");
             }
@@ -100,7 +100,7 @@ impl Nc {
 
     /// Copies both ways until both are done.
     async fn exchange(&self, mut stream: TcpStream) -> Result<(), Failure> {
-        // Whole buffers are written: there is nothing to wait for.
+        // Whole buffers are written: Nagle's algorithm would only delay them.
         stream.set_nodelay(true)?;
         let (reader, writer) = stream.split();
         let moved = Moved::new();
@@ -108,7 +108,7 @@ impl Nc {
         let download = copy(reader, tokio::io::stdout(), &moved.received, &moved.last);
         let both = async {
             if io::stdin().is_terminal() {
-                // A person at a terminal does not end the input of a conversation that is over.
+                // The input from a terminal does not end by itself when the peer has closed.
                 tokio::pin!(upload, download);
                 tokio::select! {
                     outcome = &mut download => outcome,
@@ -168,7 +168,7 @@ impl Nc {
     }
 }
 
-/// What an exchange has moved so far.
+/// Byte counts of an exchange, and the time of the last movement.
 struct Moved {
     sent: Cell<u64>,
     received: Cell<u64>,

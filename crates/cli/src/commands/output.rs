@@ -1,3 +1,5 @@
+//! Output of a command: text or JSON, colours, progress.
+
 use core::time::Duration;
 use std::io::{self, IsTerminal, Write};
 use std::{env, ffi::OsStr};

@@ -1,3 +1,5 @@
+//! Place of a stack: interface, addresses and gateways.
+
 use core::net::SocketAddr;
 
 use clap::Args;

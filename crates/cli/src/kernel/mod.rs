@@ -1,4 +1,5 @@
-//! The kernel's TCP as a peer: sockets of `tokio::net` on CUBIC, and the kernel's own account of a connection's state.
+//! The kernel's TCP as a peer: sockets of `tokio::net` on CUBIC, and the kernel's report on a
+//! connection.
 
 mod socket;
 mod states;

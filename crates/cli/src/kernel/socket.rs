@@ -1,3 +1,5 @@
+//! Kernel sockets on CUBIC.
+
 use core::net::SocketAddr;
 use std::io;
 
@@ -10,9 +12,9 @@ use crate::traffic::{Stream, StreamInfo, Transport};
 /// The kernel's TCP through `tokio::net`, each socket on CUBIC whatever the host's default is.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Kernel {
-    /// Bytes of each socket buffer; the kernel's auto-tuning without.
+    /// Bytes of each socket buffer; `None` for the kernel's auto-tuning.
     pub buffer: Option<usize>,
-    /// The largest segment; by the route's MTU without.
+    /// The largest segment in bytes; `None` for that of the route's MTU.
     pub mss: Option<u32>,
 }
 

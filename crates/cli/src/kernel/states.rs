@@ -1,3 +1,5 @@
+//! Connection states and `TCP_INFO` from the kernel, by `sock_diag`.
+
 use core::net::{IpAddr, SocketAddr};
 use std::io;
 
@@ -9,15 +11,15 @@ use crate::traffic::StreamInfo;
 
 /// Asks the kernel for the state of one of its connections (`sock_diag`, the source of `ss`).
 ///
-/// It answers for the namespace of the thread that opened it, from whatever thread it is asked, also for connections that no
-/// process holds any more: FIN-WAIT-2, LAST-ACK and TIME-WAIT.
+/// It reports on the namespace of the thread that opened it, on any thread, and also on connections
+/// without a process: FIN-WAIT-2, LAST-ACK and TIME-WAIT.
 #[derive(Debug)]
 pub struct KernelStates {
     netlink: Netlink,
 }
 
 impl KernelStates {
-    /// Opens the question socket in the calling thread's namespace.
+    /// Opens the netlink socket in the calling thread's namespace.
     ///
     /// # Errors
     /// When the kernel has no `sock_diag`.

@@ -1,3 +1,5 @@
+//! The `ip` command of iproute2.
+
 use std::ffi::OsStr;
 use std::io;
 use std::os::unix::process::CommandExt;
@@ -8,8 +10,8 @@ use super::error::LabError;
 /// Runs `ip` with the given arguments in the calling thread's namespace and returns what it printed.
 ///
 /// # Errors
-/// [`LabError::Environment`] when iproute2 is missing or the kernel refuses permission, [`LabError::Failed`] with the command
-/// and its own words otherwise.
+/// [`LabError::Environment`] when iproute2 is missing or the kernel refuses permission,
+/// [`LabError::Failed`] with the command and its error output otherwise.
 pub fn ip<S: AsRef<OsStr>>(arguments: &[S]) -> Result<String, LabError> {
     let output = ip_output(arguments).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => {

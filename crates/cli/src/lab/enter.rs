@@ -1,3 +1,5 @@
+//! Entry into a user namespace, and the check of capabilities.
+
 use std::fs;
 use std::thread;
 

@@ -1,3 +1,5 @@
+//! Lab errors.
+
 use core::fmt;
 use std::io;
 

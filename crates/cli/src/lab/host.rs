@@ -1,3 +1,5 @@
+//! Host of a lab: a network namespace, its threads and its tokio runtimes.
+
 use core::fmt;
 use core::future::Future;
 use std::io;
@@ -146,7 +148,7 @@ impl HostHandle {
             move || match Builder::new_current_thread().enable_all().build() {
                 Ok(runtime) => {
                     drop(ready.send(Ok(runtime.handle().clone())));
-                    // Either a message or the sender's end means: stop.
+                    // Stops at a message, and when the sender is dropped.
                     drop(runtime.block_on(stopped));
                     runtime.shutdown_background();
                 }

@@ -1,3 +1,5 @@
+//! Link between two hosts: a veth pair and the options of its ends.
+
 use std::fs;
 
 use super::error::LabError;
@@ -34,8 +36,8 @@ impl Default for LinkOptions {
 /// One end of a link.
 #[derive(Debug, Clone)]
 pub struct LinkEnd {
-    /// Addresses with prefixes that the kernel owns there. IPv6 stays off at an end without an IPv6 address, so that an idle
-    /// link carries no frame that nobody asked for.
+    /// Addresses with prefixes that the kernel owns there. IPv6 stays off at an end without an IPv6
+    /// address, so that an idle link carries no unsolicited frames.
     pub addresses: Vec<String>,
     /// Whether segmentation, coalescing and checksum offloads stay on.
     pub offloads: bool,

@@ -1,3 +1,5 @@
+//! Offload switches of an interface, by ethtool netlink.
+
 use std::io;
 
 use crate::netlink::{self, Netlink, Reply, attribute, find_attribute, nested};

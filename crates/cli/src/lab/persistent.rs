@@ -1,4 +1,4 @@
-//! A lab that outlives the command that made it: `tidewire lab up`, `exec`, `down`.
+//! Persistent lab, which outlives the command that made it: `tidewire lab up`, `exec`, `down`.
 //!
 //! As root it is two named namespaces (`ip netns`). As an ordinary user it is a holder process in a user namespace of its own,
 //! whose id is kept in a private folder of the user; whoever joins enters the holder's namespaces.
@@ -81,7 +81,7 @@ pub fn up(mtu: u32) -> Result<Vec<String>, LabError> {
     }
 }
 
-/// Takes the lab down and returns what it did; nothing where there was none.
+/// Takes the lab down and returns a line for each step; none if there was no lab.
 ///
 /// # Errors
 /// [`LabError::Failed`] when the kernel refuses a step.
@@ -172,7 +172,7 @@ fn named_lab_commands(mtu: u32) -> Vec<String> {
     ];
     for side in [left, right] {
         commands.push(format!("-n {side} link set lo up"));
-        // Without a link-local address the kernel sends no IPv6 frames that nobody asked for.
+        // Without a link-local address the kernel sends no unsolicited IPv6 frames.
         commands.push(format!("-n {side} link set {INTERFACE} addrgenmode none"));
     }
     commands.push(format!(
@@ -203,7 +203,7 @@ impl Holder {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(LabError::failed(path.display(), error)),
         };
-        // What another user wrote must not choose the process to end or to join.
+        // Another user's file must not choose the process to end or to join.
         check_private(&folder)?;
         let holder = serde_json::from_str::<Self>(&text).ok();
         if let Some(holder) = holder
@@ -358,7 +358,7 @@ fn remove_state_file() -> Result<(), LabError> {
     Ok(())
 }
 
-/// When a process started, in clock ticks since boot; `None` if there is none, or only its remains.
+/// When a process started, in clock ticks since boot; `None` if there is none, or a zombie.
 fn start_time(pid: i32) -> Option<u64> {
     parse_start_time(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
 }

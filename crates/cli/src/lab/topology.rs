@@ -1,4 +1,4 @@
-//! A lab's two hosts, their addresses and the links between them.
+//! Topology of a lab: two hosts, their addresses and the links between them.
 
 use super::error::LabError;
 use super::host::HostHandle;

@@ -1,3 +1,5 @@
+//! Slow wire: a link that delays each frame and shows it to an observer.
+
 use core::time::Duration;
 use std::collections::VecDeque;
 use std::io;

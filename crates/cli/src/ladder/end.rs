@@ -1,3 +1,5 @@
+//! One end of a recorded connection: its state and sequence numbers.
+
 use std::time::Instant;
 
 use super::model::Flags;
@@ -37,7 +39,8 @@ impl End {
         }
     }
 
-    /// Takes what the source said. An end that was in use and is back in LISTEN has closed this connection.
+    /// Takes the state that the source reported. An end that was in use and is back in LISTEN has
+    /// closed this connection.
     pub(super) fn become_state(&mut self, sampled: Option<State>) {
         match sampled {
             Some(State::Listen) if self.now != State::Listen => self.now = State::Closed,
@@ -82,7 +85,7 @@ impl End {
     }
 }
 
-/// RFC 9293 section 3.4: sequence numbers compare modulo 2^32.
+/// RFC 9293 §3.4: sequence numbers compare modulo 2^32.
 fn is_after(a: u32, b: u32) -> bool {
     a.wrapping_sub(b).cast_signed() > 0
 }

@@ -1,3 +1,5 @@
+//! Vertical layout of a ladder's picture.
+
 use core::time::Duration;
 
 use super::model::Ladder;

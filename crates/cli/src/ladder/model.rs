@@ -1,3 +1,5 @@
+//! Ladder model: control bits, segments, and the states at both ends.
+
 use core::fmt;
 use core::time::Duration;
 
@@ -6,7 +8,7 @@ use serde::Serialize;
 use crate::lab::Direction;
 use crate::state::State;
 
-/// The control bits of a segment (RFC 9293 section 3.1).
+/// The control bits of a segment (RFC 9293 §3.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Flags(pub u8);
 
@@ -50,13 +52,13 @@ impl fmt::Display for Flags {
     }
 }
 
-/// One segment on its way, and the states when it has arrived.
+/// One segment, and the states at both ends after it has arrived.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Step {
-    /// When it left its sender, after the first segment's departure.
+    /// Time of departure, from the first segment's departure.
     #[serde(serialize_with = "as_seconds")]
     pub departed: Duration,
-    /// When it reached the other end.
+    /// Time of arrival, from the first segment's departure.
     #[serde(serialize_with = "as_seconds")]
     pub arrived: Duration,
     /// Which way it went.
@@ -71,7 +73,7 @@ pub struct Step {
     pub ack: Option<u32>,
     /// Bytes of data.
     pub len: u32,
-    /// More about it: a SYN's options, "retransmission".
+    /// Remarks: a SYN's options, "retransmission".
     pub note: String,
     /// The left end's state: after sending, or after processing.
     pub left_state: State,

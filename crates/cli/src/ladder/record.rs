@@ -1,3 +1,5 @@
+//! Recorder of one connection on a slow wire.
+
 use core::fmt;
 use core::net::SocketAddr;
 use core::time::Duration;
@@ -96,7 +98,7 @@ pub struct Recorder {
     ends: Ends,
     connection: Option<Connection>,
     problem: Option<io::Error>,
-    /// Told once, when the connection has ended at both ends.
+    /// Sends once, when the connection has ended at both ends.
     ended: Option<mpsc::Sender<()>>,
 }
 
@@ -189,7 +191,7 @@ impl Recorder {
         let connection = self
             .connection
             .ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "no connection was seen"))?;
-        // What has not arrived when the wire stops has no place in a ladder.
+        // A segment that has not arrived when the wire stops is left out.
         let arrived = |index: &usize| {
             !connection
                 .travelling
@@ -286,7 +288,7 @@ impl Recorder {
         }
     }
 
-    /// Tells that the connection has ended: each FIN has been acknowledged, and nothing is on its way.
+    /// Reports the end of the connection: each FIN is acknowledged, and no segment is in flight.
     fn report_end(&mut self) {
         let Some(connection) = &self.connection else {
             return;
@@ -294,7 +296,7 @@ impl Recorder {
         let Ends { left, right } = &self.ends;
         let settled = left.settling.is_none() && right.settling.is_none();
         if settled && connection.travelling.is_empty() && left.has_ended() && right.has_ended() {
-            // Sending drops the sender; whoever waited may have given up.
+            // Sent once. The receiver may have stopped waiting.
             if let Some(ended) = self.ended.take() {
                 let _ = ended.send(());
             }
@@ -302,7 +304,7 @@ impl Recorder {
     }
 }
 
-/// Notes it at a FIN after which the other end goes on sending data (RFC 9293 section 3.6).
+/// Marks a FIN after which the other end still sends data (RFC 9293 §3.6).
 fn note_half_close(steps: &mut [Step]) {
     let is_fin = |step: &Step| step.flags.has(Flags::FIN);
     let Some((first, later)) = steps
@@ -376,7 +378,8 @@ impl Observer for Recorder {
         let Some(connection) = self.connection.as_mut() else {
             return;
         };
-        // The oldest equal one: a segment that the wire lost stays behind and must not take another's place.
+        // The oldest equal one: a lost segment stays in the list and must not stand for a later
+        // one.
         let equal = |(_, way, travelling): &(usize, Direction, Segment)| {
             *way == direction && *travelling == segment
         };

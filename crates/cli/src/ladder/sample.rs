@@ -1,3 +1,5 @@
+//! Sample ladder and snapshot check for tests.
+
 use core::time::Duration;
 use std::path::Path;
 use std::{env, fs};

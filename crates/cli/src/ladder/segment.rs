@@ -1,8 +1,10 @@
+//! TCP segment of an Ethernet frame.
+
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use super::model::Flags;
 
-/// What a ladder tells of one TCP segment.
+/// The fields of a TCP segment that a ladder shows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Segment {
     /// Source address and port.
@@ -81,7 +83,7 @@ fn ipv6(packet: &[u8]) -> Option<(IpAddr, IpAddr, &[u8])> {
     ))
 }
 
-/// RFC 9293 section 3.1, RFC 7323 and RFC 2018 in a few words each.
+/// RFC 9293 §3.1, RFC 7323 and RFC 2018 in a few words each.
 fn describe_options(mut options: &[u8]) -> Vec<String> {
     let mut words = Vec::new();
     while let Some((&kind, rest)) = options.split_first() {

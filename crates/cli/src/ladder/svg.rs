@@ -1,3 +1,5 @@
+//! Ladder as an SVG picture.
+
 use core::fmt::Write;
 use core::time::Duration;
 

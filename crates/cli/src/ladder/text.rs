@@ -1,3 +1,5 @@
+//! Ladder as text for a terminal.
+
 use core::fmt::Write;
 use core::time::Duration;
 

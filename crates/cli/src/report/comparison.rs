@@ -1,3 +1,5 @@
+//! Comparisons of Tidewire with the kernel's TCP: samples, units, ratios.
+
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 
 use super::environment::Environment;
@@ -91,7 +93,7 @@ impl Unit {
     }
 }
 
-/// Which values are the good ones.
+/// Whether higher or lower values are better.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Better {

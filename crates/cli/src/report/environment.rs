@@ -1,3 +1,5 @@
+//! Environment of a run: kernel, processors, congestion control.
+
 use std::{fs, thread};
 
 /// The machine of a run, as far as it bears on the numbers.

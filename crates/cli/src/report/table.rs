@@ -1,3 +1,5 @@
+//! Table of comparisons for a terminal.
+
 use core::fmt::Write;
 
 use super::comparison::{Better, Comparison, Samples, Series, Unit};

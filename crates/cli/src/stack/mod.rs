@@ -1,4 +1,4 @@
-//! Tidewire as a peer: the streams of one of its stacks, and the stack's own account of a connection's state.
+//! Tidewire as a peer: the streams of a stack, and the stack's report on a connection.
 
 mod states;
 mod transport;

@@ -1,3 +1,5 @@
+//! Connection states from a stack's trace.
+
 use core::net::SocketAddr;
 use std::collections::HashMap;
 use std::io;
@@ -6,9 +8,10 @@ use tidewire::{Stack, State as StackState};
 
 use crate::state::{State, StateSource};
 
-/// Tells the state of a stack's connections from the stack's trace, which names the state that each segment left behind.
+/// States of a stack's connections, from the stack's trace, which has the state after each segment.
 ///
-/// It answers also for connections that no stream holds any more. What it has seen no segment of is CLOSED.
+/// It also reports on connections whose stream has been dropped. A connection without a segment in
+/// the trace is CLOSED.
 #[derive(Debug)]
 pub struct StackStates {
     stack: Stack,

@@ -1,3 +1,5 @@
+//! Tidewire streams as a transport.
+
 use core::net::SocketAddr;
 use std::io;
 

@@ -1,3 +1,5 @@
+//! Bulk transfer, hashed at both ends.
+
 use core::hash::Hasher;
 use core::net::SocketAddr;
 use core::time::Duration;

@@ -1,3 +1,5 @@
+//! Short conversation through the states of an orderly close.
+
 use core::net::SocketAddr;
 use core::time::Duration;
 use std::io;
@@ -7,8 +9,9 @@ use tokio::time::sleep;
 
 use super::session::{self, Side, Transport};
 
-/// A short conversation that passes through the states of an orderly close: a request, an answer, a half-close by the client, a
-/// last word from the server, and its close. `think` is the time that each end takes before it acts.
+/// A short conversation that passes through the states of an orderly close: a request, an answer, a
+/// half-close by the client, a last message from the server, and its close. `think` is the time
+/// that each end takes before it acts.
 ///
 /// # Errors
 /// Those of the connection, and [`io::ErrorKind::InvalidData`] when other bytes arrive than were sent.
@@ -39,7 +42,7 @@ async fn ask<T: AsyncRead + AsyncWrite + Unpin>(mut stream: T, think: Duration) 
     stream.shutdown().await?;
     let mut rest = Vec::new();
     stream.read_to_end(&mut rest).await?;
-    expect(&rest, LAST_WORD)
+    expect(&rest, LAST_MESSAGE)
 }
 
 async fn answer<T: AsyncRead + AsyncWrite + Unpin>(
@@ -55,7 +58,7 @@ async fn answer<T: AsyncRead + AsyncWrite + Unpin>(
     stream.read_to_end(&mut rest).await?;
     expect(&rest, b"")?;
     sleep(think).await;
-    stream.write_all(LAST_WORD).await?;
+    stream.write_all(LAST_MESSAGE).await?;
     sleep(think).await;
     stream.shutdown().await
 }
@@ -72,4 +75,4 @@ fn expect(actual: &[u8], expected: &[u8]) -> io::Result<()> {
 
 const REQUEST: &[u8] = b"GET /tide HTTP/1.0\r\n\r\n";
 const REPLY: &[u8] = b"HTTP/1.0 200 OK\r\nContent-Length: 20\r\n\r\nhigh water at 16:40\n";
-const LAST_WORD: &[u8] = b"and low water at 22:55\n";
+const LAST_MESSAGE: &[u8] = b"and low water at 22:55\n";

@@ -1,3 +1,5 @@
+//! Round-trip times: histogram, echo and ping-pong.
+
 use core::net::SocketAddr;
 use core::time::Duration;
 use std::io;
@@ -18,7 +20,7 @@ pub struct Latency {
 impl Default for Latency {
     fn default() -> Self {
         let mut histogram = Histogram::new(DIGITS).expect("up to five digits are possible");
-        // To whatever sample comes.
+        // The range grows with the largest sample.
         histogram.auto(true);
         Self { histogram }
     }
@@ -28,7 +30,7 @@ impl Latency {
     /// Adds a sample.
     pub fn record(&mut self, sample: Duration) {
         let nanoseconds = u64::try_from(sample.as_nanos()).unwrap_or(u64::MAX);
-        // It grows as it has to: there is no sample that it could refuse.
+        // No sample is out of range: the histogram grows.
         let _ = self.histogram.record(nanoseconds);
     }
 
@@ -80,7 +82,8 @@ impl Latency {
     }
 }
 
-/// Sends back whatever comes, until the peer ends its direction; then ends the other. `echoed` learns of each piece.
+/// Sends back whatever comes, until the peer ends its direction; then ends the other. `echoed` is
+/// called after each piece.
 ///
 /// # Errors
 /// Those of the stream.
@@ -104,8 +107,8 @@ where
     }
 }
 
-/// Sends `size` bytes (at least one) and waits for their echo, over and over for `duration`; then ends the stream in this
-/// direction. `done` learns of each exchange.
+/// Sends `size` bytes (at least one) and waits for their echo, over and over for `duration`; then
+/// ends the stream in this direction. `done` is called after each exchange.
 ///
 /// # Errors
 /// Those of the stream, and [`io::ErrorKind::InvalidData`] when other bytes come back.

@@ -1,3 +1,5 @@
+//! Seeded byte pattern without equal blocks.
+
 use twox_hash::XxHash3_64;
 
 /// An endless, seeded sequence of bytes in which no two blocks are alike, so that a lost, doubled or misplaced piece of it changes

@@ -1,3 +1,5 @@
+//! Throughput: source, sink and the measured rate.
+
 use core::net::SocketAddr;
 use core::time::Duration;
 use std::io;
@@ -8,7 +10,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::session::{self, Flow, Side, Transport};
 
-/// How long a source goes on.
+/// Limit of a source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Limit {
@@ -40,7 +42,8 @@ impl Rate {
     }
 }
 
-/// Writes `chunk` bytes at a time up to the limit, then ends the stream in this direction. `wrote` learns of each write.
+/// Writes `chunk` bytes at a time up to the limit, then ends the stream in this direction. `wrote`
+/// is called after each write.
 ///
 /// # Errors
 /// Those of the stream.
@@ -78,7 +81,8 @@ where
     Ok(Rate { bytes, elapsed })
 }
 
-/// Reads to the end of the stream into a buffer of `chunk` bytes and counts. `got` learns of each read.
+/// Reads to the end of the stream into a buffer of `chunk` bytes and counts. `got` is called after
+/// each read.
 ///
 /// # Errors
 /// Those of the stream.

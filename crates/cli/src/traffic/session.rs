@@ -1,3 +1,5 @@
+//! One connection between two sides: transport, runtime and tasks of each.
+
 use core::future::Future;
 use core::net::SocketAddr;
 use std::io;
@@ -68,7 +70,7 @@ where
     let transport = server.transport.clone();
     let serving = Aborting(server.runtime.spawn(async move {
         let mut listener = transport.bind(address).await?;
-        // The caller is gone only when the whole run is.
+        // Fails only when the whole run has been dropped.
         let _ = listening.send(());
         let stream = transport.accept(&mut listener).await?;
         serve(stream).await

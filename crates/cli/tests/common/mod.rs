@@ -1,4 +1,5 @@
-//! Tests of the command in a lab. They run as root or, in a user namespace, as anybody.
+//! Helpers for tests of the command in a lab. They run as root or, in a user namespace, as any
+//! user.
 
 use std::env;
 use std::io::{Read, Write};

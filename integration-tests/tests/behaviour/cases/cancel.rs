@@ -1,4 +1,4 @@
-//! Futures that are dropped, tasks that share a thread, and who is woken.
+//! Cancelled futures, fairness between tasks of one thread, and wakeups.
 
 use std::cell::Cell;
 use std::future::poll_fn;
@@ -91,7 +91,7 @@ async fn waiting_for_room_that_was_given_up(world: World) -> TestResult {
     let (drained, writable) = tokio::join!(drain, stream.writable());
     writable?;
     assert_eq!(drained?, written);
-    // Nothing came from those who gave up.
+    // The cancelled waits have sent nothing.
     assert_eq!(kind(peer.try_read(&mut [0])), ErrorKind::WouldBlock);
     Ok(())
 }
@@ -151,7 +151,7 @@ async fn a_reader_on_another_task_is_woken(world: World) -> TestResult {
     Ok(())
 }
 
-/// Runs `busy` beside somebody of the same task who counts how often it has its turn; says how often that was.
+/// Runs `busy` beside a counter in the same task; returns how often the counter was polled.
 async fn turns_beside(busy: impl Future<Output = io::Result<()>>) -> io::Result<usize> {
     let turns = Cell::new(0);
     let bystander = poll_fn(|_| {
@@ -170,7 +170,7 @@ async fn nobody_starves_beside_a_busy_reader(world: World) -> TestResult {
     let (mut stream, mut peer) = world.outgoing().await?;
     peer.write_all(&vec![1; LEN]).await?;
     while stream.peek(&mut vec![0; LEN]).await? < LEN {}
-    // Every read is ready: only the task's budget lets others have a turn.
+    // Every read is ready: only the task's budget lets others run.
     let turns = turns_beside(async {
         for _ in 0..2_000 {
             stream.read_u8().await?;
@@ -253,7 +253,7 @@ async fn nobody_starves_beside_one_who_accepts(world: World) -> TestResult {
     Ok(())
 }
 
-/// To a listener of one's own, where no answer has a way to go.
+/// Connects to a listener of the same host, where answers arrive at once.
 async fn nobody_starves_beside_one_who_connects(world: World) -> TestResult {
     let (_listener, address) = spacious_listener(&world)?;
     let mut streams = Vec::new();

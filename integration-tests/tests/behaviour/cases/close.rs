@@ -1,4 +1,4 @@
-//! Closing, by halves and at once, and what is left of a connection then.
+//! Close: half-close, full close, reset, and the state after each.
 
 use std::io::{ErrorKind, IoSlice};
 
@@ -85,7 +85,7 @@ async fn writing_after_shutdown(world: World) -> TestResult {
     Ok(())
 }
 
-/// Even where there is nothing to write, a single buffer is offered to the connection, and several are not.
+/// An empty write of a single buffer reaches the connection; an empty write of several does not.
 async fn writing_nothing_after_shutdown(world: World) -> TestResult {
     let (mut stream, _peer) = world.outgoing().await?;
     assert_eq!(stream.write(&[]).await?, 0);
@@ -178,8 +178,8 @@ async fn a_reset_after_data_is_read_after_it(world: World) -> TestResult {
     Ok(())
 }
 
-/// The kernel says it once, and then pretends that the stream had ended in order. With Tidewire a reset never looks
-/// like an end of file.
+/// The kernel reports the reset once and end of file after that. Tidewire never reports a reset as
+/// end of file.
 async fn reading_on_after_a_reset(world: World) -> TestResult {
     let (mut stream, peer) = world.outgoing().await?;
     reset(peer)?;
@@ -257,7 +257,7 @@ async fn writing_after_the_end_was_reset(world: World) -> TestResult {
     assert_eq!(stream.read(&mut [0]).await?, 0);
     reset(peer)?;
     until("the reset is here", || stream.peer_addr().is_err()).await?;
-    // The stream was received to its end: reading says so still.
+    // The stream was received to its end: a read still returns end of file.
     assert_eq!(stream.read(&mut [0]).await?, 0);
     assert_eq!(code(stream.write(b"x").await), libc::EPIPE);
     Ok(())

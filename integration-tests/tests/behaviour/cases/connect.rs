@@ -1,4 +1,4 @@
-//! Opening a connection.
+//! Connection establishment.
 
 use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};

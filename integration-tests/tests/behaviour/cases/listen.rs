@@ -1,4 +1,4 @@
-//! Listening and accepting.
+//! Listeners: bind, backlog and accept.
 
 use std::future::poll_fn;
 use std::net::SocketAddr;
@@ -71,7 +71,7 @@ async fn a_port_is_free_while_connections_end(world: World) -> TestResult {
     let (listener, address) = world.listener().await?;
     let mut peer = world.net.kernel_connect(address).await?;
     let (stream, _) = listener.accept().await?;
-    // We close first: TIME-WAIT is ours.
+    // This end closes first and keeps TIME-WAIT.
     drop((stream, listener));
     assert_eq!(peer.read(&mut [0]).await?, 0);
     drop(peer);
@@ -133,7 +133,7 @@ async fn a_peer_that_has_reset_already(world: World) -> TestResult {
     let (listener, address) = world.listener().await?;
     let first = world.net.kernel_connect(address).await?;
     reset(first)?;
-    // What comes later on the same link comes after the reset.
+    // A later connection on the same link arrives after the reset.
     let _second = world.net.kernel_connect(address).await?;
     let (mut stream, _) = listener.accept().await?;
     assert_eq!(code(stream.read(&mut [0]).await), libc::ECONNRESET);
@@ -165,7 +165,7 @@ async fn accepting_can_be_given_up_too_late(world: World) -> TestResult {
     let pending = poll_fn(|cx| std::task::Poll::Ready(accept.as_mut().poll(cx).is_pending()));
     assert!(pending.await);
     let peer = world.net.kernel_connect(address).await?;
-    // It was woken, perhaps, and never polled again.
+    // The future may have been woken, and is never polled again.
     drop(accept);
     assert_eq!(listener.accept().await?.1, peer.local_addr()?);
     Ok(())
@@ -220,7 +220,7 @@ async fn a_backlog_fills_and_drains(world: World) -> TestResult {
             })
         })
         .collect();
-    // Those beyond the backlog try again until there is room.
+    // Clients beyond the backlog retransmit their SYN until there is room.
     for _ in 0..12 {
         let (mut stream, _) = listener.accept().await?;
         let byte = stream.read_u8().await?;

@@ -1,4 +1,4 @@
-//! The cases, and what they share.
+//! Cases of the suite, and their helpers.
 
 mod cancel;
 mod close;
@@ -47,7 +47,7 @@ macro_rules! cases {
 }
 use cases;
 
-/// What a case begins with, over the implementation of this module.
+/// Connections and listeners for a case, over the implementation of this module.
 trait Ends {
     /// A listener at a port of its own choice.
     async fn listener(&self) -> io::Result<(TcpListener, SocketAddr)>;
@@ -96,7 +96,7 @@ fn code<T: Debug>(result: io::Result<T>) -> i32 {
     code.unwrap_or_else(|| panic!("no code of the system: {error:?}"))
 }
 
-/// The error's kind, where tokio itself makes it up.
+/// The error's kind, for errors that tokio itself makes.
 #[track_caller]
 fn kind<T: Debug>(result: io::Result<T>) -> io::ErrorKind {
     result.expect_err("an error").kind()
@@ -112,8 +112,8 @@ fn give_up<F: Future>(future: F) {
     assert!(poll.is_pending(), "it did not have to wait");
 }
 
-/// Binds where a socket was. The kernel's goes with its last copy, and a program that another test is starting may have one
-/// for a moment; Tidewire's goes at once.
+/// Binds to the address of a closed socket. The kernel's socket lives as long as its last copy, and
+/// a program that another test is starting may hold one for a moment; Tidewire's ends at once.
 async fn where_one_was<T>(
     world: &World,
     mut bind: impl AsyncFnMut() -> io::Result<T>,

@@ -1,4 +1,4 @@
-//! Readiness.
+//! Readiness: `readable`, `writable`, `ready`, and wakeups of polls.
 
 use std::future::poll_fn;
 use std::io::{self, ErrorKind};
@@ -128,7 +128,7 @@ async fn a_reset_is_an_error(world: World) -> TestResult {
     assert!(ready.is_error() && !ready.is_readable() && !ready.is_writable());
     let ready = stream.ready(Interest::READABLE | Interest::ERROR).await?;
     assert!(ready.is_error() && ready.is_readable());
-    // It is told to those alone who ask.
+    // Only a waiter that asks for errors is told.
     let ready = stream
         .ready(Interest::READABLE | Interest::WRITABLE)
         .await?;
@@ -177,7 +177,7 @@ async fn polled_readiness(world: World) -> TestResult {
     Ok(())
 }
 
-/// Somebody who wants to be woken, and whether they were.
+/// Waker that records whether it was woken.
 #[derive(Default)]
 struct Sleeper(AtomicBool);
 
@@ -193,7 +193,7 @@ impl Sleeper {
     }
 }
 
-/// Two who poll, one after the other, where neither is ready.
+/// Two wakers that poll one after the other while nothing is ready.
 fn two_sleepers(
     mut poll: impl FnMut(&mut Context<'_>) -> Poll<io::Result<()>>,
 ) -> Option<[Arc<Sleeper>; 2]> {
@@ -211,7 +211,7 @@ async fn the_last_who_polled_for_data_is_woken(world: World) -> TestResult {
     let (stream, mut peer) = world.outgoing().await?;
     let sleepers = two_sleepers(|cx| stream.poll_read_ready(cx));
     let [first, last] = sleepers.expect("there is no data");
-    // One who polls for room displaces nobody.
+    // A poll for writing does not replace the waker for reading.
     poll_fn(|cx| stream.poll_write_ready(cx)).await?;
     peer.write_all(b"x").await?;
     until("the last one is awake", || last.is_awake()).await?;

@@ -1,4 +1,4 @@
-//! Halves.
+//! Borrowed and owned halves of a stream.
 
 use std::future::poll_fn;
 use std::io::{ErrorKind, IoSlice, IoSliceMut};
@@ -118,7 +118,7 @@ async fn a_forgotten_writing_half_ends_nothing(world: World) -> TestResult {
     peer.write_all(b"still here").await?;
     let mut text = [0; 10];
     reader.read_exact(&mut text).await?;
-    // A FIN would have come before this answer's ACK did.
+    // A FIN would have arrived before the ACK of this answer.
     assert_eq!(kind(peer.try_read(&mut [0])), ErrorKind::WouldBlock);
     drop(reader);
     assert_eq!(peer.read(&mut [0]).await?, 0);
@@ -188,7 +188,7 @@ async fn halves_peek_and_try(world: World) -> TestResult {
     Ok(())
 }
 
-/// What both kinds of halves have, and no trait has.
+/// Methods that both kinds of halves have without a common trait.
 macro_rules! talk_in_several_buffers {
     ($reader:ident, $writer:ident, $peer:ident) => {
         assert!($writer.is_write_vectored());

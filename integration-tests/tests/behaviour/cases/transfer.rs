@@ -1,4 +1,4 @@
-//! Reading and writing.
+//! Reads and writes.
 
 use std::future::poll_fn;
 use std::io::{ErrorKind, IoSlice, IoSliceMut};
@@ -49,7 +49,7 @@ async fn nothing_is_read_or_written_at_once(world: World) -> TestResult {
     stream.readable().await?;
     assert_eq!(stream.read(&mut []).await?, 0);
     assert_eq!(stream.peek(&mut []).await?, 0);
-    // It took nothing, and is no end.
+    // It read nothing, and is not end of file.
     assert_eq!(stream.read_u8().await?, b'x');
     Ok(())
 }
@@ -255,7 +255,7 @@ async fn copied_back(world: World) -> TestResult {
 async fn flushing_waits_for_nobody(world: World) -> TestResult {
     let (mut stream, _peer) = world.outgoing().await?;
     stream.writable().await?;
-    // More than the peer, who does not read, will ever take.
+    // More than fits in the buffers of a peer that does not read.
     let piece = vec![0; 64 << 10];
     while stream.try_write(&piece).is_ok() {}
     stream.flush().await?;

@@ -1,3 +1,5 @@
+//! Hosts, links and TCP endpoints of a demo.
+
 use core::net::SocketAddr;
 use core::time::Duration;
 use std::io;
@@ -17,7 +19,8 @@ use crate::traffic::{
 
 /// Two hosts, a link for each pair of TCP implementations, and both ends of each pair ready to go.
 ///
-/// Each pair has a link of its own, so that none hears another's frames. On the left runs what is compared, on the right its peer.
+/// Each pair has a link of its own, so that none receives another's frames. On the left runs what
+/// is compared, on the right its peer.
 pub(super) struct Arena {
     pub(super) tidewire: Pair<Tidewire, Kernel>,
     /// Tidewire without spinning, where it spins at all.

@@ -1,3 +1,5 @@
+//! JSON document of a demo.
+
 use std::path::PathBuf;
 
 use serde::Serialize;

@@ -1,10 +1,12 @@
+//! Output folder of a demo.
+
 use std::cell::Cell;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::commands::failure::Failure;
 
-/// The folder of the demo's files. One that it made itself goes away again unless it is kept.
+/// The folder of the demo's files. A folder that it created is removed on drop, unless kept.
 #[derive(Debug)]
 pub(super) struct Folder {
     path: PathBuf,
@@ -44,7 +46,7 @@ impl Folder {
 impl Drop for Folder {
     fn drop(&mut self) {
         if self.temporary.get() {
-            // What was written before the failure goes with it.
+            // With all that was written before the failure.
             drop(fs::remove_dir_all(&self.path));
         }
     }

@@ -1,3 +1,5 @@
+//! Recorded connection of a demo, and the check of its states.
+
 use core::net::SocketAddr;
 use core::time::Duration;
 use std::io;
@@ -57,7 +59,7 @@ pub(super) fn record(
     ladder.map_err(|error| Failure::failed("the recorded connection", error))
 }
 
-/// Whether the record shows what it is there to show: the handshake, a FIN each way, and how either end is left.
+/// Checks that the record has the handshake, a FIN each way, and the final state of each end.
 pub(super) fn check(ladder: &Ladder) -> Result<(), Failure> {
     let flags = ladder.steps.iter().map(|step| step.flags.to_string());
     let handshake: Vec<String> = flags.take(3).collect();

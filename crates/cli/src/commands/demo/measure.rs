@@ -1,3 +1,5 @@
+//! Measurements of a demo: Tidewire and the kernel's TCP in turns.
+
 use core::fmt;
 use std::io;
 

@@ -58,7 +58,7 @@ impl Demo {
             main: Builder::new_current_thread().enable_all().build()?,
         };
         let document = show.run(&folder, begin).map_err(|failure| {
-            // Whatever failed because of the interruption, that is the reason.
+            // After an interruption, that is the cause of any failure.
             if interrupt.is_raised() {
                 Failure::Interrupted
             } else {
@@ -116,7 +116,7 @@ impl Show<'_> {
             },
             seconds: 0.0,
         };
-        // The clean-up of the hosts belongs to the time that it took.
+        // The time includes the clean-up of the hosts.
         drop(arena);
         document.seconds = begin.elapsed().as_secs_f64();
         folder.write("ladder.svg", &crate::ladder::to_svg(&document.ladder))?;
@@ -149,7 +149,7 @@ impl Show<'_> {
         outcome
     }
 
-    /// Drives `work` and gives it up when a signal comes.
+    /// Drives `work` until it is done or a signal comes.
     fn until_interrupted<T, E: Into<Failure>>(
         &self,
         work: impl Future<Output = Result<T, E>>,

@@ -1,3 +1,5 @@
+//! Text output of a demo.
+
 use indicatif::HumanBytes;
 
 use super::document::{Document, Transfer};
@@ -10,7 +12,7 @@ use crate::ladder::{Ladder, to_text};
 use crate::report::{Comparison, Environment, to_table};
 use crate::style::{BOLD, CYAN, DIM, GREEN, Style};
 
-/// Tells what happens, on standard output; nothing where that is for JSON.
+/// Prints the demo's steps on standard output; nothing with `--json`.
 pub(super) struct Narrative {
     style: Style,
     silent: bool,

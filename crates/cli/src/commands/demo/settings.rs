@@ -48,7 +48,7 @@ impl Settings {
     }
 }
 
-/// What the links of a demo are.
+/// Properties of the links of a demo.
 pub(super) const CARRIER: Carrier = Carrier {
     mtu: 1500,
     offloads: true,

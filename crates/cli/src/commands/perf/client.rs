@@ -1,3 +1,5 @@
+//! Client of a test: control connection, data connections, intervals.
+
 use core::net::SocketAddr;
 use core::time::Duration;
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -14,7 +16,7 @@ use super::plan::{End, Mode, Part, Plan};
 use super::protocol::{Control, Hello, Kind, Message, unexpected};
 use crate::traffic::{Latency, Limit, Stream, StreamInfo, Transport};
 
-/// What a client has found so far.
+/// A client's results so far.
 #[derive(Debug, Default)]
 pub(super) struct Record {
     /// The own address and the server's of each connection.
@@ -28,7 +30,7 @@ pub(super) struct Record {
     pub(super) seconds: f64,
 }
 
-/// What was moved in a piece of time, in seconds from the test's beginning.
+/// Bytes moved in one interval, in seconds from the start of the test.
 #[derive(Debug)]
 pub(super) struct Interval {
     pub(super) start: f64,
@@ -45,7 +47,8 @@ pub(super) struct Moved {
     pub(super) info: Option<StreamInfo>,
 }
 
-/// Carries out a plan with a server; `tell` sees the record when there is something new in it: the connections, an interval.
+/// Carries out a plan with a server; `tell` is called with the record when it has grown: by the
+/// connections, by an interval.
 pub(super) async fn run<T: Transport>(
     transport: &T,
     server: SocketAddr,
@@ -129,7 +132,7 @@ async fn expect<S: Stream>(
     }
 }
 
-/// Reads the meters from time to time.
+/// Reads the meters at each interval.
 struct Ticks<'a> {
     meters: &'a [Arc<Meter>],
     senders: Vec<bool>,

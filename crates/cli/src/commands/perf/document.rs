@@ -1,4 +1,4 @@
-//! The JSON form, with iperf3's names where it has one.
+//! JSON form of a test, with iperf3's names where iperf3 has one.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -19,7 +19,7 @@ pub(super) struct Document {
     start: Start,
     intervals: Vec<IntervalForm>,
     end: EndForm,
-    /// Why there is no more of it.
+    /// Why the test ended early.
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
 }

@@ -1,4 +1,4 @@
-//! Connect, request, reply, close: what a client without keep-alive does.
+//! Connect, request, reply, close: the exchange of a client without keep-alive.
 
 use core::net::SocketAddr;
 use core::time::Duration;

@@ -1,4 +1,4 @@
-//! `tidewire perf --idle`: what a connection costs that does nothing.
+//! `tidewire perf --idle`: memory of idle connections.
 
 use core::time::Duration;
 use std::{fs, io};
@@ -29,8 +29,9 @@ struct Document {
     bytes_per_end: f64,
 }
 
-/// Opens so many connections between two stacks over a link, lets each carry a byte each way, and tells by how much the memory of
-/// this process grew, which holds both ends with their handles. Call it while the process has one thread.
+/// Opens so many connections between two stacks over a link, lets each carry a byte each way, and
+/// reports the growth of this process, which holds both ends with their handles. Call it while the
+/// process has one thread.
 pub(super) fn run(connections: u32, output: &Output) -> Result<(), Failure> {
     lab::enter()?;
     let interrupt = Interrupt::install()?;
@@ -95,7 +96,7 @@ async fn growth(
     let address = listener.local_addr()?;
     // Room for the handles, which takes memory only as they are put there.
     let mut handles = Vec::with_capacity(2 * connections as usize);
-    // The first one pays for what all share.
+    // The first connection allocates what all of them share.
     let first = pair(client, &listener, address).await?;
     let before = resident()?;
     for _ in 0..connections {
@@ -134,7 +135,7 @@ fn resident() -> io::Result<u64> {
         .ok_or_else(|| io::Error::other("/proc/self/status has no VmRSS"))
 }
 
-/// As many as a client's ports allow to one address, with some to spare.
+/// Below the number of ports that a client has for one address.
 pub(super) const MOST: u32 = 30_000;
 const PATIENCE: Duration = Duration::from_secs(10);
 const EACH: Duration = Duration::from_millis(10);

@@ -1,4 +1,4 @@
-//! `tidewire perf`: how fast a connection is, after iperf3 and netperf.
+//! `tidewire perf`: throughput, round trips and connection rate, after iperf3 and netperf.
 
 mod client;
 mod document;
@@ -98,7 +98,7 @@ impl Perf {
         let outcome = self
             .play(Tidewire(stack.clone()), "tidewire", interrupt)
             .await;
-        // What the connections left is still on its way.
+        // Data of the closed connections may still be in flight.
         let drained = stack.shutdown(DRAIN_TIME).await;
         outcome?;
         drained.map_err(|error| Failure::failed("the peer did not take all of it", error))
@@ -139,7 +139,7 @@ impl Perf {
                         return Ok(());
                     }
                 }
-                // One client's failure is not the next one's.
+                // One client's failure does not end the server.
                 Err(error) => eprintln!("tidewire: {peer}: {error}"),
             }
         }
@@ -155,10 +155,10 @@ impl Perf {
         let plan = self.test.plan()?;
         let server = resolve(host, self.port).await?;
         let mut record = Record::default();
-        let mut voice = Voice {
+        let mut printer = IntervalPrinter {
             style: self.output.style(),
             is_silent: self.output.json,
-            told: None,
+            printed: None,
         };
         let outcome = tokio::select! {
             outcome = client::run(
@@ -167,7 +167,7 @@ impl Perf {
                 &plan,
                 self.test.interval(),
                 &mut record,
-                |record| voice.tell(record),
+                |record| printer.print(record),
             ) => outcome.map_err(Failure::from),
             () = interrupt.raised() => Err(Failure::Interrupted),
         };
@@ -182,32 +182,32 @@ impl Perf {
     }
 }
 
-/// Tells on standard output what happens.
-struct Voice {
+/// Prints connections and intervals on standard output.
+struct IntervalPrinter {
     style: Style,
     is_silent: bool,
-    /// How many intervals were told; `None` before the heading.
-    told: Option<usize>,
+    /// How many intervals were printed; `None` before the heading.
+    printed: Option<usize>,
 }
 
-impl Voice {
-    fn tell(&mut self, record: &Record) {
+impl IntervalPrinter {
+    fn print(&mut self, record: &Record) {
         if self.is_silent {
             return;
         }
         let mut text = String::new();
-        let told = self.told.unwrap_or_else(|| {
+        let printed = self.printed.unwrap_or_else(|| {
             for (index, (local, remote)) in record.connected.iter().enumerate() {
                 text.push_str(&format!("stream {index}: {local} to {remote}\n"));
             }
             text.push_str(&text::heading(self.style));
             0
         });
-        for interval in record.intervals.iter().skip(told) {
+        for interval in record.intervals.iter().skip(printed) {
             text.push_str(&text::interval(interval));
         }
-        self.told = Some(record.intervals.len());
-        // A reader that has gone away is noticed at the end.
+        self.printed = Some(record.intervals.len());
+        // A closed standard output is reported at the end.
         drop(print(&text));
     }
 }

@@ -1,3 +1,5 @@
+//! Options of a single test: this end's TCP, and what the client measures.
+
 use std::io;
 use std::time::Duration;
 

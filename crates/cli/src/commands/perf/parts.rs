@@ -1,4 +1,4 @@
-//! What both ends do with their connections.
+//! Parts of the two ends in a test: source, sink, ping and echo, with their meters.
 
 use core::time::Duration;
 use std::io;
@@ -12,13 +12,13 @@ use tokio::time::sleep;
 use super::plan::{End, Part, Plan};
 use crate::traffic::{Latency, Stream, StreamInfo, await_end, echo, ping_pong, sink, source};
 
-/// What one end says of a test.
+/// One end's results of a test.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Results {
     pub(super) streams: Vec<StreamResult>,
 }
 
-/// What one end says of one connection.
+/// One end's results of one connection.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct StreamResult {
     pub(super) stream: u32,
@@ -26,11 +26,11 @@ pub(super) struct StreamResult {
     pub(super) sender: bool,
     pub(super) bytes: u64,
     pub(super) seconds: f64,
-    /// The sender's account of the connection, where there is one.
+    /// The sender's report on the connection, if there is one.
     pub(super) info: Option<StreamInfo>,
 }
 
-/// Counts what one connection moves, for whoever looks while it goes on.
+/// Counter of the bytes that one connection has moved, readable while it runs.
 #[derive(Debug)]
 pub(super) struct Meter {
     bytes: AtomicU64,
@@ -42,7 +42,7 @@ impl Default for Meter {
     fn default() -> Self {
         Self {
             bytes: AtomicU64::new(0),
-            // The first write or read gives an account, so that there is one of every connection.
+            // The first write or read stores a report, so that every connection has one.
             is_asked: AtomicBool::new(true),
             info: Mutex::default(),
         }
@@ -54,7 +54,7 @@ impl Meter {
         self.bytes.load(Ordering::Relaxed)
     }
 
-    /// The last account that the connection gave of itself; asks for another one, which will be there next time.
+    /// The last report on the connection; requests a newer one for the next call.
     pub(super) fn ask(&self) -> Option<StreamInfo> {
         self.is_asked.store(true, Ordering::Relaxed);
         *self.info.lock().unwrap_or_else(PoisonError::into_inner)
@@ -72,7 +72,7 @@ impl Meter {
     }
 
     fn answer<S: Stream>(&self, stream: &S) {
-        // A connection that is over has nothing more to say; what it said before stays.
+        // A connection that has ended has no report; the last one stays.
         if let Ok(info) = stream.info() {
             *self.info.lock().unwrap_or_else(PoisonError::into_inner) = Some(info);
         }
@@ -120,7 +120,7 @@ async fn play_one<S: Stream>(
     match part {
         Part::Source { limit, chunk } => {
             let rate = source(&mut stream, limit, chunk, count).await?;
-            // Now: a kernel connection in TIME-WAIT tells nothing any more.
+            // Before the close: the kernel has no `TCP_INFO` in TIME-WAIT.
             meter.answer(&stream);
             await_end(&mut stream).await?;
             (bytes, elapsed) = (Some(rate.bytes), Some(rate.elapsed));
@@ -149,7 +149,7 @@ async fn play_one<S: Stream>(
     Ok((result, latency))
 }
 
-/// Ends, with an error, when nothing moves any more.
+/// Returns an error once no bytes have moved for [`STALL`].
 pub(super) async fn watch(meters: &[Arc<Meter>]) -> io::Error {
     let mut last = None;
     loop {

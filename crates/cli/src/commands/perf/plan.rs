@@ -1,3 +1,5 @@
+//! Plan of a test: mode, connections, sizes and limits.
+
 use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -48,7 +50,7 @@ pub(super) enum Part {
 }
 
 impl Plan {
-    /// Refuses what this program does not do; a server must not believe a client.
+    /// Checks the limits; a server must not trust the plan of a client.
     pub(super) fn check(&self) -> Result<(), String> {
         let most = match self.mode {
             Mode::Send | Mode::Receive | Mode::Both => MAX_CHUNK,
@@ -117,7 +119,7 @@ impl Plan {
 
 const MAX_STREAMS: u32 = 128;
 const MAX_CHUNK: u32 = 1 << 20;
-/// What both ends' buffers hold, so that a message and its echo can pass each other.
+/// Fits in both ends' buffers, so that a message and its echo cannot block each other.
 const MAX_MESSAGE: u32 = 64 << 10;
 const MAX_TIME: Duration = Duration::from_secs(86_400);
 

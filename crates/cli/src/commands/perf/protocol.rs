@@ -1,4 +1,4 @@
-//! The protocol between `tidewire perf -c` and `tidewire perf -s`, version 1.
+//! Protocol between `tidewire perf -c` and `tidewire perf -s`, version 1.
 //!
 //! Every connection begins with a [`Hello`] of 24 bytes from the client: `TIDEPERF`, the version (16 bits), the kind of
 //! connection, a zero, the number of the test (64 bits) and that of the stream (32 bits), all big-endian.
@@ -12,9 +12,10 @@
 //! | opens the data connections, a `Hello` on each | `ready`, once all are there |
 //! | `results`, when its part is over | `results`, when its part is over and the client's have come |
 //!
-//! The end of the control connection before that ends the test. On a data connection data follow the `Hello` after `ready`, in
-//! either direction as the plan says; who sends ends its direction when it is done, and the receiver then ends the other. On an
-//! exchange connection a request of the plan's length follows the `Hello` at once, and the server answers with as many bytes and
+//! The end of the control connection before that ends the test. On a data connection data follow
+//! the `Hello` after `ready`, in either direction as the plan says; the sender closes its direction
+//! when it is done, and the receiver then closes the other. On an exchange connection a request of
+//! the plan's length follows the `Hello` at once, and the server answers with as many bytes and
 //! ends the connection.
 
 use core::time::Duration;
@@ -60,14 +61,14 @@ impl Hello {
         bytes
     }
 
-    /// Reads the peer's, for which it has [`PATIENCE`].
+    /// Reads the peer's hello within [`PATIENCE`].
     pub(super) async fn receive(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Self> {
         let read = timeout(PATIENCE, Self::read(stream)).await;
         read.unwrap_or_else(|_| Err(invalid(format!("{NOT_PERF}: it says nothing"))))
     }
 
     async fn read(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Self> {
-        // In one piece: it is part of what an exchange costs.
+        // In as few reads as possible: the hello is part of the cost of an exchange.
         let mut bytes = [0; Self::LEN];
         let mut length = 0;
         while length < Self::LEN {
@@ -111,7 +112,7 @@ impl Hello {
     }
 }
 
-/// What is said on the control connection.
+/// Message of the control connection.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Message {
@@ -129,7 +130,7 @@ pub(super) struct Control<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Control<S> {
-    /// Takes a connection on which both ends have said hello.
+    /// A connection on which both ends have sent their hello.
     pub(super) fn new(stream: S) -> Self {
         Self { stream }
     }
@@ -143,7 +144,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Control<S> {
         self.stream.flush().await
     }
 
-    /// Not to be dropped in the middle, if another message is to be received.
+    /// Not cancel safe: a dropped call may leave half a message in the stream.
     pub(super) async fn receive(&mut self) -> io::Result<Message> {
         let gone = |error: io::Error| match error.kind() {
             io::ErrorKind::UnexpectedEof => {
@@ -170,7 +171,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Control<S> {
     }
 }
 
-/// An answer that does not belong here.
+/// Error for a message out of turn.
 pub(super) fn unexpected(message: &Message) -> io::Error {
     let name = match message {
         Message::Plan(_) => "plan",
@@ -189,7 +190,7 @@ fn invalid(text: String) -> io::Error {
 const MAGIC: &[u8; 8] = b"TIDEPERF";
 const VERSION: u16 = 1;
 const NOT_PERF: &str = "the other end does not speak tidewire perf's protocol";
-/// How long the other end may take for what it does at once.
+/// Time limit for the answers that the other end gives at once.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 const MAX_MESSAGE: u32 = 1 << 20;
 

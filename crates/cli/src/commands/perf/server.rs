@@ -1,3 +1,5 @@
+//! Server of a test: one client at a time.
+
 use core::net::SocketAddr;
 use std::io;
 use std::sync::Arc;
@@ -13,13 +15,13 @@ use super::plan::{End, Plan};
 use super::protocol::{Control, Hello, Kind, Message, PATIENCE, unexpected};
 use crate::traffic::{Stream, Transport};
 
-/// The other side of a client's tests, one test at a time.
+/// Server of one test at a time.
 pub(super) struct Server<T: Transport> {
     transport: T,
     listener: T::Listener,
 }
 
-/// A test that came to its end.
+/// A completed test.
 #[derive(Debug)]
 pub(super) struct Served {
     pub(super) plan: Plan,
@@ -40,11 +42,11 @@ impl<T: Transport> Server<T> {
     /// Waits for a peer and takes part in its test.
     ///
     /// # Errors
-    /// Those of the listener. What goes wrong with the peer is in the result.
+    /// Those of the listener. Errors of the peer are in the result.
     pub(super) async fn next(&mut self) -> io::Result<(SocketAddr, io::Result<Served>)> {
         loop {
             let stream = self.transport.accept(&mut self.listener).await?;
-            // One that is gone already has no address any more.
+            // A connection that has ended already has no address.
             if let Ok((_, peer)) = stream.addresses() {
                 return Ok((peer, self.attend(stream).await));
             }
@@ -72,12 +74,12 @@ impl<T: Transport> Server<T> {
         let exchanges = Arc::clone(&guest.exchanges);
         tokio::select! {
             outcome = take_part(plan, control, arrived, exchanges) => outcome,
-            error = self.keep_door(&guest) => Err(error),
+            error = self.accept_guests(&guest) => Err(error),
         }
     }
 
     /// Accepts connections while a test goes on.
-    async fn keep_door(&mut self, guest: &Guest<T::Stream>) -> io::Error {
+    async fn accept_guests(&mut self, guest: &Guest<T::Stream>) -> io::Error {
         let mut guests = JoinSet::new();
         loop {
             tokio::select! {
@@ -87,14 +89,14 @@ impl<T: Transport> Server<T> {
                         Err(error) => return error,
                     };
                 }
-                // What went wrong is the guest's to notice.
+                // A guest's error does not end the test.
                 Some(_) = guests.join_next() => {}
             }
         }
     }
 }
 
-/// Says hello and learns the plan.
+/// Sends the hello and receives the plan.
 async fn converse<S: Stream>(mut stream: S, hello: Hello) -> io::Result<(Control<S>, Plan)> {
     stream.write_all(&hello.encode()).await?;
     stream.flush().await?;
@@ -135,7 +137,7 @@ impl<S: Stream> Guest<S> {
                 control.receive_soon().await.map(drop)
             }
             Kind::Data if hello.test == self.test => {
-                // The test may be over; then the connection is, too.
+                // Fails after the end of the test; the connection is then dropped.
                 drop(self.arrivals.send((hello.stream, stream)).await);
                 Ok(())
             }
@@ -162,7 +164,7 @@ async fn take_part<S: Stream>(
     let watched = [meters.clone(), vec![Arc::clone(&exchanges)]].concat();
     let their_results = async {
         match control.receive().await? {
-            // The client has them; this end only waits for its part to be over.
+            // They only tell that the client has finished.
             Message::Results(_) => Ok(()),
             other => Err(unexpected(&other)),
         }

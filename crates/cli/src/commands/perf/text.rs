@@ -1,4 +1,4 @@
-//! The text form: a line per interval and connection, then the sums.
+//! Text form of a test: a line per interval and connection, then the sums.
 
 use core::fmt::Write;
 use core::time::Duration;
@@ -12,7 +12,7 @@ use super::server::Served;
 use crate::style::{BOLD, DIM, Style};
 use crate::traffic::Latency;
 
-/// What the columns of the intervals are.
+/// Heading of the intervals.
 pub(super) fn heading(style: Style) -> String {
     let columns = format!(
         "{:<6} {:>15}  {:>11}  {:>13}  {:>5}  {:>10}  {:>9}",

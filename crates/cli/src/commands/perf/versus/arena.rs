@@ -1,3 +1,5 @@
+//! Hosts, links and pairs of TCP implementations of `--vs-kernel`.
+
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use core::time::Duration;
 use std::io;
@@ -17,7 +19,8 @@ use crate::lab::{HostRuntime, Lab, LabOptions, LinkOptions};
 use crate::stack::Tidewire;
 use crate::traffic::{Side, Transport};
 
-/// Two hosts, and for each pair of TCP implementations a link of its own, so that none hears another's frames.
+/// Two hosts, and for each pair of TCP implementations a link of its own, so that none receives
+/// another's frames.
 pub(super) struct Arena {
     pub(super) twins: Pair<Tidewire, Tidewire>,
     /// Without spinning.
@@ -89,7 +92,7 @@ struct Way {
 }
 
 impl Way {
-    /// The link; the kernel owns the address at an end if it speaks there.
+    /// The link; the kernel owns the address at an end where its TCP is used.
     fn link(self, is_kernel_left: bool, is_kernel_right: bool) -> LinkOptions {
         let left = is_kernel_left.then(|| self.network_address(LEFT));
         let right = is_kernel_right.then(|| self.network_address(RIGHT));
@@ -145,12 +148,12 @@ impl<C: Transport, S: Transport> Pair<C, S> {
     async fn run(&self, plan: Plan) -> io::Result<Record> {
         let address = self.address;
         let (listening, ready) = oneshot::channel();
-        // Sets: a task that is not waited for any more is aborted.
+        // Sets: dropping them aborts their tasks.
         let (mut serving, mut calling) = (JoinSet::new(), JoinSet::new());
         let transport = self.server.transport.clone();
         let serve = async move {
             let mut server = Server::bind(transport, address).await?;
-            // The caller is gone only when the whole run is.
+            // Fails only when the whole run has been dropped.
             let _ = listening.send(());
             let (_, served) = server.next().await?;
             served.map(drop)
@@ -175,7 +178,7 @@ impl<C: Transport, S: Transport> Pair<C, S> {
     }
 }
 
-/// What the only task of a set came to.
+/// The result of the only task of a set.
 fn outcome<T>(
     joined: Option<Result<io::Result<T>, tokio::task::JoinError>>,
     who: &str,

@@ -1,3 +1,5 @@
+//! Settings and JSON document of `--vs-kernel`.
+
 use core::fmt;
 use core::time::Duration;
 

@@ -1,3 +1,5 @@
+//! Measurements of `--vs-kernel`: each scenario with each pair, in turns.
+
 use core::fmt;
 use core::time::Duration;
 use std::io;
@@ -63,7 +65,7 @@ impl Scenario {
         }
     }
 
-    /// What a test came to, in the scenario's unit; `None` when it came to nothing.
+    /// The result of a test in the scenario's unit; `None` if nothing was measured.
     fn value(self, record: &Record) -> Option<f64> {
         match self {
             // What the server read.

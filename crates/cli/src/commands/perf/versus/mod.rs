@@ -1,4 +1,4 @@
-//! `tidewire perf --vs-kernel`: the same tests over Tidewire and over the kernel's TCP, in turns, on hosts of its own.
+//! `tidewire perf --vs-kernel`: the same tests over Tidewire and over the kernel's TCP, in turns.
 
 mod arena;
 mod document;
