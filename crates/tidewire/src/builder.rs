@@ -8,11 +8,12 @@ use std::time::Duration;
 use tidewire_core::wire::{MacAddr, solicited_node};
 use tidewire_core::{Gateways, IpCidr, LinkCaps, Secret, StackConfig, TcpConfig};
 
+use crate::clock::Clock;
 use crate::device::{
     Device, Impaired, Impairment, Interface, MemoryLink, PacketOptions, PacketSocket, Tap,
 };
 use crate::error::StackError;
-use crate::shard::{Clock, ShardRef, State};
+use crate::shard::{ShardRef, State};
 use crate::stack::{About, Stack};
 
 /// Settings of a [`Stack`] to be started; see [`Stack::on`] and [`Stack::in_memory`].

@@ -52,11 +52,14 @@ mod ambient;
 #[cfg(feature = "axum")]
 pub mod axum;
 mod builder;
+mod clock;
 mod device;
 mod error;
 pub mod net;
+mod note;
 mod shard;
 mod stack;
+mod wakes;
 
 pub use builder::StackBuilder;
 pub use device::{Impairment, LinkStats, MemoryLink};

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use tidewire_core::{FrameBuffer, Instant, LinkCaps, RxMeta};
 
 use super::{Device, Frame, LinkStats, Look, OwnedFrame, Sink};
-use crate::shard::Wakes;
+use crate::wakes::Wakes;
 
 /// What an impaired link does to the frames of one stack. The default does nothing.
 ///

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use tidewire_core::{Instant, LinkCaps, RxMeta};
 
 use super::{Device, Frame, LinkStats, Look, OwnedFrame, Sink};
-use crate::shard::Wakes;
+use crate::wakes::Wakes;
 
 /// One end of a link in memory, to start a [`Stack`](crate::Stack) on.
 ///

@@ -7,7 +7,6 @@ mod filter;
 mod impair;
 mod interface;
 mod memory;
-mod note;
 mod packet_socket;
 mod packet_tx;
 mod pcapng;
@@ -26,11 +25,10 @@ pub(crate) use impair::Impaired;
 pub use impair::Impairment;
 pub(crate) use interface::Interface;
 pub use memory::MemoryLink;
-pub(crate) use note::Note;
 pub(crate) use packet_socket::{PacketOptions, PacketSocket};
 pub(crate) use tap::Tap;
 
-use crate::shard::Wakes;
+use crate::wakes::Wakes;
 
 /// Where received frames go.
 pub(crate) type Sink<'a> = dyn FnMut(&mut dyn FrameBuffer, RxMeta) + 'a;

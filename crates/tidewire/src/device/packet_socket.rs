@@ -13,9 +13,10 @@ use tokio::io::unix::AsyncFd;
 use super::interface::Interface;
 use super::packet_tx::Sender;
 use super::pool::{Pool, RxBuffer};
-use super::{Device, Frame, LinkStats, Look, Note, OwnedFrame, Sink, filter, sys};
+use super::{Device, Frame, LinkStats, Look, OwnedFrame, Sink, filter, sys};
 use crate::error::StackError;
-use crate::shard::Wakes;
+use crate::note::Note;
+use crate::wakes::Wakes;
 
 /// How a packet socket is to be opened.
 #[derive(Clone, Debug)]

@@ -8,8 +8,10 @@ use std::task::{Context, Poll};
 use tidewire_core::{Instant, LinkCaps};
 
 use super::pcapng::{FrameDirection, PcapngWriter};
-use super::{Device, Frame, LinkStats, Look, Note, Sink};
-use crate::shard::{Clock, Wakes};
+use super::{Device, Frame, LinkStats, Look, Sink};
+use crate::clock::Clock;
+use crate::note::Note;
+use crate::wakes::Wakes;
 
 /// A device and the file that its frames are written to. Super-frames are recorded whole, and
 /// checksums that a device would complete are as the stack left them.

@@ -9,8 +9,8 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::time::Sleep;
 
 use super::Shard;
-use super::clock::Clock;
 use super::state::{Stop, Turn};
+use crate::clock::Clock;
 
 /// Receives, runs timers and sends until the stack stops. While it spins it wakes itself, which
 /// lets every other task run in between and costs a fraction of what sleeping and waking does.

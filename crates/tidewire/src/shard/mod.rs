@@ -7,13 +7,11 @@
 
 mod accept;
 mod binding;
-mod clock;
 mod conn;
 mod drain;
 mod driver;
 mod state;
 mod wakers;
-mod wakes;
 
 use std::io;
 use std::ops::Deref;
@@ -25,12 +23,11 @@ use bytes::Bytes;
 
 pub(crate) use accept::Listener;
 pub(crate) use binding::Binding;
-pub(crate) use clock::Clock;
 pub(crate) use conn::Connection;
 pub(crate) use state::{State, Stop};
 pub(crate) use wakers::Slot;
-pub(crate) use wakes::Wakes;
 
+use crate::clock::Clock;
 use crate::device::Device;
 use drain::Drain;
 use driver::Driver;

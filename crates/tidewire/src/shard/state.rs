@@ -6,10 +6,11 @@ use std::task::{Context, Poll, Waker};
 use bytes::Bytes;
 use tidewire_core::{Duration, Event, Instant, LinkCaps, Secret, Stack, State as TcpState};
 
-use super::clock::Clock;
 use super::wakers::Wakers;
-use super::wakes::Wakes;
-use crate::device::{Device, Frame, LinkStats, Look, Note};
+use crate::clock::Clock;
+use crate::device::{Device, Frame, LinkStats, Look};
+use crate::note::Note;
+use crate::wakes::Wakes;
 
 /// Why a stack has stopped.
 #[derive(Copy, Clone, Debug, Eq, PartialEq)]

@@ -5,7 +5,7 @@ use std::task::Waker;
 
 use tidewire_core::{ConnEvents, ConnId, ListenerId};
 
-use super::wakes::Wakes;
+use crate::wakes::Wakes;
 
 /// Names one of many waiters of the same connection or listener.
 #[derive(Copy, Clone, Debug, Eq, PartialEq)]

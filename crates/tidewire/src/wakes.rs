@@ -3,7 +3,7 @@
 use std::fmt;
 use std::task::Waker;
 
-use crate::device::Note;
+use crate::note::Note;
 
 /// Tasks to wake, wakers to drop, and events to log. All of it may run foreign code, which might want the lock.
 #[derive(Default)]
