@@ -1,4 +1,4 @@
-//! Which stack the static constructors use: the scope's, the default, the environment's.
+//! The ambient stack: the scope's, the process' default, or the environment's.
 
 use std::env;
 use std::io;
@@ -26,33 +26,50 @@ const ADDRESS: &str = "TIDEWIRE_ADDR";
 /// The gateway, optional; one for each IP version, separated by a comma.
 const GATEWAY: &str = "TIDEWIRE_GATEWAY";
 
-pub(crate) fn set_default(stack: Stack) {
-    put(&DEFAULT, stack);
-}
+impl Stack {
+    /// Makes this the stack that [`TcpStream::connect`], [`TcpListener::bind`] and the other static
+    /// constructors use where no [`scope`](Self::scope) says otherwise, in the whole process.
+    ///
+    /// [`TcpStream::connect`]: crate::net::TcpStream::connect
+    /// [`TcpListener::bind`]: crate::net::TcpListener::bind
+    pub fn set_default(&self) {
+        put(&DEFAULT, self.clone());
+    }
 
-pub(crate) async fn scope<F: Future>(stack: Stack, future: F) -> F::Output {
-    SCOPE.scope(stack, future).await
+    /// Runs `future` with this stack as the one that static constructors use. Tasks that it spawns
+    /// do not inherit it.
+    pub async fn scope<F: Future>(&self, future: F) -> F::Output {
+        SCOPE.scope(self.clone(), future).await
+    }
+
+    /// The stack that static constructors would use now, where none has to be started for that.
+    ///
+    /// # Errors
+    /// [`StackError::NoStack`].
+    pub fn current() -> Result<Self, StackError> {
+        current().ok_or(StackError::NoStack)
+    }
+
+    /// [`current`](Self::current), or the one that the environment asks for, which the first call
+    /// starts. It is started again when the runtime that drove it is gone.
+    pub(crate) async fn ambient() -> io::Result<Self> {
+        if let Some(stack) = current() {
+            return Ok(stack);
+        }
+        let _starting = STARTING.lock().await;
+        if let Some(stack) = running() {
+            return Ok(stack);
+        }
+        let stack = start_from(|name| env::var(name).ok()).await?;
+        put(&FROM_ENVIRONMENT, stack.clone());
+        Ok(stack)
+    }
 }
 
 /// The scope's stack, the default, or the environment's where it was started already.
-pub(crate) fn current() -> Option<Stack> {
+fn current() -> Option<Stack> {
     let of_scope = SCOPE.try_with(Stack::clone).ok();
     of_scope.or_else(|| get(&DEFAULT)).or_else(running)
-}
-
-/// [`current`], else the environment's, started at the first use, and again when the runtime that
-/// drove it is gone.
-pub(crate) async fn resolve() -> io::Result<Stack> {
-    if let Some(stack) = current() {
-        return Ok(stack);
-    }
-    let _starting = STARTING.lock().await;
-    if let Some(stack) = running() {
-        return Ok(stack);
-    }
-    let stack = start_from(|name| env::var(name).ok()).await?;
-    put(&FROM_ENVIRONMENT, stack.clone());
-    Ok(stack)
 }
 
 /// The environment's stack.
@@ -88,6 +105,7 @@ async fn start_from(variable: impl Fn(&str) -> Option<String>) -> Result<Stack, 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::device::MemoryLink;
 
     /// Starts nothing: the interface does not exist, which shows that the variables were read.
     #[tokio::test]
@@ -126,7 +144,7 @@ mod tests {
     #[tokio::test]
     async fn the_environments_stack_is_the_current_one_while_it_runs() {
         assert!(current().is_none());
-        let (link, _other_end) = crate::MemoryLink::pair();
+        let (link, _other_end) = MemoryLink::pair();
         let builder = Stack::in_memory(link).address("10.0.0.2/24");
         let stack = builder.start().await.unwrap();
         put(&FROM_ENVIRONMENT, stack.clone());

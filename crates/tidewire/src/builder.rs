@@ -16,6 +16,19 @@ use crate::error::StackError;
 use crate::shard::{ShardRef, State};
 use crate::stack::{About, Stack};
 
+impl Stack {
+    /// A builder of a stack on a network interface.
+    pub fn on(interface: impl Into<String>) -> StackBuilder {
+        StackBuilder::new(Place::Interface(interface.into()), PROBE_TIME)
+    }
+
+    /// A builder of a stack on one end of a link in memory, which needs no privilege.
+    pub fn in_memory(link: MemoryLink) -> StackBuilder {
+        // The one peer there can be is started by the same program.
+        StackBuilder::new(Place::Memory(link), Duration::ZERO)
+    }
+}
+
 /// Settings of a [`Stack`] to be started; see [`Stack::on`] and [`Stack::in_memory`].
 #[derive(Debug)]
 #[must_use = "a builder does nothing until it is started"]
@@ -43,15 +56,6 @@ enum Place {
 }
 
 impl StackBuilder {
-    pub(crate) fn on(interface: String) -> Self {
-        Self::new(Place::Interface(interface), PROBE_TIME)
-    }
-
-    pub(crate) fn in_memory(link: MemoryLink) -> Self {
-        // The one peer there can be is started by the same program.
-        Self::new(Place::Memory(link), Duration::ZERO)
-    }
-
     fn new(place: Place, probe: Duration) -> Self {
         Self {
             place,

@@ -1,4 +1,7 @@
-//! [`Stack`], the handle.
+//! The handle of a stack: shutdown, addresses, counters, trace.
+//!
+//! Its other methods are with what they need: `on` and `in_memory` in `builder.rs`, `set_default`,
+//! `scope` and `current` in `ambient.rs`, `connect` and `bind` in `net/on_stack.rs`.
 
 use std::fmt;
 use std::io;
@@ -9,11 +12,7 @@ use std::time::Duration;
 use tidewire_core::wire::MacAddr;
 use tidewire_core::{Stats, TcpConfig, TraceEntry};
 
-use crate::ambient;
-use crate::builder::StackBuilder;
-use crate::device::{LinkStats, MemoryLink};
-use crate::error::StackError;
-use crate::net::{TcpListener, TcpStream, ToSocketAddrs};
+use crate::device::LinkStats;
 use crate::shard::{ShardRef, State, Stop};
 
 /// A TCP/IP stack of its own on one link.
@@ -46,62 +45,11 @@ pub(crate) struct About {
 }
 
 impl Stack {
-    /// A builder of a stack on a network interface.
-    pub fn on(interface: impl Into<String>) -> StackBuilder {
-        StackBuilder::on(interface.into())
-    }
-
-    /// A builder of a stack on one end of a link in memory, which needs no privilege.
-    pub fn in_memory(link: MemoryLink) -> StackBuilder {
-        StackBuilder::in_memory(link)
-    }
-
     pub(crate) fn new(shard: ShardRef, about: About) -> Self {
         Self {
             shard,
             about: Arc::new(about),
         }
-    }
-
-    /// Makes this the stack that [`TcpStream::connect`], [`TcpListener::bind`] and the other static
-    /// constructors use where no [`scope`](Self::scope) says otherwise, in the whole process.
-    pub fn set_default(&self) {
-        ambient::set_default(self.clone());
-    }
-
-    /// Runs `future` with this stack as the one that static constructors use. Tasks that it spawns
-    /// do not inherit it.
-    pub async fn scope<F: Future>(&self, future: F) -> F::Output {
-        ambient::scope(self.clone(), future).await
-    }
-
-    /// The stack that static constructors would use now, where none has to be started for that.
-    ///
-    /// # Errors
-    /// [`StackError::NoStack`].
-    pub fn current() -> Result<Self, StackError> {
-        ambient::current().ok_or(StackError::NoStack)
-    }
-
-    /// [`current`](Self::current), or the one that the environment asks for.
-    pub(crate) async fn ambient() -> io::Result<Self> {
-        ambient::resolve().await
-    }
-
-    /// [`TcpStream::connect`] on this stack.
-    ///
-    /// # Errors
-    /// As there.
-    pub async fn connect<A: ToSocketAddrs>(&self, addr: A) -> io::Result<TcpStream> {
-        TcpStream::connect_on(self, addr).await
-    }
-
-    /// [`TcpListener::bind`] on this stack.
-    ///
-    /// # Errors
-    /// As there.
-    pub async fn bind<A: ToSocketAddrs>(&self, addr: A) -> io::Result<TcpListener> {
-        TcpListener::bind_on(self, addr).await
     }
 
     /// Ends the stack in an orderly way.
@@ -173,7 +121,7 @@ impl Stack {
     }
 
     /// Takes what was traced since the last call, oldest first, where
-    /// [`StackBuilder::trace`] turned tracing on.
+    /// [`StackBuilder::trace`](crate::StackBuilder::trace) turned tracing on.
     #[must_use]
     pub fn take_trace(&self) -> Vec<TraceEntry> {
         self.shard

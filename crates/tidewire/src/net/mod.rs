@@ -11,6 +11,7 @@
 //! `TIDEWIRE_GATEWAY`.
 
 mod listener;
+mod on_stack;
 mod options;
 mod socket;
 mod stream;
