@@ -7,8 +7,10 @@ use std::task::{Context, Poll, Waker};
 
 use tidewire_core::{ListenError, ListenOptions, ListenerId, Stack, TcpConfig};
 
+use super::conn::Connection;
+use super::handle::ShardRef;
+use super::state::State;
 use super::wakers::WaiterKey;
-use super::{Connection, ShardRef, State};
 use crate::error::{ToOsError, os_error};
 
 /// A handle of one listener. Dropping it closes the listener.

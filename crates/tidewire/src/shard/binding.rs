@@ -5,7 +5,8 @@ use std::net::SocketAddr;
 
 use tidewire_core::{BindOptions, BindingId, ListenOptions};
 
-use super::{Listener, ShardRef};
+use super::accept::Listener;
+use super::handle::ShardRef;
 use crate::error::ToOsError;
 
 /// The address, until this is dropped.

@@ -11,7 +11,7 @@ use tidewire_core::{
 };
 use tokio::io::{Interest, ReadBuf, Ready};
 
-use super::ShardRef;
+use super::handle::ShardRef;
 use super::state::State;
 use super::wakers::{Side, Slot, WaiterKey};
 use crate::error::{ToOsError, os_error};

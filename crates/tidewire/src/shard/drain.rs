@@ -4,8 +4,9 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use super::lock::Shard;
+use super::state::{State, Stop};
 use super::wakers::WaiterKey;
-use super::{Shard, Stop};
 
 /// A future that ends when everything has been delivered, or when the stack has stopped.
 #[derive(Debug)]
@@ -40,7 +41,7 @@ impl Future for Drain<'_> {
 impl Drop for Drain<'_> {
     fn drop(&mut self) {
         if let Some(key) = self.key {
-            let leave = |state: &mut super::State| {
+            let leave = |state: &mut State| {
                 state.wakers.stop_draining(key, &mut state.wakes);
             };
             self.shard.inspect(leave);

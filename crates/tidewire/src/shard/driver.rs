@@ -8,7 +8,7 @@ use tidewire_core::Instant;
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::time::Sleep;
 
-use super::Shard;
+use super::lock::Shard;
 use super::state::{Stop, Turn};
 use crate::clock::Clock;
 

@@ -351,7 +351,7 @@ impl State {
         self.released = true;
     }
 
-    /// See [`super::Shard::stop`]. The first reason stays. Hands out the device, to be closed when
+    /// See `Shard::stop`. The first reason stays. Hands out the device, to be closed when
     /// the lock is released.
     pub(super) fn stop(&mut self, why: Stop) -> Option<Box<dyn Device>> {
         if self.stopped.is_none() {
