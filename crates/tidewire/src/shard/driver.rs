@@ -88,12 +88,12 @@ impl Future for Driver {
     }
 }
 
-/// Comes back after the runtime has looked at everything else. Only for a current-thread runtime: on
-/// others it would bind the driver to a worker that may be computing, where waking oneself lets any
-/// worker take it.
-/// A task that merely wakes itself
-/// keeps a current-thread runtime from polling the future that it blocks on, and every runtime from
-/// looking for other I/O, for dozens of turns; but this costs several times as much.
+/// Lets the runtime look at everything else before it polls this task again.
+///
+/// Only for a current-thread runtime: a task that merely wakes itself keeps it, for dozens of turns,
+/// from polling the future that it blocks on and from looking for other I/O. It costs several times
+/// as much as waking oneself. On other runtimes it would bind the driver to a worker that may be
+/// computing; there any worker can take a task that woke itself.
 fn yield_to_runtime(cx: &mut Context<'_>) -> Poll<()> {
     // Polled once, it hands the waker to the runtime for later; that is all it is for.
     pin!(tokio::task::yield_now()).poll(cx)
