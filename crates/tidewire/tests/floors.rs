@@ -14,7 +14,7 @@ const FLOORS: &[&str] = &[
     "device/",
     // What the lock guards, the lock, the driver task, the handles.
     "shard/wakers.rs",
-    "shard/state.rs",
+    "shard/state/",
     "shard/lock.rs",
     "shard/drain.rs",
     "shard/driver.rs",
@@ -52,9 +52,9 @@ fn no_file_imports_from_above() {
 fn an_import_from_above_is_found() {
     let fault = |path: &str, text: &str| faults(&[(path.to_owned(), text.to_owned())]);
     let is_good = |path, text| fault(path, text).is_empty();
-    assert!(is_good("shard/state.rs", "use crate::device::Device;"));
+    assert!(is_good("shard/state/mod.rs", "use crate::device::Device;"));
     assert!(is_good(
-        "shard/state.rs",
+        "shard/state/mod.rs",
         "// as crate::net does\nlet x = 1;"
     ));
     assert!(is_good(

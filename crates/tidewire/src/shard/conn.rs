@@ -164,11 +164,7 @@ impl Connection {
     ) -> Poll<io::Result<usize>> {
         self.poll_op(
             |state, id, now| write_attempt(state, id, now, bufs),
-            |state, id| {
-                state
-                    .wakers
-                    .wait(id, Slot::Write, cx.waker(), &mut state.wakes);
-            },
+            wait_in(Slot::Write, cx),
         )
     }
 
@@ -242,9 +238,9 @@ impl Connection {
         });
     }
 
-    /// Sends what is held back.
+    /// Sends what earlier writes have deferred.
     pub(crate) fn flush(&self) {
-        // Every call that is not a write sends what is there.
+        // Every call that is not a write sends everything.
         self.shard.with(|_, _| ());
     }
 
@@ -270,9 +266,7 @@ impl Connection {
         cx: &mut Context<'_>,
         mut attempt: impl FnMut(&mut Conn<'_>, Instant) -> Attempt<T>,
     ) -> Poll<io::Result<T>> {
-        self.poll_op(on_conn(&mut attempt), |state, id| {
-            state.wakers.wait(id, slot, cx.waker(), &mut state.wakes);
-        })
+        self.poll_op(on_conn(&mut attempt), wait_in(slot, cx))
     }
 
     /// Attempts an operation, receives what has arrived if it would have to wait, attempts it once
@@ -356,6 +350,14 @@ impl<F> Drop for Wait<'_, F> {
     }
 }
 
+/// Registers the caller of a `poll_*` method.
+fn wait_in(slot: Slot, cx: &Context<'_>) -> impl FnOnce(&mut State, ConnId) {
+    move |state, id| {
+        let State { wakers, wakes, .. } = state;
+        wakers.wait(id, slot, cx.waker(), wakes);
+    }
+}
+
 /// Applies an attempt to the connection.
 fn on_conn<T>(
     attempt: &mut impl FnMut(&mut Conn<'_>, Instant) -> Attempt<T>,
@@ -380,47 +382,53 @@ fn read_attempt<T>(conn: &mut Conn<'_>, result: Result<T, ReadError>) -> Attempt
 }
 
 /// Writes as much as fits, sending as it goes: the frames leave while their bytes are in the cache.
-///
-/// Nothing at all is written at once, but not where nothing can be written any more: the kernel looks at the error and at
-/// the shutdown before it looks at the length.
 fn write_attempt(
     state: &mut State,
     id: ConnId,
     now: Instant,
     bufs: &[IoSlice<'_>],
 ) -> Attempt<usize> {
-    let (mut written, mut unsent) = (0, 0);
     if bufs.iter().all(|buf| buf.is_empty()) {
-        let written = state.stack().conn(id).map(|mut conn| conn.write(now, &[]));
-        return Some(match written {
-            None => Err(os_error(libc::ECONNABORTED)),
-            Some(Ok(_) | Err(WriteError::Blocked)) => Ok(0),
-            Some(Err(error)) => Err(error.to_io()),
-        });
+        return Some(write_nothing(state, id, now));
     }
+    let (mut written, mut unsent) = (0, 0);
     for piece in bufs.iter().flat_map(|buf| buf.chunks(WRITE_PIECE)) {
         if unsent >= WRITE_PIECE {
             state.transmit(now);
             unsent = 0;
         }
-        let Some(mut conn) = state.stack().conn(id) else {
-            return Some(Err(os_error(libc::ECONNABORTED)));
-        };
-        match conn.write(now, piece) {
-            Ok(n) => {
+        match write_piece(state, id, now, piece) {
+            Some(Ok(n)) => {
                 written += n;
                 unsent += n;
                 if n < piece.len() {
                     break;
                 }
             }
-            Err(WriteError::Blocked) if written > 0 => break,
-            Err(WriteError::Blocked) => return None,
-            Err(error) => return Some(Err(error.to_io())),
+            None if written > 0 => break,
+            refused => return refused,
         }
     }
-    state.wrote(now, written);
+    state.defer_small_write(now, written);
     Some(Ok(written))
+}
+
+/// An empty write succeeds at once, except where nothing can be written any more: the kernel looks
+/// at the error and at the shutdown before it looks at the length.
+fn write_nothing(state: &mut State, id: ConnId, now: Instant) -> io::Result<usize> {
+    write_piece(state, id, now, &[]).unwrap_or(Ok(0))
+}
+
+/// Copies to the send buffer what fits.
+fn write_piece(state: &mut State, id: ConnId, now: Instant, piece: &[u8]) -> Attempt<usize> {
+    let Some(mut conn) = state.stack().conn(id) else {
+        return Some(Err(os_error(libc::ECONNABORTED)));
+    };
+    match conn.write(now, piece) {
+        Ok(n) => Some(Ok(n)),
+        Err(WriteError::Blocked) => None,
+        Err(error) => Some(Err(error.to_io())),
+    }
 }
 
 fn ready_attempt(conn: &mut Conn<'_>, interest: Interest) -> Attempt<Ready> {

@@ -22,14 +22,15 @@ impl Shard {
         }
     }
 
-    /// Runs `f` under the lock, then sends what it made ready to send, and wakes whom it concerns.
+    /// Runs `f` under the lock, sends what it made ready to send, and wakes the tasks concerned.
     pub(crate) fn with<R>(&self, f: impl FnOnce(&mut State, Instant) -> R) -> R {
-        // Out here, because it may be a handle: should settling panic, it is dropped when the lock is free.
+        // Outside of the closure, because it may be a handle: should `after_call` panic, it is
+        // dropped when the lock is free.
         let mut result = None;
         self.inspect(|state| {
             let now = state.now();
             result = Some(f(state, now));
-            state.settle();
+            state.after_call();
         });
         let Some(result) = result else {
             unreachable!("it was made under the lock")
@@ -59,15 +60,15 @@ impl Shard {
         self.inspect(|state| state.turn(waker, armed))
     }
 
-    /// Ends everything: what connections there are is reset, from now on all operations fail, and
-    /// whoever waits is woken to learn that.
+    /// Stops the stack: connections are reset, tasks that wait are woken, and from now on all
+    /// operations fail.
     pub(crate) fn stop(&self, why: Stop) {
         let device = self.inspect(|state| state.stop(why));
         drop(device);
     }
 
-    /// Drops the application's memory that the stack does not need any more. Its owner may be anything,
-    /// a stream of this stack included.
+    /// Drops the application's memory that the stack does not need any more. Its owner may be
+    /// anything, a stream of this stack included.
     fn drop_released(&self) {
         let on_panic = ReleaseOnPanic(self);
         loop {
