@@ -1,5 +1,6 @@
 //! The task that keeps a stack going while no one calls it.
 
+use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -21,6 +22,7 @@ pub(super) struct Driver {
     /// When `sleep` fires. It is reset only for an earlier instant: an alarm too early costs one
     /// idle turn, and resetting for every acknowledgement would cost more.
     armed: Option<Instant>,
+    /// Turns so far that another one follows at once.
     yields: u32,
     /// Whether one thread runs everything, so that yielding takes more than waking oneself.
     is_alone: bool,
@@ -35,6 +37,27 @@ impl Driver {
             yields: 0,
             is_alone: Handle::current().runtime_flavor() == RuntimeFlavor::CurrentThread,
         }
+    }
+
+    /// Whether the runtime gets its turn before the next one of this task; `woke` when there are
+    /// tasks that wait for theirs.
+    fn must_yield(&mut self, woke: bool) -> bool {
+        self.yields = self.yields.wrapping_add(1);
+        self.is_alone && (woke || self.yields.is_multiple_of(YIELD_INTERVAL))
+    }
+
+    /// Ready when there is something to do. Else the task is woken for whatever happens from here
+    /// on: its waker is with the state since the turn, with the timer, and with the device, which
+    /// looks for a frame once more after it has taken the waker.
+    fn poll_sleep(
+        &mut self,
+        deadline: Option<Instant>,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.poll_deadline(deadline, cx).is_ready() {
+            return Poll::Ready(Ok(()));
+        }
+        self.shard.inspect(|state| state.poll_device(cx))
     }
 
     /// Arms the timer; ready when `deadline` has passed already.
@@ -64,24 +87,16 @@ impl Future for Driver {
                 return Poll::Ready(());
             }
             Turn::Again { woke } => {
-                this.yields = this.yields.wrapping_add(1);
-                if this.is_alone && (woke || this.yields.is_multiple_of(YIELD_INTERVAL)) {
+                if this.must_yield(woke) {
                     return yield_to_runtime(cx);
                 }
             }
-            Turn::Sleep(deadline) => {
-                // Whatever happens from here on wakes the task: its waker is with the state since
-                // the turn, with the timer, and with the device once `poll_device` is pending. The
-                // device looks for a frame itself, or for word of one, after it has asked to be told.
-                if this.poll_deadline(deadline, cx).is_pending() {
-                    match this.shard.inspect(|state| state.poll_device(cx)) {
-                        Poll::Pending => return Poll::Pending,
-                        Poll::Ready(Ok(())) => {}
-                        // Only a runtime that shuts down makes this fail.
-                        Poll::Ready(Err(_)) => return Poll::Ready(()),
-                    }
-                }
-            }
+            Turn::Sleep(deadline) => match this.poll_sleep(deadline, cx) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Ok(())) => {}
+                // Only a runtime that shuts down makes this fail.
+                Poll::Ready(Err(_)) => return Poll::Ready(()),
+            },
         }
         cx.waker().wake_by_ref();
         Poll::Pending
@@ -99,7 +114,7 @@ fn yield_to_runtime(cx: &mut Context<'_>) -> Poll<()> {
     pin!(tokio::task::yield_now()).poll(cx)
 }
 
-/// Turns without anything to do between two looks of the runtime: a few microseconds.
+/// Turns without anything to do between two that the runtime gets: a few microseconds.
 const YIELD_INTERVAL: u32 = 8;
 
 impl Drop for Driver {
