@@ -1,4 +1,4 @@
-//! The ambient stack: the scope's, the process' default, or the environment's.
+//! Ambient stack: the scope's, the process' default, or the environment's.
 
 use std::env;
 use std::io;

@@ -1,4 +1,4 @@
-//! `axum::serve` over Tidewire; with the feature `axum`.
+//! `axum::serve` over Tidewire, with the feature `axum`.
 
 use core::net::SocketAddr;
 use core::time::Duration;

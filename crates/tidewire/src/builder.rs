@@ -1,4 +1,4 @@
-//! [`StackBuilder`]: everything between a name like `eth0` and a running stack.
+//! Builder and start of a stack: settings, device, address probe.
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::path::PathBuf;

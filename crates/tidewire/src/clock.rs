@@ -1,4 +1,4 @@
-//! The one time axis of this process, as the core counts it.
+//! Clock of the process: tokio's time as the core's instants.
 
 use std::sync::OnceLock;
 use std::time::SystemTime;

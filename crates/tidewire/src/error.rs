@@ -1,4 +1,4 @@
-//! Errors: of starting a stack, and how the core's become the kernel's.
+//! Errors: why a stack cannot start, and the kernel's error code for each error of the core.
 
 use std::fmt;
 use std::io;

@@ -1,4 +1,5 @@
-//! Log events of devices. A subscriber is foreign code, which might want the shard's lock: they are told after it.
+//! Log events of devices, logged when the shard's lock is free: a subscriber is foreign code, which
+//! might want the lock.
 
 use std::io;
 

@@ -1,4 +1,4 @@
-//! The handle of a stack: shutdown, addresses, counters, trace.
+//! Handle of a stack: shutdown, addresses, counters, trace.
 //!
 //! Its other methods are with what they need: `on` and `in_memory` in `builder.rs`, `set_default`,
 //! `scope` and `current` in `ambient.rs`, `connect` and `bind` in `net/on_stack.rs`.

@@ -1,4 +1,4 @@
-//! The classic BPF program that keeps other hosts' frames out of the socket.
+//! BPF filter of the packet socket: frames to the own MAC address, ARP and IPv6 to groups.
 
 use socket2::SockFilter;
 use tidewire_core::wire::MacAddr;

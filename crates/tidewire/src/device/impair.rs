@@ -1,4 +1,4 @@
-//! Makes a good link worse, on purpose: delay and loss.
+//! Impairment wrapper: delay and loss on purpose.
 
 use std::collections::VecDeque;
 use std::io;

@@ -1,4 +1,4 @@
-//! The host's network interfaces, looked at before a packet socket is opened on one.
+//! Network interfaces of the host, checked before a packet socket is opened on one.
 
 use std::net::IpAddr;
 

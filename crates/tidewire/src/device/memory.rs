@@ -1,4 +1,4 @@
-//! Two stacks in one process, joined by memory: no interface, no privilege.
+//! Link in memory: two stacks in one process, without an interface or privilege.
 
 use std::collections::VecDeque;
 use std::future::poll_fn;

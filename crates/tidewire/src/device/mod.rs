@@ -1,4 +1,4 @@
-//! What carries frames: packet sockets, memory, and wrappers that record or impair.
+//! Devices, which carry frames: packet sockets, memory, and wrappers that record or impair.
 //!
 //! All of it hides behind [`Device`]. A device never loses a frame silently: one that the layer
 //! below does not take for now is kept, and one that is lost is counted.

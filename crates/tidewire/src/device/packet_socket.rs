@@ -1,4 +1,4 @@
-//! A packet socket (packet(7)) with virtio headers: super-frames both ways, one system call each.
+//! Packet socket (packet(7)) with virtio headers: super-frames both ways, one system call each.
 
 use std::io;
 use std::os::fd::AsFd;

@@ -1,4 +1,4 @@
-//! The sending half of a packet socket: one system call a frame, and frames that have to wait.
+//! Sending half of a packet socket: one system call a frame, and frames that have to wait.
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};

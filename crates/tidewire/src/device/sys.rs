@@ -1,4 +1,4 @@
-//! The system calls of a packet socket that no safe crate offers. The only file with `unsafe`.
+//! System calls of a packet socket that no safe crate offers. The only file with `unsafe`.
 #![allow(
     unsafe_code,
     reason = "packet(7) options and ancillary data exist in libc alone"

@@ -1,4 +1,4 @@
-//! Records every frame of a device to a pcapng file.
+//! Recording wrapper: every frame of a device to a pcapng file.
 
 use std::fs::File;
 use std::io::{self, BufWriter};

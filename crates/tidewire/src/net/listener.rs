@@ -1,4 +1,4 @@
-//! [`TcpListener`].
+//! Public listener: [`TcpListener`].
 
 use std::fmt;
 use std::io;

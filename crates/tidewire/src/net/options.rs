@@ -1,4 +1,4 @@
-//! What socket options have in common: the ranges that the kernel enforces.
+//! Checks of socket options, with the kernel's ranges.
 
 use std::io;
 

@@ -1,4 +1,4 @@
-//! [`TcpSocket`].
+//! Public socket before it connects or listens: [`TcpSocket`].
 
 use std::fmt;
 use std::io;

@@ -1,4 +1,4 @@
-//! [`TcpStream`].
+//! Public stream: [`TcpStream`].
 
 use std::fmt;
 use std::io::{self, IoSlice, IoSliceMut};

@@ -1,4 +1,4 @@
-//! A listener as the application holds it.
+//! Handle of a listener: accepting.
 
 use std::io;
 use std::net::SocketAddr;

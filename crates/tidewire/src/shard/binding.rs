@@ -1,4 +1,4 @@
-//! A local address that a socket has bound, and that it will listen on or connect from.
+//! Handle of a bound local address, to listen on or to connect from.
 
 use std::io;
 use std::net::SocketAddr;

@@ -1,4 +1,4 @@
-//! A connection as the application holds it: reading, writing and waiting.
+//! Handle of a connection: connecting, reading, writing, readiness.
 
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;

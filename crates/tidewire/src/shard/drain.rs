@@ -1,4 +1,4 @@
-//! Waiting for a stack that is shut down to have delivered everything.
+//! Future of a shutdown: waits until everything has been delivered.
 
 use std::io;
 use std::pin::Pin;

@@ -1,4 +1,4 @@
-//! The task that keeps a stack going while no one calls it.
+//! Driver task: keeps a stack going while no one calls it.
 
 use std::io;
 use std::pin::{Pin, pin};

@@ -1,4 +1,4 @@
-//! The lock: calls run under it, wake-ups, log events and drops follow after it.
+//! Lock of a shard: calls run under it; wake-ups, log events and drops follow after it.
 
 use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -1,4 +1,4 @@
-//! One device, one core stack, one mutex, one driver task.
+//! Shard: one device, one core stack, one mutex, one driver task.
 //!
 //! Every call of the application does its work under the lock, inline: it plans and sends frames
 //! from the caller's task, and before it would have to wait it receives what has arrived. The

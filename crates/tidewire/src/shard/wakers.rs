@@ -1,4 +1,4 @@
-//! Who waits for what: a slot of wakers per connection and listener.
+//! Registered wakers of each connection and listener, and of the drain.
 
 use std::collections::VecDeque;
 use std::task::Waker;

@@ -1,4 +1,4 @@
-//! Halves that borrow their stream.
+//! Borrowed halves of a stream: `ReadHalf` and `WriteHalf`.
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::SocketAddr;

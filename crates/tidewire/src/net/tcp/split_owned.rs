@@ -1,4 +1,4 @@
-//! Halves that own their stream together.
+//! Owned halves of a stream: `OwnedReadHalf`, `OwnedWriteHalf` and `ReuniteError`.
 
 use std::error::Error;
 use std::fmt;

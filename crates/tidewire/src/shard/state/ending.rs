@@ -1,4 +1,4 @@
-//! The end of a stack: shutdown, drain, stop, and what a panic leaves.
+//! End of a stack: shutdown, drain, stop, panics.
 
 use bytes::Bytes;
 use tidewire_core::{Instant, Secret, Stack, State as TcpState};

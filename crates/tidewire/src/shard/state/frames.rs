@@ -1,4 +1,4 @@
-//! Receiving and sending frames, each call up to a budget, and gathering small writes.
+//! Receiving and sending of frames in budgets, and deferral of small writes.
 
 use tidewire_core::{Duration, Instant, LinkCaps};
 

@@ -1,4 +1,4 @@
-//! What the lock guards: the core stack, the device, and who waits. The driver's turn.
+//! State behind the lock: the core stack, the device, wakers; the driver's turn.
 
 mod ending;
 mod frames;
