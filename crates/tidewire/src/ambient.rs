@@ -16,7 +16,7 @@ static DEFAULT: RwLock<Option<Stack>> = RwLock::new(None);
 /// The stack that the environment asked for, once it was started.
 static FROM_ENVIRONMENT: RwLock<Option<Stack>> = RwLock::new(None);
 
-/// Held while it is being started.
+/// Locked while that stack is being started.
 static STARTING: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
 /// The interface's name.
@@ -84,7 +84,7 @@ fn get(of: &RwLock<Option<Stack>>) -> Option<Stack> {
 fn put(into: &RwLock<Option<Stack>>, stack: Stack) {
     let mut place = into.write().unwrap_or_else(PoisonError::into_inner);
     let old = place.replace(stack);
-    // The old one goes outside the lock: it may be the last handle, which has to talk to its stack.
+    // Dropped outside of the lock: as the last handle it calls into its stack.
     drop(place);
     drop(old);
 }

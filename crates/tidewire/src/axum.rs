@@ -11,8 +11,8 @@ use crate::net::{TcpListener, TcpStream};
 
 /// `axum::serve(listener, app)` with a [`TcpListener`] of Tidewire.
 ///
-/// What comes back from an error of one connection comes back at once; after any other error, which
-/// another try would meet again, the listener waits for a second, as axum does for the kernel's.
+/// After an error of one connection it accepts the next one at once; after any other error, which
+/// would only repeat itself, it waits for a second, as axum does for the kernel's.
 impl Listener for TcpListener {
     type Io = TcpStream;
     type Addr = SocketAddr;

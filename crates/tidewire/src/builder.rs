@@ -24,7 +24,7 @@ impl Stack {
 
     /// A builder of a stack on one end of a link in memory, which needs no privilege.
     pub fn in_memory(link: MemoryLink) -> StackBuilder {
-        // The one peer there can be is started by the same program.
+        // No probe: the only peer belongs to the same program.
         StackBuilder::new(Place::Memory(link), Duration::ZERO)
     }
 }
@@ -48,7 +48,7 @@ pub struct StackBuilder {
     impairment: Impairment,
 }
 
-/// Where the stack lives.
+/// The link that the stack is started on.
 #[derive(Debug)]
 enum Place {
     Interface(String),
@@ -279,8 +279,7 @@ impl Place {
     }
 }
 
-/// Asks whether another host has one of the stack's addresses, and waits for answers; then tells
-/// everybody that this one has them (RFC 5227).
+/// Probes the stack's addresses, waits for conflicts, then announces the addresses (RFC 5227).
 async fn probe(stack: &Stack, wait: Duration) -> Result<(), StackError> {
     if wait.is_zero() {
         return Ok(());
@@ -312,8 +311,8 @@ fn parse_cidr(text: &str) -> Result<IpCidr, StackError> {
     parse().ok_or_else(|| StackError::BadAddress(text.to_owned()))
 }
 
-/// The groups whose members are asked where these addresses are, and all nodes (RFC 4291 §2.8). ARP
-/// needs none: the broadcast address always passes.
+/// The multicast MAC addresses of all nodes and of the solicited nodes (RFC 4291 §2.8). ARP needs
+/// none: the broadcast address always passes.
 fn groups_of(addresses: &[IpAddr]) -> Vec<MacAddr> {
     let mut groups = Vec::new();
     for address in addresses {

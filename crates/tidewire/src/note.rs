@@ -17,7 +17,7 @@ pub(crate) enum Note {
     FramesLost {
         /// The interface's name.
         interface: String,
-        /// How many since it was said last.
+        /// How many since the last such event.
         count: u64,
         /// Why it did not take the last one.
         error: io::Error,
@@ -30,7 +30,7 @@ pub(crate) enum Note {
 
 impl Note {
     /// Logs it. No lock may be held.
-    pub(crate) fn tell(self) {
+    pub(crate) fn log(self) {
         match self {
             Self::OffloadRefused { interface } => {
                 tracing::warn!(interface, "offload refused, now in software");

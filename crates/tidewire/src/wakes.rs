@@ -54,7 +54,7 @@ impl Wakes {
     /// Wakes, logs and drops. No lock may be held.
     pub(crate) fn finish(self) {
         self.to_wake.into_iter().for_each(Waker::wake);
-        self.notes.into_iter().for_each(Note::tell);
+        self.notes.into_iter().for_each(Note::log);
         drop(self.to_drop);
     }
 }

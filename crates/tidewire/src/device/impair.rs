@@ -142,8 +142,8 @@ impl Device for Impaired {
         self.inner.collect_wakes(wakes);
     }
 
-    fn rest(&mut self) {
-        self.inner.rest();
+    fn on_idle(&mut self) {
+        self.inner.on_idle();
     }
 
     fn stats(&mut self) -> LinkStats {
@@ -156,8 +156,8 @@ impl Device for Impaired {
 /// A delay line for one direction: frames come out in the order they went in.
 #[derive(Debug)]
 struct Line<T> {
-    queue: VecDeque<Held<T>>,
-    held_bytes: usize,
+    queue: VecDeque<Delayed<T>>,
+    queued_bytes: usize,
     delay: Duration,
     /// Draws below it are lost.
     loss_threshold: u64,
@@ -165,7 +165,7 @@ struct Line<T> {
 }
 
 #[derive(Debug)]
-struct Held<T> {
+struct Delayed<T> {
     due: Instant,
     len: usize,
     frame: T,
@@ -175,7 +175,7 @@ impl<T> Line<T> {
     fn new(delay: Duration, loss: f64, seed: u64) -> Self {
         Self {
             queue: VecDeque::new(),
-            held_bytes: 0,
+            queued_bytes: 0,
             delay,
             // Saturates: 1.0 and more lose every frame, NaN and less than 0 none.
             loss_threshold: (loss * LOSS_SCALE as f64) as u64,
@@ -185,11 +185,11 @@ impl<T> Line<T> {
 
     /// Adds a frame, unless it is lost; says whether it was taken.
     fn push(&mut self, now: Instant, len: usize, frame: impl FnOnce() -> T) -> bool {
-        if self.draw() % LOSS_SCALE < self.loss_threshold || self.held_bytes + len > LINE_BYTES {
+        if self.draw() % LOSS_SCALE < self.loss_threshold || self.queued_bytes + len > LINE_BYTES {
             return false;
         }
-        self.held_bytes += len;
-        self.queue.push_back(Held {
+        self.queued_bytes += len;
+        self.queue.push_back(Delayed {
             due: now + self.delay.into(),
             len,
             frame: frame(),
@@ -198,9 +198,9 @@ impl<T> Line<T> {
     }
 
     fn pop_due(&mut self, now: Instant) -> Option<T> {
-        let held = self.queue.pop_front_if(|held| held.due <= now)?;
-        self.held_bytes -= held.len;
-        Some(held.frame)
+        let delayed = self.queue.pop_front_if(|delayed| delayed.due <= now)?;
+        self.queued_bytes -= delayed.len;
+        Some(delayed.frame)
     }
 
     fn is_due(&self, now: Instant) -> bool {
@@ -208,7 +208,7 @@ impl<T> Line<T> {
     }
 
     fn due(&self) -> Option<Instant> {
-        self.queue.front().map(|held| held.due)
+        self.queue.front().map(|delayed| delayed.due)
     }
 
     /// SplitMix64: one addition and three mixing steps, every seed is good.

@@ -33,13 +33,13 @@ use crate::wakes::Wakes;
 /// Where received frames go.
 pub(crate) type Sink<'a> = dyn FnMut(&mut dyn FrameBuffer, RxMeta) + 'a;
 
-/// Where to look for a frame.
+/// How to look for a frame.
 #[derive(Copy, Clone, Debug, Eq, PartialEq)]
 pub(crate) enum Look {
     /// Ask the layer below, which may take a system call.
     Eagerly,
-    /// Believe what the runtime said last, once nothing was found: it tells when that changes, a
-    /// little later.
+    /// Once nothing was found, rely on the runtime's readiness, which tells of a new frame a little
+    /// later.
     Lazily,
 }
 
@@ -81,14 +81,13 @@ pub(crate) trait Device: fmt::Debug + Send {
         None
     }
 
-    /// Hands over the tasks that have to be woken, and what is to be logged, because of what was done since the last
-    /// call.
+    /// Hands over the tasks to wake and the events to log since the last call.
     fn collect_wakes(&mut self, wakes: &mut Wakes) {
         let _ = wakes;
     }
 
-    /// Called when nothing is going on: the time for housekeeping that may take a system call.
-    fn rest(&mut self) {}
+    /// Housekeeping that may take a system call; called before the driver sleeps.
+    fn on_idle(&mut self) {}
 
     /// What happened so far.
     fn stats(&mut self) -> LinkStats;

@@ -40,7 +40,7 @@ pub(crate) struct PacketSocket {
     link: LinkCaps,
     rx: Receiver,
     tx: Sender,
-    /// An offload was refused, which is to be told.
+    /// An offload was refused, which is to be logged.
     refused_offload: bool,
 }
 
@@ -88,7 +88,7 @@ impl PacketSocket {
         })
     }
 
-    /// The device refused an offload it had promised: no more of that, and the frame is cut here.
+    /// Gives up an offload that the device has refused, and segments the frame in software.
     fn fall_back(&mut self, frame: Frame<'_>) {
         self.refused_offload = true;
         self.link.max_superframe = 0;
@@ -110,9 +110,9 @@ impl PacketSocket {
                 self.tx.blocked += 1;
                 self.tx.kept.push_front(frame.to_owned());
             }
-            // A queue below is full and nothing will tell when it is not: look again soon, but not
-            // for ever, because to TCP a full queue is congestion. Or a filter took the frame: where
-            // others pass, they need not wait for it.
+            // A queue below is full, and no event tells when it has room: try again soon, but only a
+            // few times, because to TCP a full queue is congestion. Or a filter dropped the frame:
+            // then the frames behind it need not wait.
             Some(libc::ENOBUFS) if self.tx.waits_for_room() => {
                 self.tx.blocked += 1;
                 self.tx.refused += 1;
@@ -123,7 +123,7 @@ impl PacketSocket {
                 self.fall_back(frame);
             }
             code => {
-                self.tx.note_lost(error);
+                self.tx.record_lost(error);
                 if code == Some(libc::EMSGSIZE) {
                     // The interface's MTU was lowered meanwhile.
                     if let Ok(mtu) = sys::mtu(self.fd.as_fd(), &self.interface.name) {
@@ -139,7 +139,7 @@ impl PacketSocket {
         self.tx.kept.pop_front();
         self.tx.retry_at = None;
         match result {
-            Ok(()) => self.tx.note_sent(),
+            Ok(()) => self.tx.record_sent(),
             Err(error) => self.handle_send_error(now, &error, frame),
         }
         if self.tx.kept.is_empty() {
@@ -201,7 +201,7 @@ impl Device for PacketSocket {
 
     fn send(&mut self, now: Instant, frame: Frame<'_>) {
         match self.tx.transmit(self.fd.get_ref(), frame) {
-            Ok(()) => self.tx.note_sent(),
+            Ok(()) => self.tx.record_sent(),
             Err(error) => self.handle_send_error(now, &error, frame),
         }
     }
@@ -225,7 +225,7 @@ impl Device for PacketSocket {
                     return Poll::Ready(Ok(()));
                 }
                 Ok(None) => {}
-                // An interface that went down says so once, frames may still be behind that.
+                // The error of an interface that went down is reported once, and frames may follow it.
                 Err(error) if error.kind() != io::ErrorKind::WouldBlock && failures < 8 => {
                     failures += 1;
                 }

@@ -22,16 +22,16 @@ pub(super) struct Sender {
     /// The socket once more, watched for room while there is none. Watched all the time it would
     /// wake the runtime once for every frame that leaves.
     pub(super) room: Option<AsyncFd<Socket>>,
-    /// When to try it again, where no event will tell.
+    /// When to try it again, where no event tells when there is room.
     pub(super) retry_at: Option<Instant>,
     pub(super) blocked: u64,
     pub(super) lost: u64,
     pub(super) resegmented: u64,
     /// The frame before was refused for want of buffers, and given up.
     lost_last: bool,
-    /// The frame after such a one was taken at once: something lets certain frames not pass.
+    /// The frame after such a one was taken at once: a filter drops certain frames.
     filtered: bool,
-    /// Frames lost since that was told, and why the last one.
+    /// Frames lost since that was logged, and why the last one.
     pub(super) loss: Option<(u64, io::Error)>,
 }
 
@@ -62,12 +62,12 @@ impl Sender {
         self.refused < MAX_REFUSALS
     }
 
-    pub(super) fn note_sent(&mut self) {
+    pub(super) fn record_sent(&mut self) {
         let at_once = std::mem::take(&mut self.refused) == 0;
         self.filtered |= std::mem::take(&mut self.lost_last) && at_once;
     }
 
-    pub(super) fn note_lost(&mut self, error: &io::Error) {
+    pub(super) fn record_lost(&mut self, error: &io::Error) {
         self.refused = 0;
         self.lost += 1;
         let code = error.raw_os_error();
@@ -100,8 +100,8 @@ impl Sender {
             used += 1;
         }
         let pieces = &pieces[..used];
-        // A packet socket takes a frame whole or not at all. That the interface went down is said
-        // once, even where it has come up again.
+        // A packet socket takes a frame whole or not at all. The error of an interface that went
+        // down is reported once, even where it has come up again.
         match socket.send_vectored(pieces) {
             Err(error) if error.raw_os_error() == Some(libc::ENETDOWN) => {
                 socket.send_vectored(pieces).map(|_| ())
@@ -172,21 +172,21 @@ mod tests {
             tx.refused += 1;
         }
         assert!(!tx.waits_for_room());
-        tx.note_lost(&refused);
-        tx.note_sent();
+        tx.record_lost(&refused);
+        tx.record_sent();
         // From then on none of that kind is waited for.
         for _ in 0..5 {
             assert!(!tx.waits_for_room());
-            tx.note_lost(&refused);
-            tx.note_sent();
+            tx.record_lost(&refused);
+            tx.record_sent();
         }
         // Two in a row: the queue is full after all.
         assert!(!tx.waits_for_room());
-        tx.note_lost(&refused);
+        tx.record_lost(&refused);
         assert!(tx.waits_for_room());
         // It passes after a while, which says nothing of a filter.
         tx.refused += 1;
-        tx.note_sent();
+        tx.record_sent();
         assert!(tx.waits_for_room());
         assert_eq!((tx.lost, tx.loss.map(|(count, _)| count)), (7, Some(7)));
     }

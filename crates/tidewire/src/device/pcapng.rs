@@ -1,4 +1,4 @@
-//! A writer of pcapng files (draft-ietf-opsawg-pcapng): one section, one Ethernet interface,
+//! Writer of pcapng files (draft-ietf-opsawg-pcapng): one section, one Ethernet interface,
 //! nanosecond time stamps.
 
 use std::io::{self, Write};

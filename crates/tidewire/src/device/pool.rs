@@ -1,5 +1,5 @@
-//! Receive buffers that payloads are handed out of by reference and that come back when the last
-//! reference is gone.
+//! Pool of receive buffers: payloads are handed out by reference, and a buffer comes back when the
+//! last reference is gone.
 
 use std::fmt;
 use std::ops::Range;

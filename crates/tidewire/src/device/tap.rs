@@ -25,7 +25,7 @@ pub(crate) struct Tap {
 struct Recording {
     /// `None` after a failed write: the recording ends, the network does not.
     file: Option<PcapngWriter<BufWriter<File>>>,
-    /// Why it ended, until that is told.
+    /// Why it ended, until that is logged.
     failed: Option<io::Error>,
 }
 
@@ -113,9 +113,9 @@ impl Device for Tap {
         }
     }
 
-    fn rest(&mut self) {
+    fn on_idle(&mut self) {
         self.recording.write(PcapngWriter::flush);
-        self.inner.rest();
+        self.inner.on_idle();
     }
 
     fn stats(&mut self) -> LinkStats {

@@ -109,7 +109,7 @@ impl TcpStream {
     /// # Errors
     /// None; tokio's signature.
     pub fn take_error(&self) -> io::Result<Option<io::Error>> {
-        let error = self.conn.inspect(|conn, _| conn.take_error()).flatten();
+        let error = self.conn.with(|conn, _| conn.take_error()).flatten();
         Ok(error.map(|error| error.to_io()))
     }
 
@@ -359,12 +359,12 @@ impl TcpStream {
 impl TcpStream {
     /// A snapshot of the connection: the fields of `ss -ti`. All zero after the stack was shut down.
     pub fn info(&self) -> TcpInfo {
-        self.conn.inspect(|conn, _| conn.info()).unwrap_or_default()
+        self.conn.with(|conn, _| conn.info()).unwrap_or_default()
     }
 
     /// The connection's state; CLOSED after the stack was shut down.
     pub fn state(&self) -> State {
-        let state = self.conn.inspect(|conn, _| conn.state());
+        let state = self.conn.with(|conn, _| conn.state());
         state.unwrap_or(State::Closed)
     }
 
@@ -454,11 +454,11 @@ impl TcpStream {
         &self,
         f: impl FnOnce(&mut tidewire_core::Conn<'_>, tidewire_core::Instant),
     ) -> io::Result<()> {
-        self.conn.inspect(f).ok_or_else(|| self.conn.gone())
+        self.conn.with(f).ok_or_else(|| self.conn.gone())
     }
 
     fn get<R>(&self, f: impl FnOnce(&mut tidewire_core::Conn<'_>) -> R) -> io::Result<R> {
-        let result = self.conn.inspect(|conn, _| f(conn));
+        let result = self.conn.with(|conn, _| f(conn));
         result.ok_or_else(|| self.conn.gone())
     }
 

@@ -39,7 +39,7 @@ impl Connection {
         options: ConnectOptions,
     ) -> io::Result<Self> {
         if remote.port() == 0 {
-            // The kernel asks the peer, where nobody can listen at it.
+            // The kernel sends a SYN, which no peer can accept at port 0.
             return Err(os_error(libc::ECONNREFUSED));
         }
         let conn = shard.with(|state, now| -> io::Result<Self> {
@@ -85,9 +85,9 @@ impl Connection {
         self.peer
     }
 
-    /// Looks at the connection or sets something; `None` when it is gone, which happens when the
-    /// stack was shut down.
-    pub(crate) fn inspect<R>(&self, f: impl FnOnce(&mut Conn<'_>, Instant) -> R) -> Option<R> {
+    /// Runs `f` with the connection, which it may read or change; `None` when it is gone, which
+    /// happens when the stack was shut down.
+    pub(crate) fn with<R>(&self, f: impl FnOnce(&mut Conn<'_>, Instant) -> R) -> Option<R> {
         self.shard.with(|state, now| {
             state
                 .stack()
@@ -96,7 +96,7 @@ impl Connection {
         })
     }
 
-    /// Why there is nothing to [`inspect`](Self::inspect).
+    /// Why [`with`](Self::with) gave `None`.
     pub(crate) fn gone(&self) -> io::Error {
         let stopped = self.shard.check().err();
         stopped.unwrap_or_else(|| os_error(libc::ENOTCONN))
@@ -232,7 +232,7 @@ impl Connection {
 
     /// Sends a FIN after what was written.
     pub(crate) fn shutdown_write(&self) {
-        self.inspect(|conn, now| {
+        self.with(|conn, now| {
             // One that is over needs none; tokio swallows the ENOTCONN, too.
             let _ = conn.shutdown_write(now);
         });

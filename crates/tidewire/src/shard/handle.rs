@@ -53,6 +53,6 @@ struct Owner {
 
 impl Drop for Owner {
     fn drop(&mut self) {
-        self.shard.with(|state, _| state.release());
+        self.shard.with(|state, _| state.orphan());
     }
 }

@@ -60,7 +60,7 @@ impl Slot {
     }
 }
 
-/// Everyone who waits.
+/// All registered wakers.
 #[derive(Debug, Default)]
 pub(crate) struct Wakers {
     /// By the connection's index, which the core keeps dense.
@@ -162,8 +162,8 @@ impl Wakers {
         }
     }
 
-    /// Takes those whom `events` concern.
-    pub(crate) fn take_conn(&mut self, id: ConnId, events: ConnEvents, wakes: &mut Wakes) {
+    /// Wakes the tasks that wait for any of `events`.
+    pub(crate) fn wake_conn(&mut self, id: ConnId, events: ConnEvents, wakes: &mut Wakes) {
         let Some(waiters) = self.conn(id) else { return };
         for slot in Slot::ALL {
             if slot.side().is_woken_by(events) {
@@ -246,10 +246,10 @@ impl Wakers {
         }
     }
 
-    /// Takes everyone who waits for a connection. All of them, because one event may stand for
+    /// Wakes all tasks that wait for a connection: all, because one event may stand for
     /// several connections, and because a waiter that is dropped after it was woken must not keep
     /// the others from accepting.
-    pub(crate) fn take_listener(&mut self, id: ListenerId, wakes: &mut Wakes) {
+    pub(crate) fn wake_listener(&mut self, id: ListenerId, wakes: &mut Wakes) {
         if let Some(waiters) = self.listener(id) {
             wakes.wake(waiters.slot.take());
             waiters
@@ -286,15 +286,15 @@ impl Wakers {
         !self.drain.is_empty()
     }
 
-    /// Takes those who wait for the stack to finish.
-    pub(crate) fn take_drain(&mut self, wakes: &mut Wakes) {
+    /// Wakes the tasks that wait for the stack to finish.
+    pub(crate) fn wake_drain(&mut self, wakes: &mut Wakes) {
         self.drain
             .drain(..)
             .for_each(|(_, waker)| wakes.wake(Some(waker)));
     }
 
-    /// Takes everyone: the stack has stopped.
-    pub(crate) fn take_all(&mut self, wakes: &mut Wakes) {
+    /// Wakes all tasks: the stack has stopped.
+    pub(crate) fn wake_all(&mut self, wakes: &mut Wakes) {
         for waiters in self.conns.iter_mut().flatten() {
             waiters
                 .slots
@@ -312,7 +312,7 @@ impl Wakers {
                 .drain(..)
                 .for_each(|(_, waker)| wakes.wake(Some(waker)));
         }
-        self.take_drain(wakes);
+        self.wake_drain(wakes);
     }
 
     fn conn(&mut self, id: ConnId) -> Option<&mut ConnWaiters> {

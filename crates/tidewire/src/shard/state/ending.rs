@@ -8,8 +8,8 @@ use crate::device::Device;
 
 impl State {
     /// No handle is left.
-    pub(crate) fn release(&mut self) {
-        self.released = true;
+    pub(crate) fn orphan(&mut self) {
+        self.orphaned = true;
     }
 
     /// See `Shard::stop`. The first reason stays. Hands out the device, to be closed when the lock
@@ -24,7 +24,7 @@ impl State {
         let mut device = self.device.take()?;
         self.last_stats = device.stats();
         device.collect_wakes(&mut self.wakes);
-        self.wakers.take_all(&mut self.wakes);
+        self.wakers.wake_all(&mut self.wakes);
         self.wake_driver();
         Some(device)
     }
@@ -96,7 +96,7 @@ impl State {
         for id in listeners {
             stack.close_listener(now, id);
             // Whoever waits to accept learns that nobody will come any more.
-            wakers.take_listener(id, wakes);
+            wakers.wake_listener(id, wakes);
         }
     }
 

@@ -44,7 +44,7 @@ impl State {
             }
         }
         if frames > 0 {
-            self.note_activity(now);
+            self.record_activity(now);
         }
         Received {
             any: frames > 0,
@@ -79,7 +79,7 @@ impl State {
             frames += 1;
         }
         if frames > 0 {
-            self.note_activity(now);
+            self.record_activity(now);
             self.last_transmit = now;
         }
         more
@@ -139,7 +139,7 @@ impl State {
         more
     }
 
-    fn note_activity(&mut self, now: Instant) {
+    fn record_activity(&mut self, now: Instant) {
         self.last_activity = now;
         self.spinning_since = std::time::Instant::now();
     }

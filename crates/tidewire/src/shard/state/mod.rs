@@ -64,7 +64,7 @@ pub(crate) struct State {
     pub(crate) wakes: Wakes,
     stopped: Option<Stop>,
     /// No handle is left.
-    released: bool,
+    orphaned: bool,
     driver: DriverState,
     /// How long the driver keeps looking for frames after the last activity.
     spin: Duration,
@@ -109,7 +109,7 @@ impl State {
             wakers: Wakers::default(),
             wakes: Wakes::default(),
             stopped: None,
-            released: false,
+            orphaned: false,
             driver: DriverState::default(),
             spin,
             last_activity: now,
@@ -175,11 +175,11 @@ impl State {
         }
         self.wakes.discard(self.driver.waker.take());
         let more = self.run_once();
-        if self.released && self.is_quiet() {
+        if self.orphaned && self.is_quiet() {
             return Turn::Stop;
         }
         if self.wakers.anyone_drains() && self.is_drained() {
-            self.wakers.take_drain(&mut self.wakes);
+            self.wakers.wake_drain(&mut self.wakes);
         }
         if more || self.is_spinning() {
             return Turn::Again {
@@ -204,7 +204,7 @@ impl State {
     /// From here on the driver has to be woken for what comes before its timer.
     fn fall_asleep(&mut self, waker: &Waker, armed: Option<Instant>) -> Turn {
         if let Some(device) = &mut self.device {
-            device.rest();
+            device.on_idle();
         }
         let deadline = self.next_deadline();
         self.driver.waker = Some(waker.clone());
@@ -232,7 +232,7 @@ impl State {
     /// Whether the driver, asleep, has to run before it would by itself.
     fn needs_driver(&self, now: Instant) -> bool {
         let may_spin = self.spin > Duration::ZERO && self.last_activity >= now;
-        let is_ending = self.released || self.wakers.anyone_drains();
+        let is_ending = self.orphaned || self.wakers.anyone_drains();
         may_spin || is_ending || self.is_blocked() || self.wakes_too_late()
     }
 
@@ -262,8 +262,8 @@ impl State {
     fn collect_events(&mut self) {
         while let Some(event) = self.stack.poll_event() {
             match event {
-                Event::Conn(id, events) => self.wakers.take_conn(id, events, &mut self.wakes),
-                Event::Acceptable(id) => self.wakers.take_listener(id, &mut self.wakes),
+                Event::Conn(id, events) => self.wakers.wake_conn(id, events, &mut self.wakes),
+                Event::Acceptable(id) => self.wakers.wake_listener(id, &mut self.wakes),
                 _ => {}
             }
         }
