@@ -41,6 +41,47 @@
 //! themselves. When that runtime is shut down, operations of the stack's sockets on other runtimes
 //! fail.
 //!
+//! # Source files
+//!
+//! Bottom to top: a file imports only from earlier rows and from its own folder, which
+//! `tests/floors.rs` keeps.
+//!
+//! | file or folder | is |
+//! |---|---|
+//! | `error.rs` | [`StackError`], and the kernel's error code for each error of the core |
+//! | `clock.rs` | tokio's time as the core's instants |
+//! | `note.rs` | log events, logged when no lock is held |
+//! | `wakes.rs` | wake-ups, drops and log events that wait until the lock is free |
+//! | `device/mod.rs` | the trait that all devices implement, and [`LinkStats`] |
+//! | `device/interface.rs` | network interfaces of the host |
+//! | `device/sys.rs` | system calls, the only `unsafe` |
+//! | `device/filter.rs` | BPF filter of the packet socket |
+//! | `device/pool.rs` | receive buffers that payloads are handed out of |
+//! | `device/packet_tx.rs` | sending half of the packet socket |
+//! | `device/packet_socket.rs` | packet socket: opening, receiving, errors of sending |
+//! | `device/memory.rs` | [`MemoryLink`], a link in memory |
+//! | `device/impair.rs` | [`Impairment`], delay and loss on purpose |
+//! | `device/pcapng.rs` | writer of pcapng files |
+//! | `device/tap.rs` | recording of every frame to a file |
+//! | `shard/wakers.rs` | registered wakers of connections and listeners |
+//! | `shard/state/` | what the lock guards: the driver's turn, frames in and out, the end |
+//! | `shard/lock.rs` | the lock, and what follows after it |
+//! | `shard/drain.rs` | the future of a shutdown |
+//! | `shard/driver.rs` | the driver task |
+//! | `shard/handle.rs` | handles: the first starts the driver, the last ends it |
+//! | `shard/conn.rs` | handle of a connection: connect, read, write, readiness |
+//! | `shard/accept.rs` | handle of a listener |
+//! | `shard/binding.rs` | handle of a bound address |
+//! | `stack.rs` | [`Stack`], the public handle |
+//! | `builder.rs` | [`StackBuilder`]: settings, device, address probe |
+//! | `ambient.rs` | the stack of the scope, the process or the environment |
+//! | `net/options.rs` | checks of socket options |
+//! | `net/stream.rs`, `net/tcp/` | [`net::TcpStream`] and its halves |
+//! | `net/listener.rs` | [`net::TcpListener`] |
+//! | `net/socket.rs` | [`net::TcpSocket`] |
+//! | `net/on_stack.rs` | [`Stack::connect`] and [`Stack::bind`] |
+//! | `axum.rs` | `axum::serve`, with the feature `axum` |
+//!
 //! # Features
 //!
 //! None is on by default. `axum`: `axum::serve` takes a [`net::TcpListener`] as it takes tokio's, and
