@@ -89,10 +89,12 @@
 
 #![deny(unsafe_code)]
 
+// The documentation has the methods of `Stack` in the order of the modules: first what makes one.
+mod builder;
+
 mod ambient;
 #[cfg(feature = "axum")]
 pub mod axum;
-mod builder;
 mod clock;
 mod device;
 mod error;
