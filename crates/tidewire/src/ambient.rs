@@ -84,7 +84,7 @@ fn get(of: &RwLock<Option<Stack>>) -> Option<Stack> {
 fn put(into: &RwLock<Option<Stack>>, stack: Stack) {
     let mut place = into.write().unwrap_or_else(PoisonError::into_inner);
     let old = place.replace(stack);
-    // Dropped outside of the lock: as the last handle it calls into its stack.
+    // Dropped outside of the lock: the last handle of a stack calls into it.
     drop(place);
     drop(old);
 }

@@ -107,7 +107,7 @@ impl State {
         true
     }
 
-    /// The device cannot do any more what it could.
+    /// Follows a change of what the device can do. One that the stack cannot use is logged once.
     fn change_link(&mut self, now: Instant, link: LinkCaps) {
         if self.refused_link == Some(link) {
             return;
@@ -129,8 +129,8 @@ impl State {
         }
     }
 
-    /// Sends what a call has made ready, where that is not deferred, and looks for acknowledgements
-    /// when calls have sent much; says whether the driver has to go on.
+    /// Sends what a call has made ready, unless that is deferred, and receives acknowledgements once
+    /// calls have sent much; says whether the driver has to go on.
     pub(super) fn transmit_after_call(&mut self, now: Instant) -> bool {
         let mut more = std::mem::take(&mut self.defer_transmit) || self.transmit(now);
         if self.sent_since_receive >= ACK_BYTES && self.receive(now).any {
@@ -160,7 +160,7 @@ const TX_FRAMES: usize = 64;
 const BURST: Duration = Duration::from_micros(50);
 /// Bytes of a burst that are sent together: the payload of a super-frame.
 const DEFER_BYTES: usize = 64_000;
-/// Bytes that the application's calls send before they look for acknowledgements. A writer who goes
+/// Bytes that the application's calls send before they receive acknowledgements. A writer who goes
 /// on until its buffer is full uses as much memory as that, and all of it has left the cache by the
 /// time it is used again.
 const ACK_BYTES: usize = 250_000;
