@@ -1,4 +1,56 @@
 //! The eleven states of RFC 9293 §3.3.2 and what each allows.
+//!
+//! The arrows are those of [`State::after`], each with its [`Transition`]. An arrow from the dotted
+//! frame is one from each state inside. Not drawn: [`Transition::Abort`], from every state to
+//! `Closed`.
+//!
+//! ```text
+//!                          +-------------+
+//!                          |   Closed    |
+//!                          +-------------+
+//!             PassiveOpen     |       |     ActiveOpen
+//!                  +----------+       +----------+
+//!                  v                             v
+//!           +-------------+                +-------------+
+//!           |   Listen    |--------------->|   SynSent   |
+//!           +-------------+   ActiveOpen   +-------------+
+//!                  |                          |       |
+//!      SynReceived |     +--------------------+       | SynAcked
+//!                  |     |     SynReceived            |
+//!      ............|.....|............................|............
+//!      :           v     v                            v           :
+//!      :    +-------------+                    +-------------+    :
+//!      :    | SynReceived |------------------->| Established |    :
+//!      :    +-------------+      SynAcked      +-------------+    :
+//!      :..........................................................:
+//!                  |                                  |
+//!                  | FinSent              FinReceived |
+//!                  v                                  v
+//!           +-------------+                    +-------------+
+//!           |  FinWait1   |                    |  CloseWait  |
+//!           +-------------+                    +-------------+
+//!             |         |                             |
+//!    FinAcked |         | FinReceived         FinSent |
+//!             v         v                             v
+//!   +-------------+  +-------------+           +-------------+
+//!   |  FinWait2   |  |   Closing   |           |   LastAck   |
+//!   +-------------+  +-------------+           +-------------+
+//!             |         |                             |
+//! FinReceived |         | FinAcked           FinAcked |
+//!             v         v                             v
+//!           +-------------+                    +-------------+
+//!           |  TimeWait   |                    |   Closed    |
+//!           +-------------+                    +-------------+
+//! ```
+//!
+//! Differences from RFC 9293 figure 5:
+//! - A FIN in `SynReceived` leads to `CloseWait`: RFC 9293 §3.10.7.4, eighth step.
+//! - Every reset, and CLOSE in `Listen` and `SynSent`, is an `Abort`. A reset in `SynReceived` does
+//!   not lead back to `Listen`: the listener is an object of its own and stays there.
+//! - `TimeWait` ends by an `Abort` after two MSL.
+//!
+//! A FIN that also acknowledges ours takes `FinWait1` to `TimeWait` in two transitions, `FinAcked`
+//! and `FinReceived` (note 2 of the figure).
 
 use core::fmt;
 
@@ -46,7 +98,8 @@ impl State {
         Self::Closed,
     ];
 
-    /// Whether both sides' sequence numbers are known (RFC 9293 §3.5): ESTABLISHED and later, CLOSED excepted.
+    /// Whether both sides' sequence numbers are known (RFC 9293 §3.5): ESTABLISHED and later,
+    /// CLOSED excepted.
     #[must_use]
     pub const fn is_synchronized(self) -> bool {
         !matches!(
@@ -76,7 +129,8 @@ impl State {
             (Self::Closed, T::PassiveOpen) => Self::Listen,
             (Self::Listen | Self::SynSent, T::SynReceived) => Self::SynReceived,
             (Self::SynSent | Self::SynReceived, T::SynAcked) => Self::Established,
-            // RFC 9293 §3.10.4: CLOSE in SYN-RECEIVED goes to FIN-WAIT-1 once the data queued before it is sent.
+            // RFC 9293 §3.10.4: CLOSE in SYN-RECEIVED goes to FIN-WAIT-1 once the data queued
+            // before it is sent.
             (Self::SynReceived | Self::Established, T::FinSent) => Self::FinWait1,
             (Self::CloseWait, T::FinSent) => Self::LastAck,
             (Self::SynReceived | Self::Established, T::FinReceived) => Self::CloseWait,
@@ -105,7 +159,8 @@ pub enum Transition {
     FinSent,
     /// Our FIN was acknowledged.
     FinAcked,
-    /// The peer's FIN was received in order. Where it also acknowledges ours, [`Self::FinAcked`] comes first.
+    /// The peer's FIN was received in order. Where it also acknowledges ours, [`Self::FinAcked`]
+    /// comes first.
     FinReceived,
     /// A reset either way, a timeout, or the end of TIME-WAIT.
     Abort,
