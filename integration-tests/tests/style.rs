@@ -5,6 +5,41 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 #[test]
+fn sections_of_rfcs_have_their_sign() {
+    check(|source| {
+        let lines = sections_without_sign(&source.text).into_iter();
+        lines
+            .map(|line| (line, "a section of an RFC without `§`".to_owned()))
+            .collect()
+    });
+}
+
+#[test]
+fn a_number_behind_an_rfc_is_a_section_or_a_count() {
+    // So that this file itself keeps the rule.
+    let rfc = "RFC";
+    let good = [
+        format!("({rfc} 9293 §3.8.1, SHLD-29; {rfc} 6298 §5)"),
+        format!("{rfc} 9293 figure 5, {rfc} 7323 appendix A"),
+        format!("{rfc} 6928, 10 segments. {rfc} 6298. 3 seconds"),
+    ];
+    for text in good {
+        assert_eq!(sections_without_sign(&text), [0; 0], "{text}");
+    }
+    let bad = [
+        format!("({rfc} 9293 3.8.1)"),
+        format!("{rfc} 9293, 3.8"),
+        format!("{rfc} 6298 5: why"),
+        format!("{rfc} 9293 section 3.8"),
+        format!("/// {rfc} 9293\n    /// 3.8"),
+        format!("// {rfc}\n// 9293 3.8"),
+    ];
+    for text in bad {
+        assert_eq!(sections_without_sign(&text).len(), 1, "{text}");
+    }
+}
+
+#[test]
 fn requirements_are_cited_by_ids_that_a_reader_can_find() {
     check(|source| {
         let lines = source
@@ -75,6 +110,58 @@ fn sources() -> Vec<Source> {
     }
     sources.sort_by(|a, b| a.path.cmp(&b.path));
     sources
+}
+
+/// The lines with the numbers of RFCs that a section without its sign follows, perhaps on the
+/// next line.
+fn sections_without_sign(text: &str) -> Vec<usize> {
+    let words: Vec<_> = text.lines().zip(1..).flat_map(words).collect();
+    let starts = (0..words.len()).filter(|&at| cites_without_sign(&words[at..]));
+    starts.map(|at| words[at + 1].1).collect()
+}
+
+/// Whether these words begin with an RFC, its number and a section without its sign.
+fn cites_without_sign(words: &[(&str, usize)]) -> bool {
+    let [(rfc, _), (number, _), rest @ ..] = words else {
+        return false;
+    };
+    let (digits, comma) = match number.strip_suffix(',') {
+        Some(digits) => (digits, true),
+        None => (*number, false),
+    };
+    if !rfc.ends_with("RFC") || !is_number(digits) {
+        return false;
+    }
+    let mut rest = rest.iter().map(|&(word, _)| word).peekable();
+    let named = rest
+        .next_if(|word| word.to_lowercase().starts_with("section"))
+        .is_some();
+    let Some(section) = rest.next().and_then(section) else {
+        return false;
+    };
+    // Behind a comma, a number without a dot may count something else.
+    named || section.contains('.') || (!comma && section.len() <= 2)
+}
+
+/// The words of a line, without what makes it a comment.
+fn words((line, at): (&str, usize)) -> impl Iterator<Item = (&str, usize)> {
+    let text = comment(line).unwrap_or(line);
+    text.split_whitespace().map(move |word| (word, at))
+}
+
+/// The section number that a word begins with.
+fn section(word: &str) -> Option<&str> {
+    let end = word
+        .find(|c: char| !c.is_ascii_digit() && c != '.')
+        .unwrap_or(word.len());
+    let number = word[..end].trim_end_matches('.');
+    (!number.is_empty()).then_some(number)
+}
+
+/// The text of a line that is a comment.
+fn comment(line: &str) -> Option<&str> {
+    let text = line.trim_start().strip_prefix("//")?;
+    Some(text.strip_prefix(['/', '!']).unwrap_or(text))
 }
 
 /// Whether a line has an id of the form `S`, number of an RFC, number, joined by hyphens.
