@@ -1,8 +1,31 @@
-//! The style of the workspace's own sources: citations.
+//! The style of the workspace's own sources: titles and citations.
 
 use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
+
+#[test]
+fn every_module_begins_with_its_title() {
+    check(|source| {
+        let in_src = source
+            .path
+            .components()
+            .any(|part| part.as_os_str() == "src");
+        let untitled = in_src && !is_titled(&source.text);
+        untitled
+            .then(|| (1, "no title: `//!` as the first line".to_owned()))
+            .into_iter()
+            .collect()
+    });
+}
+
+#[test]
+fn only_attributes_stand_before_a_title() {
+    assert!(is_titled("#![no_std]\n\n//! Wire formats.\n"));
+    assert!(!is_titled("//!\nuse core::fmt;\n"));
+    assert!(!is_titled("use core::fmt;\n//! Too late.\n"));
+    assert!(!is_titled(""));
+}
 
 #[test]
 fn sections_of_rfcs_have_their_sign() {
@@ -110,6 +133,15 @@ fn sources() -> Vec<Source> {
     }
     sources.sort_by(|a, b| a.path.cmp(&b.path));
     sources
+}
+
+/// Whether the first line that is neither empty nor an attribute is one of documentation.
+fn is_titled(text: &str) -> bool {
+    let mut lines = text
+        .lines()
+        .filter(|line| !line.is_empty() && !line.starts_with("#!["));
+    let title = lines.next().and_then(|line| line.strip_prefix("//!"));
+    title.is_some_and(|title| !title.trim().is_empty())
 }
 
 /// The lines with the numbers of RFCs that a section without its sign follows, perhaps on the
