@@ -1,8 +1,38 @@
-//! The style of the workspace's own sources: titles and citations.
+//! The style of the workspace's own sources: titles, citations and the width of comments.
 
 use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
+
+/// Columns of a comment, indentation included.
+const WIDTH: usize = 100;
+
+#[test]
+fn comments_wrap_at_100_columns() {
+    check(|source| {
+        let lines = source
+            .text
+            .lines()
+            .zip(1..)
+            .filter(|(line, _)| is_wide_comment(line));
+        lines
+            .map(|(line, at)| (at, format!("{} columns", line.chars().count())))
+            .collect()
+    });
+}
+
+#[test]
+fn links_and_tables_may_be_wider() {
+    let word = "é".repeat(WIDTH - 3);
+    assert!(!is_wide_comment(&format!("// {word}")));
+    assert!(!is_wide_comment(&format!("    let text = {word:?};")));
+    assert!(!is_wide_comment(&format!("//! | {word} |")));
+    assert!(!is_wide_comment(&format!(
+        "/// <https://example.com/{word}>"
+    )));
+    assert!(is_wide_comment(&format!(" // {word}")));
+    assert!(is_wide_comment(&format!("/// {word}")));
+}
 
 #[test]
 fn every_module_begins_with_its_title() {
@@ -133,6 +163,15 @@ fn sources() -> Vec<Source> {
     }
     sources.sort_by(|a, b| a.path.cmp(&b.path));
     sources
+}
+
+/// Whether a line is a comment, wider than it should be, and neither a link nor a row of a table.
+fn is_wide_comment(line: &str) -> bool {
+    let Some(text) = comment(line) else {
+        return false;
+    };
+    let is_free = text.contains("://") || text.trim_start().starts_with('|');
+    !is_free && line.chars().count() > WIDTH
 }
 
 /// Whether the first line that is neither empty nor an attribute is one of documentation.
