@@ -37,7 +37,8 @@ async fn main() -> io::Result<()> {
     let (reader, mut writer) = stream.into_split();
     let start = Instant::now();
 
-    // One task reads what comes back until the server has had everything and closes, the other sends.
+    // One task reads what comes back until the server has had everything and closes, the other
+    // sends.
     let reading = tokio::spawn(async move {
         let mut received = 0;
         loop {
@@ -50,7 +51,8 @@ async fn main() -> io::Result<()> {
     });
     let block = Bytes::from(vec![b'~'; MIB]);
     for _ in 0..mebibytes {
-        // The stack keeps a reference to the block until the peer has acknowledged it; nothing is copied.
+        // The stack keeps a reference to the block until the peer has acknowledged it; nothing is
+        // copied.
         writer.as_ref().write_bytes(block.clone()).await?;
     }
     writer.shutdown().await?;

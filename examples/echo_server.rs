@@ -5,7 +5,8 @@
 //! sudo target/debug/examples/echo_server eth0 192.168.1.77/24
 //! ```
 //!
-//! The address is a free one of the interface's network. Talk to it from another host: `nc 192.168.1.77 7`.
+//! The address is a free one of the interface's network. Talk to it from another host:
+//! `nc 192.168.1.77 7`.
 
 use std::env;
 use std::io;

@@ -82,8 +82,8 @@ impl Version {
 
 /// Both hosts, as a test sees them. The test itself runs on the left.
 ///
-/// A kernel socket belongs to the host on which it was made, whoever uses it later: [`on_right`](Self::on_right) makes one,
-/// and then the test can hold both ends of a connection.
+/// A kernel socket belongs to the host on which it was made, whoever uses it later:
+/// [`on_right`](Self::on_right) makes one, and then the test can hold both ends of a connection.
 #[derive(Debug, Clone)]
 pub struct Net {
     left: HostHandle,

@@ -1,8 +1,8 @@
 //! Baseline of the kernel's TCP at both ends of a lab: a ladder of a real connection, a verified
 //! gigabyte each way, throughput and round trips. Also checks that this machine can run a lab.
 //!
-//! `cargo run --release -p tidewire-cli --example kernel_baseline [BYTES]` writes `ladder.svg` and `ladder.json` to the current
-//! folder.
+//! `cargo run --release -p tidewire-cli --example kernel_baseline [BYTES]` writes `ladder.svg` and
+//! `ladder.json` to the current folder.
 
 use core::error::Error;
 use core::time::Duration;
@@ -63,7 +63,8 @@ fn run() -> Result<bool, Box<dyn Error>> {
         lab.right().run(KernelStates::open)?,
     );
     let address = "10.78.0.1:7000".parse()?;
-    // Longer than the kernel waits to acknowledge, so that each FIN has an acknowledgement of its own.
+    // Longer than the kernel waits to acknowledge, so that each FIN has an acknowledgement of its
+    // own.
     let think = Duration::from_millis(60);
     let ladder = recording.prepare(&lab)?.run(left, right, || {
         main.block_on(converse(&client, &server, address, think))

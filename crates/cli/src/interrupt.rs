@@ -25,7 +25,8 @@ struct Shared {
 }
 
 impl Interrupt {
-    /// Takes over SIGINT and SIGTERM for the rest of the process. Starts a thread: call it after [`lab::enter`](crate::lab::enter).
+    /// Takes over SIGINT and SIGTERM for the rest of the process. Starts a thread: call it after
+    /// [`lab::enter`](crate::lab::enter).
     ///
     /// # Errors
     /// When the handler cannot be installed.

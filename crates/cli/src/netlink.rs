@@ -1,6 +1,7 @@
 //! Netlink requests over a plain socket: one question and its answer.
 //!
-//! A netlink socket belongs to the network namespace of the thread that opened it and may then be used from any thread.
+//! A netlink socket belongs to the network namespace of the thread that opened it and may then be
+//! used from any thread.
 
 use std::io::{self, Read};
 

@@ -33,7 +33,8 @@ impl ProgressStyle {
     }
 }
 
-/// The progress of long work, counted in bytes or steps. Clones count together; any thread may count.
+/// The progress of long work, counted in bytes or steps. Clones count together; any thread may
+/// count.
 #[derive(Debug, Clone)]
 pub struct Progress {
     shared: Arc<Shared>,

@@ -1,8 +1,8 @@
 //! Floors of the command's source: a file imports only from its own room and from lower floors.
 //!
-//! A room is a file or a folder of `src`. The test reads `use` declarations, `mod` declarations, and
-//! paths that begin with `crate`, `super` or `self`. It reads them as they are written: a name taken
-//! from a folder's `mod.rs` counts as an import of that file.
+//! A room is a file or a folder of `src`. The test reads `use` declarations, `mod` declarations,
+//! and paths that begin with `crate`, `super` or `self`. It reads them as they are written: a name
+//! taken from a folder's `mod.rs` counts as an import of that file.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

@@ -180,7 +180,8 @@ fn offloads_can_be_switched() -> Result<(), Failed> {
 fn bytes_arrive() -> Result<(), Failed> {
     let kernels = Kernels::new()?;
     let (client, server) = kernels.sides();
-    // A port each: a process that another test starts holds a copy of a closed listener until it executes its program.
+    // A port each: a process that another test starts holds a copy of a closed listener until it
+    // executes its program.
     for (address, flow) in [
         ("10.77.0.1:7001", Flow::ClientToServer),
         ("10.77.0.1:7002", Flow::ServerToClient),

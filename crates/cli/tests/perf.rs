@@ -1,4 +1,5 @@
-//! `tidewire perf` between the two hosts of a lab, on Tidewire and on the kernel's TCP at either end.
+//! `tidewire perf` between the two hosts of a lab, on Tidewire and on the kernel's TCP at either
+//! end.
 
 mod common;
 

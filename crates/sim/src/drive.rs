@@ -101,8 +101,8 @@ impl World {
         self.settle(host, Cause::Timeout)
     }
 
-    /// After any input: sends what there is to send, runs the applications that have events, arms the timer, and
-    /// checks the laws.
+    /// After any input: sends what there is to send, runs the applications that have events, arms
+    /// the timer, and checks the laws.
     pub(crate) fn settle(&mut self, host: usize, cause: Cause) -> Result<(), Box<Violation>> {
         self.drain(host, cause)?;
         let mut runs = 0;
@@ -335,7 +335,8 @@ fn is_ip(frame: &[u8]) -> bool {
 /// More applications than this are checked only every so many steps.
 const MANY_APPS: usize = 32;
 const FULL_CHECK: u64 = 128;
-/// Timeouts at one instant before it is a busy loop: several connections may have the same deadline.
+/// Timeouts at one instant before it is a busy loop: several connections may have the same
+/// deadline.
 const MAX_TIMEOUTS: u32 = 16;
 /// Frames a stack may send at one instant.
 const MAX_FRAMES: usize = 100_000;

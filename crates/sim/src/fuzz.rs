@@ -1,8 +1,9 @@
 //! Fuzz target: hostile frames for one stack. `tests/fuzz.rs` runs it from seeds.
 //!
-//! An input is read as a list of steps: frames to inject, times to let pass, calls to make. The stack under attack has
-//! listeners, and connections of both IP versions with an honest stack; the frames of some, the victims, are what the
-//! attacker has seen and changes. It never sees the others, which must still carry every byte in the end.
+//! An input is read as a list of steps: frames to inject, times to let pass, calls to make. The
+//! stack under attack has listeners, and connections of both IP versions with an honest stack; the
+//! frames of some, the victims, are what the attacker has seen and changes. It never sees the
+//! others, which must still carry every byte in the end.
 
 mod attacker;
 mod input;
@@ -21,8 +22,8 @@ pub use input::Input;
 /// Runs `input` against a stack and says how many hostile frames it was fed.
 ///
 /// # Panics
-/// Where the stack panics, answers one frame with too many, lets a timer stand still, holds more than its limits
-/// allow, or no longer serves a connection that had no part in it.
+/// Where the stack panics, answers one frame with too many, lets a timer stand still, holds more
+/// than its limits allow, or no longer serves a connection that had no part in it.
 pub fn frames_into_stack(input: &[u8]) -> u64 {
     let mut arena = Arena::new();
     let mut input = Input::new(input);
@@ -75,7 +76,8 @@ fn stack(host: u8, mac: MacAddr) -> Stack {
     Stack::new(config, Secret::new([host; 16]), Instant::ZERO).expect("a legal configuration")
 }
 
-/// A stack under attack, an honest one, and the cable between them, to which the attacker has access.
+/// A stack under attack, an honest one, and the cable between them, to which the attacker has
+/// access.
 struct Arena {
     now: Instant,
     target: Stack,

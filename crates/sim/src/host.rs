@@ -33,7 +33,8 @@ pub struct HostConfig {
 }
 
 impl HostConfig {
-    /// A host with one address, Ethernet, defaults otherwise. Its MAC address is made from the IP address.
+    /// A host with one address, Ethernet, defaults otherwise. Its MAC address is made from the IP
+    /// address.
     #[must_use]
     pub fn new(address: IpCidr) -> Self {
         let [.., a, b, c, d] = match address.address {

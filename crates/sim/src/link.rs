@@ -26,8 +26,8 @@ pub struct LinkConfig {
     pub reorder_delay: Duration,
     /// Chance of a frame arriving twice.
     pub duplicate_ppm: u32,
-    /// Chance of one byte of an IP packet being changed. Frames of other protocols have nothing but Ethernet's own
-    /// checksum, which no interface lets pass wrong, and stay as they are.
+    /// Chance of one byte of an IP packet being changed. Frames of other protocols have nothing but
+    /// Ethernet's own checksum, which no interface lets pass wrong, and stay as they are.
     pub corrupt_ppm: u32,
     /// Largest IP packet; a larger one is lost.
     pub mtu: u32,
@@ -72,7 +72,8 @@ impl LinkConfig {
     }
 }
 
-/// A two-state loss process (Gilbert and Elliott): good frames pass, in the bad state frames are lost by chance.
+/// A two-state loss process (Gilbert and Elliott): good frames pass, in the bad state frames are
+/// lost by chance.
 #[derive(Copy, Clone, Debug)]
 pub struct BurstLoss {
     /// Chance of the good state ending before a frame.
@@ -223,8 +224,8 @@ impl Pipe {
     }
 }
 
-/// Whether no checksum covers the byte: traffic class, flow label and hop limit of IPv6 (RFC 8200 §8.1). A segment is
-/// as good without them.
+/// Whether no checksum covers the byte: traffic class, flow label and hop limit of IPv6
+/// (RFC 8200 §8.1). A segment is as good without them.
 fn is_unprotected(frame: &[u8], at: usize) -> bool {
     const FIRST_WORD: std::ops::Range<usize> = ETHERNET_HEADER..ETHERNET_HEADER + 4;
     const HOP_LIMIT: usize = ETHERNET_HEADER + 7;
@@ -306,7 +307,8 @@ mod tests {
         );
     }
 
-    /// 1 % of the time bad, in runs of ten frames on average: far more runs of losses than chance would give.
+    /// 1 % of the time bad, in runs of ten frames on average: far more runs of losses than chance
+    /// would give.
     #[test]
     fn bursts_come_in_runs() {
         let burst = Some(BurstLoss {

@@ -19,7 +19,8 @@ pub(crate) struct Capture {
 }
 
 impl Capture {
-    /// A capture of hosts that are named in the order of their ids; of each frame `snap_len` bytes are kept.
+    /// A capture of hosts that are named in the order of their ids; of each frame `snap_len` bytes
+    /// are kept.
     pub(crate) fn new<'a>(hosts: impl Iterator<Item = &'a str>, snap_len: usize) -> Self {
         let mut capture = Self {
             bytes: Vec::new(),
@@ -31,7 +32,8 @@ impl Capture {
         section.extend([0xff; 8]);
         capture.block(0x0a0d_0d0a, &section);
         for name in hosts {
-            // Interface description: LINKTYPE_ETHERNET, no limit; if_name (2), if_tsresol (9) of 10^-9 s.
+            // Interface description: LINKTYPE_ETHERNET, no limit; if_name (2), if_tsresol (9) of
+            // 10^-9 s.
             let mut interface = vec![1, 0, 0, 0, 0, 0, 0, 0];
             option(&mut interface, 2, name.as_bytes());
             option(&mut interface, 9, &[9]);

@@ -43,8 +43,8 @@ impl Rng {
         least + self.below((most - least).saturating_add(1))
     }
 
-    /// A number from `least` to `most` whose magnitude is evenly spread: as many between 1 and 10 as between 1,000 and
-    /// 10,000.
+    /// A number from `least` to `most` whose magnitude is evenly spread: as many between 1 and 10
+    /// as between 1,000 and 10,000.
     pub fn magnitude(&mut self, least: u64, most: u64) -> u64 {
         let bits = u64::from((most - least + 1).ilog2());
         let top = 1 << self.between(0, bits);

@@ -24,9 +24,10 @@ pub struct LinkId(usize);
 
 /// Hosts on links, in virtual time.
 ///
-/// Everything that happens is an event in one heap, ordered by time and then by insertion; all chance comes from the
-/// seed. The same calls on worlds of the same seed give the same bytes, on every machine. After every event the
-/// [laws](crate#laws) are checked; the first broken one ends the run.
+/// Everything that happens is an event in one heap, ordered by time and then by insertion; all
+/// chance comes from the seed. The same calls on worlds of the same seed give the same bytes, on
+/// every machine. After every event the [laws](crate#laws) are checked; the first broken one ends
+/// the run.
 ///
 /// # Example
 ///
@@ -147,8 +148,8 @@ impl World {
         Ok(HostId(self.hosts.len() - 1))
     }
 
-    /// Gives the host's interface another MAC address at `at`, which the host then announces: a card was replaced, or
-    /// the machine behind an IP address.
+    /// Gives the host's interface another MAC address at `at`, which the host then announces: a
+    /// card was replaced, or the machine behind an IP address.
     pub fn readdress_at(&mut self, at: Instant, host: HostId, mac: MacAddr) {
         self.schedule(at, Happening::Readdress { host: host.0, mac });
     }
@@ -160,8 +161,8 @@ impl World {
         self.settle(host, Cause::Call)
     }
 
-    /// Replaces the host's stack by a fresh one with the same addresses, as a reboot does: no connection, listener or
-    /// application of before is left, and no peer is told.
+    /// Replaces the host's stack by a fresh one with the same addresses, as a reboot does: no
+    /// connection, listener or application of before is left, and no peer is told.
     ///
     /// # Errors
     /// The law that broke.
@@ -187,7 +188,8 @@ impl World {
         self.schedule(at, Happening::Reboot { host, apps });
     }
 
-    /// The most that the host's stack has held of its memory budget, in bytes, since it was started.
+    /// The most that the host's stack has held of its memory budget, in bytes, since it was
+    /// started.
     #[must_use]
     pub fn memory_peak(&self, host: HostId) -> usize {
         self.hosts[host.0].connections.memory_peak()
@@ -250,7 +252,8 @@ impl World {
         Ok(())
     }
 
-    /// Lets everything happen until all applications are done, or up to `deadline`; says whether they are done.
+    /// Lets everything happen until all applications are done, or up to `deadline`; says whether
+    /// they are done.
     ///
     /// # Errors
     /// The first law that broke.
@@ -282,8 +285,8 @@ impl World {
         self.hosts[host.0].connections.len()
     }
 
-    /// Captures from now on, `snap_len` bytes of each frame, in pcapng with an interface per host: each frame where it
-    /// is sent and where it is received. Hosts added later are not in it.
+    /// Captures from now on, `snap_len` bytes of each frame, in pcapng with an interface per host:
+    /// each frame where it is sent and where it is received. Hosts added later are not in it.
     pub fn capture(&mut self, snap_len: usize) {
         let names = self.hosts.iter().map(|host| host.name.as_str());
         self.capture = Some((Capture::new(names, snap_len), self.hosts.len()));

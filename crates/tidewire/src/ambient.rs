@@ -140,7 +140,8 @@ mod tests {
         }
     }
 
-    /// What needs a stack without an `await`, such as `TcpSocket::listen`, finds it once it is there.
+    /// What needs a stack without an `await`, such as `TcpSocket::listen`, finds it once it is
+    /// there.
     #[tokio::test]
     async fn the_environments_stack_is_the_current_one_while_it_runs() {
         assert!(current().is_none());

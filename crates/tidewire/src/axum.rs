@@ -43,8 +43,8 @@ fn is_of_one_connection(error: &io::Error) -> bool {
     )
 }
 
-/// The peer's address for handlers, in the place of the `SocketAddr` of `axum::extract::ConnectInfo`,
-/// which only axum itself can offer for a listener.
+/// The peer's address for handlers, in the place of the `SocketAddr` of
+/// `axum::extract::ConnectInfo`, which only axum itself can offer for a listener.
 ///
 /// ```no_run
 /// use axum::{Router, extract::ConnectInfo, routing::get};

@@ -75,8 +75,8 @@ impl StackBuilder {
     }
 
     /// Adds an own address with the length of its on-link prefix, `10.0.0.2/24` or
-    /// `2001:db8::2/64`. Required; it must be one that no one has, the kernel included. There may be
-    /// several, of both IP versions.
+    /// `2001:db8::2/64`. Required; it must be one that no one has, the kernel included. There may
+    /// be several, of both IP versions.
     pub fn address(mut self, address: impl Into<String>) -> Self {
         self.addresses.push(address.into());
         self
@@ -139,10 +139,11 @@ impl StackBuilder {
     }
 
     /// How long the start waits for another host to claim one of the addresses (RFC 5227 §2.1,
-    /// RFC 4862 §5.4); zero to start without asking. The default is 100 ms on an interface, zero in memory.
+    /// RFC 4862 §5.4); zero to start without asking. The default is 100 ms on an interface, zero in
+    /// memory.
     ///
-    /// The RFCs wait for one second and for several. A host that is awake answers within milliseconds, and the
-    /// stack notices later claims, too ([`Stack::address_conflict`]).
+    /// The RFCs wait for one second and for several. A host that is awake answers within
+    /// milliseconds, and the stack notices later claims, too ([`Stack::address_conflict`]).
     pub fn probe(mut self, probe: Duration) -> Self {
         self.probe = probe;
         self

@@ -1,7 +1,7 @@
 //! TCP in user space for async Rust.
 //!
-//! A [`Stack`] owns a raw packet socket on one Linux interface and speaks ARP, NDP, IP and TCP on it
-//! by itself. Its streams and listeners, in [`net`], have the names and the behaviour of
+//! A [`Stack`] owns a raw packet socket on one Linux interface and speaks ARP, NDP, IP and TCP on
+//! it by itself. Its streams and listeners, in [`net`], have the names and the behaviour of
 //! `tokio::net`: replacing that path is the whole port of most programs.
 //!
 //! # Quick start
@@ -84,8 +84,8 @@
 //!
 //! # Features
 //!
-//! None is on by default. `axum`: `axum::serve` takes a [`net::TcpListener`] as it takes tokio's, and
-//! `tidewire::axum::PeerAddr` tells handlers who asks.
+//! None is on by default. `axum`: `axum::serve` takes a [`net::TcpListener`] as it takes tokio's,
+//! and `tidewire::axum::PeerAddr` tells handlers who asks.
 
 #![deny(unsafe_code)]
 

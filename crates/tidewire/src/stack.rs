@@ -1,7 +1,7 @@
 //! Handle of a stack: shutdown, addresses, counters, trace.
 //!
-//! Its other methods are where what they need is: `on` and `in_memory` in `builder.rs`, `set_default`,
-//! `scope` and `current` in `ambient.rs`, `connect` and `bind` in `net/on_stack.rs`.
+//! Its other methods are where what they need is: `on` and `in_memory` in `builder.rs`,
+//! `set_default`, `scope` and `current` in `ambient.rs`, `connect` and `bind` in `net/on_stack.rs`.
 
 use std::fmt;
 use std::io;

@@ -55,7 +55,8 @@ fn the_explicit_stack_then_the_scope_then_the_default() {
         let bound = socket.bind("10.0.0.1:1000".parse().unwrap());
         assert!(bound.is_err(), "that is the other stack's address");
 
-        // A socket stays with the stack of the place where it was made, or else with the first one that it was used on.
+        // A socket stays with the stack of the place where it was made, or else with the first one
+        // that it was used on.
         let server_address = "10.0.0.1:0".parse().unwrap();
         let socket = server.scope(async { TcpSocket::new_v4().unwrap() }).await;
         socket.bind(server_address).unwrap();

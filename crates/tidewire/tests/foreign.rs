@@ -1,5 +1,5 @@
-//! Code of the application that the stack runs, such as what drops the memory lent to it: it may use the
-//! same stack.
+//! Code of the application that the stack runs, such as what drops the memory lent to it: it may
+//! use the same stack.
 
 mod common;
 

@@ -274,7 +274,8 @@ fn handles_outlive_their_runtime() {
     drop((accepted, stream, server, client));
 }
 
-/// A server that accepts until it fails, and only then ends its sessions, must be able to shut down.
+/// A server that accepts until it fails, and only then ends its sessions, must be able to shut
+/// down.
 async fn shutdown_ends_a_wait_to_accept_at_once() {
     let (server, client) = pair().await;
     let listener = listen(&server).await;

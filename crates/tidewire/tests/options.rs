@@ -1,5 +1,5 @@
-//! Socket options: what is set is what is there, on the stream that a socket or a listener makes, and out of range is
-//! the kernel's `EINVAL`.
+//! Socket options: what is set is what is there, on the stream that a socket or a listener makes,
+//! and out of range is the kernel's `EINVAL`.
 
 mod common;
 

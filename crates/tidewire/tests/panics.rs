@@ -1,5 +1,5 @@
-//! A panic in the stack, for which an application's own congestion controller is good: everything fails from
-//! then on, says why, and nothing panics again.
+//! A panic in the stack, for which an application's own congestion controller is good: everything
+//! fails from then on, says why, and nothing panics again.
 
 mod common;
 
@@ -188,8 +188,8 @@ async fn in_a_call(switch: &'static Switch, algorithm: Algorithm) {
     failed(world.client.bind("10.0.0.2:0").await);
 }
 
-/// A call that hands out a listener panics when that is made already: what it would drop must not wait for the lock that
-/// the panic holds.
+/// A call that hands out a listener panics when that is made already: what it would drop must not
+/// wait for the lock that the panic holds.
 async fn in_a_call_that_makes_a_handle(switch: &'static Switch, algorithm: Algorithm) {
     let world = world(algorithm).await;
     // In a burst, for which the clock stands still, the second is left to whoever sends next.

@@ -1,5 +1,5 @@
-//! Every public method of tokio's TCP types is one of ours, or stands below with the reason why not: an upgrade of
-//! tokio that adds one fails here.
+//! Every public method of tokio's TCP types is one of ours, or stands below with the reason why
+//! not: an upgrade of tokio that adds one fails here.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -32,7 +32,8 @@ const SOCKET: &[&str] = &["from_std_stream", "tos", "set_tos"];
 
 /// Where cargo keeps the source of the tokio that this workspace is locked to.
 fn tokio_sources() -> PathBuf {
-    // What other platforms need was never fetched; what other members of the workspace need is, if it must be.
+    // What other platforms need was never fetched; what other members of the workspace need is, if
+    // it must be.
     let platform = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
     let output = Command::new(env!("CARGO"))
         .args(["metadata", "--format-version=1", "--locked"])

@@ -1,4 +1,5 @@
-//! Both IP versions: connections over IPv6, listeners that serve both, and a stack that talks to itself.
+//! Both IP versions: connections over IPv6, listeners that serve both, and a stack that talks to
+//! itself.
 
 mod common;
 

@@ -113,7 +113,8 @@ impl fmt::Display for EtherType {
 /// An IEEE 802.1Q tag.
 #[derive(Copy, Clone, Debug, Eq, PartialEq, Hash)]
 pub struct VlanTag {
-    /// Tag control information: priority (3 bits), drop eligible (1 bit), VLAN identifier (12 bits).
+    /// Tag control information: priority (3 bits), drop eligible (1 bit), VLAN identifier (12
+    /// bits).
     pub tci: u16,
 }
 

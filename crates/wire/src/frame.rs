@@ -15,7 +15,8 @@ use crate::ipv6::Ipv6Header;
 use crate::ipv6_ext::walk_extensions;
 use crate::tcp::{TcpFlags, TcpHeader, TcpOptionIter};
 
-/// An Ethernet frame taken apart. [`Display`](fmt::Display) prints it on one line, as tcpdump would.
+/// An Ethernet frame taken apart. [`Display`](fmt::Display) prints it on one line, as tcpdump
+/// would.
 #[derive(Copy, Clone, Debug, Eq, PartialEq)]
 pub struct Frame<'a> {
     /// The Ethernet header.

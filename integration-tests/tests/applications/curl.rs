@@ -1,4 +1,5 @@
-//! curl on the kernel's TCP, against axum: the example `http_server`, and the same on a runtime of one thread.
+//! curl on the kernel's TCP, against axum: the example `http_server`, and the same on a runtime of
+//! one thread.
 
 use std::fs::File;
 use std::io::{self, Read};

@@ -89,8 +89,9 @@ async fn echo<T: AsyncRead + AsyncWrite>(stream: T) -> io::Result<()> {
 
 /// Connects, sends a message of its own, and expects it back.
 ///
-/// The message is one segment: a listener of the kernel that is out of room answers with SYN cookies, keeps nothing of a
-/// handshake that it drops, and would reset whatever comes after the first segment.
+/// The message is one segment: a listener of the kernel that is out of room answers with SYN
+/// cookies, keeps nothing of a handshake that it drops, and would reset whatever comes after the
+/// first segment.
 async fn ask<T>(connect: impl Future<Output = io::Result<T>>, number: u8) -> io::Result<()>
 where
     T: AsyncRead + AsyncWrite + Unpin,

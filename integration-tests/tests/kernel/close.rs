@@ -65,7 +65,8 @@ where
     Ok(())
 }
 
-/// The FINs cross on a link with a delay (RFC 9293 §3.6, figure 13): FIN-WAIT-1, CLOSING, TIME-WAIT.
+/// The FINs cross on a link with a delay (RFC 9293 §3.6, figure 13): FIN-WAIT-1, CLOSING,
+/// TIME-WAIT.
 async fn both_close_at_once(net: Net) -> TestResult {
     let delay = Duration::from_millis(100);
     let stack = net.builder().delay(delay).trace(1000).start().await?;

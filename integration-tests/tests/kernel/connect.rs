@@ -186,7 +186,8 @@ async fn refuses(net: Net) -> TestResult {
     Ok(())
 }
 
-/// No host answers for the address: after three requests, a second apart, both stacks give the same error.
+/// No host answers for the address: after three requests, a second apart, both stacks give the same
+/// error.
 async fn nobody_at_the_address(net: Net) -> TestResult {
     let stack = net.stack().await?;
     let nobody = SocketAddr::new(net.version().host(99), 80);

@@ -1,4 +1,5 @@
-//! Tidewire against the kernel's TCP over a veth pair, on both of tokio's runtimes, with both IP versions.
+//! Tidewire against the kernel's TCP over a veth pair, on both of tokio's runtimes, with both IP
+//! versions.
 
 mod backlog;
 mod close;

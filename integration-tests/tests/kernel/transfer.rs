@@ -172,7 +172,8 @@ const OFFLOADS: [Offloads; 5] = [
     },
 ];
 
-/// Both directions at once over links with and without offloads, with two MTUs, whoever opened the connection.
+/// Both directions at once over links with and without offloads, with two MTUs, whoever opened the
+/// connection.
 pub(crate) fn trials_of_links() -> Vec<Trial> {
     let mut trials = Vec::new();
     for setting in Setting::each() {

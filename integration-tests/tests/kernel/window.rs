@@ -42,7 +42,8 @@ async fn a_slow_reader_stops_the_kernel(net: Net) -> TestResult {
 async fn a_slow_kernel_stops_the_writer(net: Net) -> TestResult {
     let stack = net.stack().await?;
     let (ours, mut theirs) = net.connection(&stack, Opener::Tidewire).await?;
-    // A buffer that tunes itself grows to tcp_rmem's maximum, which newer kernels have at all of these bytes.
+    // A buffer that tunes itself grows to tcp_rmem's maximum, which newer kernels have at all of
+    // these bytes.
     SockRef::from(&theirs).set_recv_buffer_size(256 << 10)?;
     let ours = Arc::new(ours);
     let writer = Arc::clone(&ours);

@@ -115,7 +115,8 @@ pub(super) fn cubic() -> TcpConfig {
     }
 }
 
-/// How long a driver looks for frames before it sleeps: the default of a stack on a machine like this one.
+/// How long a driver looks for frames before it sleeps: the default of a stack on a machine like
+/// this one.
 pub(super) fn spin() -> Duration {
     if thread::available_parallelism().map_or(1, usize::from) > 1 {
         Duration::from_micros(50)
@@ -124,8 +125,8 @@ pub(super) fn spin() -> Duration {
     }
 }
 
-/// One round of measurements: every contender in every scenario that it takes part in. Each round begins with another contender,
-/// so that none always follows the same.
+/// One round of measurements: every contender in every scenario that it takes part in. Each round
+/// begins with another contender, so that none always follows the same.
 pub(super) fn in_turns<S: Copy, C: Copy, const N: usize>(
     round: usize,
     scenarios: &'static [S],

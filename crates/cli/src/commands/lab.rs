@@ -5,7 +5,8 @@ use clap::{Args, Subcommand, ValueEnum};
 use crate::lab::LabError;
 use crate::lab::persistent::{self, Side};
 
-/// Two hosts joined by a veth pair: Tidewire's on the left, without a kernel address, and the kernel's on the right.
+/// Two hosts joined by a veth pair: Tidewire's on the left, without a kernel address, and the
+/// kernel's on the right.
 #[derive(Debug, Args)]
 pub(super) struct Lab {
     #[command(subcommand)]

@@ -1,5 +1,5 @@
-//! The command tree and its exit codes: 0 ok, 1 failure at run time, 2 wrong usage, 3 the environment, 4 measured and
-//! found too slow, 130 interrupted.
+//! The command tree and its exit codes: 0 ok, 1 failure at run time, 2 wrong usage, 3 the
+//! environment, 4 measured and found too slow, 130 interrupted.
 
 mod demo;
 mod failure;
@@ -24,7 +24,8 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Tidewire and the kernel's TCP on this machine: a connection in detail, a gibibyte each way, the speed of both
+    /// Tidewire and the kernel's TCP on this machine: a connection in detail, a gibibyte each way,
+    /// the speed of both
     Demo(demo::Demo),
     /// Two connected hosts on this machine, to try things in: network namespaces and a veth pair
     Lab(lab::Lab),

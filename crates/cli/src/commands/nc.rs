@@ -16,8 +16,9 @@ use super::failure::Failure;
 use super::place::{Place, resolve};
 use crate::interrupt::Interrupt;
 
-/// Connects standard input and output with a TCP peer. The end of the input closes that direction alone; the command is done
-/// when both have ended, or when the peer has ended and the input is a terminal.
+/// Connects standard input and output with a TCP peer. The end of the input closes that direction
+/// alone; the command is done when both have ended, or when the peer has ended and the input is a
+/// terminal.
 #[derive(Debug, Args)]
 pub(super) struct Nc {
     /// Wait for a connection instead of making one

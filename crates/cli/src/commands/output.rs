@@ -67,7 +67,8 @@ fn no_color() -> Option<std::ffi::OsString> {
     env::var_os("NO_COLOR")
 }
 
-/// The convention of no-color.org: any value but the empty one switches colours off, and an explicit option wins.
+/// The convention of no-color.org: any value but the empty one switches colours off, and an
+/// explicit option wins.
 fn chosen(choice: ColorChoice, no_color: Option<&OsStr>, is_terminal: bool) -> Style {
     let colour = match choice {
         ColorChoice::Always => true,

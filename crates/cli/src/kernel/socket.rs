@@ -41,7 +41,8 @@ impl Transport for Kernel {
 }
 
 impl Kernel {
-    /// Listens at `address` with `SO_REUSEADDR`; accepted connections inherit the settings, CUBIC (RFC 9438) among them.
+    /// Listens at `address` with `SO_REUSEADDR`; accepted connections inherit the settings, CUBIC
+    /// (RFC 9438) among them.
     fn listen(self, address: SocketAddr) -> io::Result<TcpListener> {
         let socket = self.socket(address)?;
         socket.set_reuse_address(true)?;

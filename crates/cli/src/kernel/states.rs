@@ -29,8 +29,8 @@ impl KernelStates {
         })
     }
 
-    /// The state of the connection from `local` to `remote`: LISTEN when there is only a listening socket at `local`, CLOSED when
-    /// there is nothing.
+    /// The state of the connection from `local` to `remote`: LISTEN when there is only a listening
+    /// socket at `local`, CLOSED when there is nothing.
     ///
     /// # Errors
     /// When the kernel answers with something else than a state.

@@ -7,7 +7,8 @@ use std::process::{Command, Output, Stdio};
 
 use super::error::LabError;
 
-/// Runs `ip` with the given arguments in the calling thread's namespace and returns what it printed.
+/// Runs `ip` with the given arguments in the calling thread's namespace and returns what it
+/// printed.
 ///
 /// # Errors
 /// [`LabError::Environment`] when iproute2 is missing or the kernel refuses permission,

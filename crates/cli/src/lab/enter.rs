@@ -20,8 +20,8 @@ pub enum Privilege {
 
 /// Obtains the right to make network namespaces, as root or as an ordinary user.
 ///
-/// Call this first in `main`: without the capabilities the process moves into a new user namespace, which Linux allows only to a
-/// process of one thread. Calling it again is harmless.
+/// Call this first in `main`: without the capabilities the process moves into a new user namespace,
+/// which Linux allows only to a process of one thread. Calling it again is harmless.
 ///
 /// # Errors
 /// [`LabError::Environment`] when this machine refuses, with a text that says what would help.
@@ -38,7 +38,8 @@ pub fn enter() -> Result<Privilege, LabError> {
     }
     let (uid, gid) = (Uid::effective(), Gid::effective());
     unshare(CloneFlags::CLONE_NEWUSER).map_err(explain_user_namespace)?;
-    // The group map is writable to an ordinary user only after `setgroups` is given up (user_namespaces(7)).
+    // The group map is writable to an ordinary user only after `setgroups` is given up
+    // (user_namespaces(7)).
     let maps = [
         ("/proc/self/setgroups", "deny".to_owned()),
         ("/proc/self/uid_map", format!("0 {uid} 1")),
@@ -66,7 +67,8 @@ pub(super) fn has_capabilities() -> bool {
 
 /// Makes a network namespace on a thread of its own and lets it vanish with that thread.
 ///
-/// Some systems let a user namespace be made and then withhold its capabilities (AppArmor), so that only a trial tells.
+/// Some systems let a user namespace be made and then withhold its capabilities (AppArmor), so that
+/// only a trial tells.
 fn probe_network_namespace() -> Result<(), LabError> {
     thread::spawn(|| unshare(CloneFlags::CLONE_NEWNET))
         .join()

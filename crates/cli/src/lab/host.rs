@@ -19,8 +19,9 @@ type Job = Box<dyn FnOnce() + Send>;
 
 /// One host of a lab: a network namespace that lives as long as a thread in it.
 ///
-/// The namespace has no name and needs no clean-up: it ends with the last handle and the last of its threads, and at the latest
-/// with the process, however that ends. Clones refer to the same host.
+/// The namespace has no name and needs no clean-up: it ends with the last handle and the last of
+/// its threads, and at the latest with the process, however that ends. Clones refer to the same
+/// host.
 #[derive(Clone)]
 pub struct HostHandle {
     host: Arc<Host>,
@@ -37,7 +38,8 @@ impl HostHandle {
     /// Makes a host in a new, empty network namespace whose loopback interface is up.
     ///
     /// # Errors
-    /// [`LabError::Environment`] without the right to make namespaces (see [`enter`](super::enter)).
+    /// [`LabError::Environment`] without the right to make namespaces (see
+    /// [`enter`](super::enter)).
     pub fn start(name: &str) -> Result<Self, LabError> {
         let (jobs, inbox) = mpsc::channel::<Job>();
         let (ready, started) = mpsc::channel();
@@ -96,7 +98,8 @@ impl HostHandle {
     {
         let (done, result) = mpsc::sync_channel(1);
         let name = self.host.name.clone();
-        // A thread inherits the namespace of the thread that starts it, so the dispatcher is the one to start it.
+        // A thread inherits the namespace of the thread that starts it, so the dispatcher is the
+        // one to start it.
         let job = move || {
             let started = thread::Builder::new().name(name).spawn(move || {
                 let outcome = panic::catch_unwind(AssertUnwindSafe(work));
@@ -165,7 +168,8 @@ impl HostHandle {
 
     /// Builds a multi-threaded tokio runtime whose workers are in this host's namespace.
     ///
-    /// Threads of `spawn_blocking` belong to the namespace of the thread that asked for them: ask from inside the runtime.
+    /// Threads of `spawn_blocking` belong to the namespace of the thread that asked for them: ask
+    /// from inside the runtime.
     ///
     /// # Errors
     /// Those of building a runtime.
@@ -219,7 +223,8 @@ impl<T> Task<T> {
     }
 }
 
-/// A single-threaded tokio runtime inside a host, driven by a thread of its own until it is dropped.
+/// A single-threaded tokio runtime inside a host, driven by a thread of its own until it is
+/// dropped.
 #[derive(Debug)]
 pub struct HostRuntime {
     handle: Handle,
@@ -234,7 +239,8 @@ impl HostRuntime {
         &self.handle
     }
 
-    /// Runs a future on the runtime and blocks the calling thread, which must not itself be driving a runtime, until it ends.
+    /// Runs a future on the runtime and blocks the calling thread, which must not itself be driving
+    /// a runtime, until it ends.
     ///
     /// # Errors
     /// When the future panics or the runtime is gone.

@@ -110,9 +110,11 @@ pub(super) fn configure(host: &HostHandle, interface: &str, end: &LinkEnd) -> Re
     host.ip(&["link", "set", interface, "up"]).map(drop)
 }
 
-/// Keeps the kernel from sending router solicitations and multicast reports on an interface without IPv6.
+/// Keeps the kernel from sending router solicitations and multicast reports on an interface without
+/// IPv6.
 fn silence_ipv6(host: &HostHandle, interface: &str) -> Result<(), LabError> {
-    // No link-local address, no IPv6 frames: this needs no writable /proc, which containers often lack.
+    // No link-local address, no IPv6 frames: this needs no writable /proc, which containers often
+    // lack.
     host.ip(&["link", "set", interface, "addrgenmode", "none"])?;
     let switch = format!("/proc/sys/net/ipv6/conf/{interface}/disable_ipv6");
     // Without the file or the right to write it, the missing link-local address is enough.

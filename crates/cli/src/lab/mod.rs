@@ -1,8 +1,9 @@
 //! A lab: hosts and the links between them, made of network namespaces on this machine.
 //!
-//! A lab of this process ([`Lab`]) has anonymous namespaces held by its threads, so that nothing can be left behind. A lab that
-//! outlives the command ([`persistent`]) is for work by hand. Both work as root and, by a user namespace, as an ordinary user;
-//! [`enter`] comes first in either case.
+//! A lab of this process ([`Lab`]) has anonymous namespaces held by its threads, so that nothing
+//! can be left behind. A lab that outlives the command ([`persistent`]) is for work by hand. Both
+//! work as root and, by a user namespace, as an ordinary user; [`enter`] comes first in either
+//! case.
 //!
 //! ```no_run
 //! use tidewire_cli::lab::{self, Lab, LabOptions};

@@ -4,13 +4,16 @@ use std::io;
 
 use crate::netlink::{self, Netlink, Reply, attribute, find_attribute, nested};
 
-/// Switches every segmentation, receive-coalescing and checksum offload of an interface in the calling thread's namespace.
+/// Switches every segmentation, receive-coalescing and checksum offload of an interface in the
+/// calling thread's namespace.
 ///
-/// Without offloads each frame on the wire is at most MTU long and carries full checksums, as on a plain network card.
-/// Works through the kernel's ethtool netlink family (Linux 5.7), so that no `ethtool` program is needed.
+/// Without offloads each frame on the wire is at most MTU long and carries full checksums, as on a
+/// plain network card. Works through the kernel's ethtool netlink family (Linux 5.7), so that no
+/// `ethtool` program is needed.
 ///
 /// # Errors
-/// `ENOENT` when the kernel lacks that family, `ENODEV` for an unknown interface, `EPERM` without `CAP_NET_ADMIN`.
+/// `ENOENT` when the kernel lacks that family, `ENODEV` for an unknown interface, `EPERM` without
+/// `CAP_NET_ADMIN`.
 pub fn set_offloads(interface: &str, on: bool) -> io::Result<()> {
     let mut netlink = Netlink::open(netlink::GENERIC)?;
     let family = ethtool_family(&mut netlink)?;

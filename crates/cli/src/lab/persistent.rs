@@ -1,7 +1,8 @@
 //! Persistent lab, which outlives the command that made it: `tidewire lab up`, `exec`, `down`.
 //!
-//! As root it is two named namespaces (`ip netns`). As an ordinary user it is a holder process in a user namespace of its own,
-//! whose id is kept in a private folder of the user; whoever joins enters the holder's namespaces.
+//! As root it is two named namespaces (`ip netns`). As an ordinary user it is a holder process in a
+//! user namespace of its own, whose id is kept in a private folder of the user; whoever joins
+//! enters the holder's namespaces.
 
 use core::time::Duration;
 use std::fs::{self, File};
@@ -48,10 +49,12 @@ impl Side {
     }
 }
 
-/// Makes the lab and returns what it did, a line for each step. A lab that is already up is an error.
+/// Makes the lab and returns what it did, a line for each step. A lab that is already up is an
+/// error.
 ///
 /// # Errors
-/// [`LabError::Environment`] without the right, [`LabError::Failed`] when a step fails (the lab is then taken down again).
+/// [`LabError::Environment`] without the right, [`LabError::Failed`] when a step fails (the lab is
+/// then taken down again).
 pub fn up(mtu: u32) -> Result<Vec<String>, LabError> {
     if !has_capabilities() {
         return start_holder(mtu);
@@ -106,7 +109,8 @@ pub fn down() -> Result<Vec<String>, LabError> {
 /// Becomes `program`, running on one side of the lab. Returns only if that fails.
 ///
 /// # Errors
-/// [`LabError::Environment`] when there is no lab, [`LabError::Failed`] when the program cannot be started.
+/// [`LabError::Environment`] when there is no lab, [`LabError::Failed`] when the program cannot be
+/// started.
 pub fn exec(side: Side, program: &[String]) -> Result<(), LabError> {
     let Some((name, arguments)) = program.split_first() else {
         return Err(LabError::Failed("no command was given".into()));
@@ -131,7 +135,8 @@ pub fn exec(side: Side, program: &[String]) -> Result<(), LabError> {
     Err(LabError::failed(format!("cannot run {name}"), error))
 }
 
-/// The body of the holder process: makes the lab, reports on standard output, and waits to be ended.
+/// The body of the holder process: makes the lab, reports on standard output, and waits to be
+/// ended.
 ///
 /// # Errors
 /// Those of [`enter`] and [`Lab::new`].
@@ -305,7 +310,8 @@ fn join_namespace(path: &Path, kind: CloneFlags) -> Result<(), LabError> {
 
 const STATE_FILE: &str = "lab.json";
 
-/// The user's own folder, which need not exist: under `XDG_RUNTIME_DIR` if that is this user's, else under /tmp.
+/// The user's own folder, which need not exist: under `XDG_RUNTIME_DIR` if that is this user's,
+/// else under /tmp.
 fn state_folder() -> PathBuf {
     let uid = Uid::effective();
     let owned =

@@ -18,7 +18,8 @@ pub struct LabOptions {
 }
 
 impl Default for LabOptions {
-    /// MTU 1500, no address on the left (a stack there brings its own), [`KERNEL_ADDRESS`] on the right.
+    /// MTU 1500, no address on the left (a stack there brings its own), [`KERNEL_ADDRESS`] on the
+    /// right.
     fn default() -> Self {
         let link = LinkOptions {
             right: LinkEnd {
@@ -39,10 +40,12 @@ pub struct Lab {
 }
 
 impl Lab {
-    /// Makes both hosts and their first link, named [`INTERFACE`](super::INTERFACE) at either end unless the options say otherwise.
+    /// Makes both hosts and their first link, named [`INTERFACE`](super::INTERFACE) at either end
+    /// unless the options say otherwise.
     ///
     /// # Errors
-    /// [`LabError::Environment`] without the right or without iproute2, [`LabError::Failed`] when a step fails.
+    /// [`LabError::Environment`] without the right or without iproute2, [`LabError::Failed`] when a
+    /// step fails.
     pub fn new(options: &LabOptions) -> Result<Self, LabError> {
         let lab = Self {
             left: HostHandle::start("left")?,
@@ -60,11 +63,11 @@ impl Lab {
         connect(&self.left, &self.right, options)
     }
 
-    /// Adds a link that delays each frame and shows it to an observer: a third host joins the two by forwarding frames. Nothing
-    /// is forwarded before [`IdleWire::start`].
+    /// Adds a link that delays each frame and shows it to an observer: a third host joins the two
+    /// by forwarding frames. Nothing is forwarded before [`IdleWire::start`].
     ///
-    /// Offloads are switched off at both ends, so that each frame stands for one segment on the wire. The link lasts until the
-    /// handle is stopped or dropped.
+    /// Offloads are switched off at both ends, so that each frame stands for one segment on the
+    /// wire. The link lasts until the handle is stopped or dropped.
     ///
     /// # Errors
     /// As [`new`](Self::new).

@@ -49,7 +49,8 @@ impl End {
         }
     }
 
-    /// The relative sequence number of a segment that this end sent, and whether it repeats what was sent before.
+    /// The relative sequence number of a segment that this end sent, and whether it repeats what
+    /// was sent before.
     pub(super) fn advance(&mut self, segment: &Segment) -> (u32, bool) {
         let seq = segment
             .seq

@@ -20,7 +20,8 @@ pub(super) struct Layout {
 }
 
 impl Layout {
-    /// Spreads events so that their labels do not touch, and longer times are longer distances up to a limit.
+    /// Spreads events so that their labels do not touch, and longer times are longer distances up
+    /// to a limit.
     pub(super) fn of(ladder: &Ladder) -> Self {
         let mut events: Vec<(Duration, usize, bool)> = Vec::new();
         for (index, step) in ladder.steps.iter().enumerate() {

@@ -1,7 +1,8 @@
-//! Ladder diagrams: the segments of one connection in time between its two ends, with the state at either end.
+//! Ladder diagrams: the segments of one connection in time between its two ends, with the state at
+//! either end.
 //!
-//! [`Recorder`] makes a [`Ladder`] of a real connection on a slow wire; [`to_text`] draws it for a terminal and [`to_svg`] as a
-//! picture.
+//! [`Recorder`] makes a [`Ladder`] of a real connection on a slow wire; [`to_text`] draws it for a
+//! terminal and [`to_svg`] as a picture.
 
 mod end;
 mod layout;

@@ -53,12 +53,12 @@ pub struct PreparedRecording {
 }
 
 impl PreparedRecording {
-    /// Runs `converse`, which has one connection over the wire, and returns the record once the connection has ended at both
-    /// ends.
+    /// Runs `converse`, which has one connection over the wire, and returns the record once the
+    /// connection has ended at both ends.
     ///
     /// # Errors
-    /// Those of `converse` and of the state sources; [`io::ErrorKind::TimedOut`] when the connection has not ended five seconds
-    /// after `converse`.
+    /// Those of `converse` and of the state sources; [`io::ErrorKind::TimedOut`] when the
+    /// connection has not ended five seconds after `converse`.
     pub fn run<F>(
         self,
         left: impl StateSource,
@@ -91,8 +91,9 @@ impl PreparedRecording {
 
 /// Records one connection on a slow wire as a [`Ladder`].
 ///
-/// The first SYN to or from the chosen port begins the record. A sender's state is asked when its segment has left, a receiver's
-/// when the segment has arrived and for a short while after that; the wire's delay keeps the next segment away meanwhile.
+/// The first SYN to or from the chosen port begins the record. A sender's state is asked when its
+/// segment has left, a receiver's when the segment has arrived and for a short while after that;
+/// the wire's delay keeps the next segment away meanwhile.
 pub struct Recorder {
     port: u16,
     ends: Ends,
@@ -156,7 +157,8 @@ impl Connection {
 }
 
 impl Recorder {
-    /// Prepares to record the first connection to or from `port`. The receiver is told when it has ended at both ends.
+    /// Prepares to record the first connection to or from `port`. The receiver is told when it has
+    /// ended at both ends.
     #[must_use]
     pub fn new(
         port: u16,
@@ -180,10 +182,12 @@ impl Recorder {
         )
     }
 
-    /// The record, with `left` and `right` as the names of the ends; each gets its address and port appended.
+    /// The record, with `left` and `right` as the names of the ends; each gets its address and port
+    /// appended.
     ///
     /// # Errors
-    /// The first error of a state source, and [`io::ErrorKind::NotFound`] when no connection was seen.
+    /// The first error of a state source, and [`io::ErrorKind::NotFound`] when no connection was
+    /// seen.
     pub fn finish(self, title: &str, left: &str, right: &str) -> io::Result<Ladder> {
         if let Some(problem) = self.problem {
             return Err(problem);
@@ -327,7 +331,8 @@ impl Observer for Recorder {
         let Some(segment) = self.recognise(at, direction, frame) else {
             return;
         };
-        // A state that only shows now is due to what the sender received before, unless sending this is what changes it.
+        // A state that only shows now is due to what the sender received before, unless sending
+        // this is what changes it.
         if !segment.flags.has(Flags(Flags::FIN.0 | Flags::RST.0)) {
             self.settle(sender(direction), at);
         }
@@ -416,7 +421,8 @@ impl fmt::Debug for Recorder {
     }
 }
 
-/// How long the state at the receiving end is watched for a change: a busy machine may need some milliseconds to run the receiver.
+/// How long the state at the receiving end is watched for a change: a busy machine may need some
+/// milliseconds to run the receiver.
 const SETTLE: Duration = Duration::from_millis(8);
 /// How long the end of the connection may take after the conversation.
 const PATIENCE: Duration = Duration::from_secs(5);

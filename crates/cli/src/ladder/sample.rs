@@ -181,7 +181,8 @@ fn step(
     }
 }
 
-/// Compares with a stored drawing. With `BLESS` set in the environment it stores the new one instead, for a person to look at.
+/// Compares with a stored drawing. With `BLESS` set in the environment it stores the new one
+/// instead, for a person to look at.
 pub(super) fn assert_snapshot(name: &str, actual: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("src/ladder/snapshots")

@@ -23,7 +23,8 @@ pub struct Segment {
     pub options: Vec<String>,
 }
 
-/// Reads an Ethernet frame; `None` for anything but a whole TCP segment over IPv4 or over IPv6 without extension headers.
+/// Reads an Ethernet frame; `None` for anything but a whole TCP segment over IPv4 or over IPv6
+/// without extension headers.
 #[must_use]
 pub fn parse(frame: &[u8]) -> Option<Segment> {
     let packet = frame.get(14..)?;

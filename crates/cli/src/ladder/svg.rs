@@ -9,7 +9,8 @@ use super::text::milliseconds;
 use crate::lab::Direction;
 use crate::state::State;
 
-/// Draws a ladder as a picture: SVG text that depends on nothing but the ladder, light or dark as the reader prefers.
+/// Draws a ladder as a picture: SVG text that depends on nothing but the ladder, light or dark as
+/// the reader prefers.
 #[must_use]
 pub fn to_svg(ladder: &Ladder) -> String {
     let layout = Layout::of(ladder);
@@ -417,7 +418,8 @@ const CHIP_GAP: u32 = 84;
 const CHIP_WIDTH: u32 = 134;
 const CHIP_HEIGHT: u32 = 22;
 
-/// The colours of a picture, after Okabe and Ito: told apart with any colour vision, and dark or light enough for their paper.
+/// The colours of a picture, after Okabe and Ito: told apart with any colour vision, and dark or
+/// light enough for their paper.
 struct Palette {
     paper: &'static str,
     ink: &'static str,

@@ -8,7 +8,8 @@ use crate::lab::Direction;
 use crate::state::State;
 use crate::style::{BLUE, BOLD, CYAN, DIM, GREEN, MAGENTA, RED, Style, YELLOW};
 
-/// Draws a ladder for a terminal, at most 100 columns wide. Time runs downwards, in milliseconds since the first segment left.
+/// Draws a ladder for a terminal, at most 100 columns wide. Time runs downwards, in milliseconds
+/// since the first segment left.
 #[must_use]
 pub fn to_text(ladder: &Ladder, style: Style) -> String {
     let mut drawing = Drawing {
@@ -87,8 +88,8 @@ impl Drawing {
         format!("{left_time} {left} │{middle}│ {right} {right_time}")
     }
 
-    /// The arrow is [`SPAN`] columns wide with the label in its shaft: double for SYN, FIN and RST, single for data, and
-    /// dashed for a bare acknowledgement.
+    /// The arrow is [`SPAN`] columns wide with the label in its shaft: double for SYN, FIN and RST,
+    /// single for data, and dashed for a bare acknowledgement.
     fn arrow(&self, step: &Step) -> String {
         let control = step
             .flags

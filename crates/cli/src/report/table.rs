@@ -5,7 +5,8 @@ use core::fmt::Write;
 use super::comparison::{Better, Comparison, Samples, Series, Unit};
 use crate::style::{BLUE, BOLD, CYAN, DIM, GREEN, Style, YELLOW};
 
-/// Draws comparisons for a terminal, at most 100 columns wide: medians with ranges, bars to scale, and ratios.
+/// Draws comparisons for a terminal, at most 100 columns wide: medians with ranges, bars to scale,
+/// and ratios.
 #[must_use]
 pub fn to_table(comparisons: &[Comparison], style: Style) -> String {
     let mut text = String::new();

@@ -20,8 +20,9 @@ pub struct StackStates {
 }
 
 impl StackStates {
-    /// Reads the trace of `stack`, which was started with one ([`StackBuilder::trace`](tidewire::StackBuilder::trace)); nobody
-    /// else may take entries from it.
+    /// Reads the trace of `stack`, which was started with one
+    /// ([`StackBuilder::trace`](tidewire::StackBuilder::trace)); nobody else may take entries from
+    /// it.
     #[must_use]
     pub fn new(stack: Stack) -> Self {
         Self {

@@ -14,7 +14,8 @@ use super::session::{self, Side, Transport};
 /// that each end takes before it acts.
 ///
 /// # Errors
-/// Those of the connection, and [`io::ErrorKind::InvalidData`] when other bytes arrive than were sent.
+/// Those of the connection, and [`io::ErrorKind::InvalidData`] when other bytes arrive than were
+/// sent.
 pub async fn converse<C: Transport, S: Transport>(
     client: &Side<C>,
     server: &Side<S>,

@@ -10,7 +10,8 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::session::{self, Side, Transport};
 
-/// Round-trip times: a histogram that keeps three significant digits of each, however many there are.
+/// Round-trip times: a histogram that keeps three significant digits of each, however many there
+/// are.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Latency {
     /// In nanoseconds.
@@ -63,8 +64,8 @@ impl Latency {
         Duration::from_secs_f64(self.histogram.mean() / 1e9)
     }
 
-    /// How many samples there are up to each power of two of microseconds, from the first such bound that has samples to the
-    /// one that has all.
+    /// How many samples there are up to each power of two of microseconds, from the first such
+    /// bound that has samples to the one that has all.
     #[must_use]
     pub fn buckets(&self) -> Vec<(Duration, u64)> {
         let mut buckets = Vec::new();

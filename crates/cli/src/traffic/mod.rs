@@ -1,6 +1,8 @@
-//! Traffic for any pair of TCP implementations: the same code drives `tokio::net` and `tidewire::net`.
+//! Traffic for any pair of TCP implementations: the same code drives `tokio::net` and
+//! `tidewire::net`.
 //!
-//! A [`Transport`] says how to bind, accept and connect; a [`Side`] adds the runtime on which that happens.
+//! A [`Transport`] says how to bind, accept and connect; a [`Side`] adds the runtime on which that
+//! happens.
 
 mod bulk;
 mod conversation;

@@ -2,8 +2,8 @@
 
 use twox_hash::XxHash3_64;
 
-/// An endless, seeded sequence of bytes in which no two blocks are alike, so that a lost, doubled or misplaced piece of it changes
-/// the hash of the whole.
+/// An endless, seeded sequence of bytes in which no two blocks are alike, so that a lost, doubled
+/// or misplaced piece of it changes the hash of the whole.
 #[derive(Debug, Clone)]
 pub struct Pattern {
     block: Vec<u8>,

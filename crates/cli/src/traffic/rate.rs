@@ -109,7 +109,8 @@ where
     }
 }
 
-/// Measures one connection for `duration` with writes and reads of `chunk` bytes; the receiver's count is the result.
+/// Measures one connection for `duration` with writes and reads of `chunk` bytes; the receiver's
+/// count is the result.
 ///
 /// # Errors
 /// Those of the connection.

@@ -47,8 +47,9 @@ pub enum Flow {
     ServerToClient,
 }
 
-/// Makes one connection from `client` to `server` at `address`, runs `serve` and `call` on its ends, each on its own runtime, and
-/// returns the results of both. When either end fails, the other is aborted.
+/// Makes one connection from `client` to `server` at `address`, runs `serve` and `call` on its
+/// ends, each on its own runtime, and returns the results of both. When either end fails, the other
+/// is aborted.
 pub(super) async fn run<C, S, ServeFn, CallFn, Served, Called, SF, CF>(
     client: &Side<C>,
     server: &Side<S>,

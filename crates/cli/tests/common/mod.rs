@@ -22,7 +22,8 @@ pub(crate) fn main(trials: Vec<Trial>) -> ExitCode {
             ExitCode::SUCCESS
         };
     }
-    // A child inherits copies of other children's pipes until it executes its program, which delays their end of file.
+    // A child inherits copies of other children's pipes until it executes its program, which delays
+    // their end of file.
     arguments.test_threads = Some(1);
     libtest_mimic::run(&arguments, trials).exit_code()
 }
@@ -43,7 +44,8 @@ pub(crate) fn run(
     Ok(host.run(move || command.spawn())?)
 }
 
-/// Gives `input` to the child's standard input, from a thread of its own, and waits for the child's end.
+/// Gives `input` to the child's standard input, from a thread of its own, and waits for the child's
+/// end.
 pub(crate) fn finish(mut child: Child, input: Vec<u8>) -> Result<Output, Failed> {
     let mut stdin = child.stdin.take().ok_or("no pipe")?;
     let feeder = std::thread::spawn(move || stdin.write_all(&input));
@@ -53,7 +55,8 @@ pub(crate) fn finish(mut child: Child, input: Vec<u8>) -> Result<Output, Failed>
     Ok(output)
 }
 
-/// Reads the child's standard error up to a line that contains `text`, and leaves the rest in the pipe.
+/// Reads the child's standard error up to a line that contains `text`, and leaves the rest in the
+/// pipe.
 pub(crate) fn wait_for(child: &mut Child, text: &str) -> Result<(), Failed> {
     let stderr = child.stderr.as_mut().ok_or("no pipe")?;
     let (mut line, mut byte) = (Vec::new(), [0]);

@@ -5,7 +5,8 @@ use std::net::{IpAddr, SocketAddr};
 
 use tidewire_core::{ConnError, Instant};
 
-/// How far every stream between two applications has come: what one end wrote, what the other one read.
+/// How far every stream between two applications has come: what one end wrote, what the other one
+/// read.
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
     records: BTreeMap<Direction, Record>,
@@ -89,7 +90,8 @@ impl Ledger {
         self.last_loss
     }
 
-    /// Streams that did not reach the other end whole, leaving out connections of which an end was lost.
+    /// Streams that did not reach the other end whole, leaving out connections of which an end was
+    /// lost.
     pub(crate) fn incomplete(&self) -> Vec<String> {
         let missing = self.records.iter().filter(|&(direction, record)| {
             !self.is_excused(direction)

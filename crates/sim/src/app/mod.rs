@@ -26,8 +26,9 @@ use crate::rng::Rng;
 
 /// An application on a host.
 ///
-/// It is run once when it is added, then for every event of a connection or listener of its own, and when a time it
-/// asked for has come. Each run should go on until everything it does is blocked.
+/// It is run once when it is added, then for every event of a connection or listener of its own,
+/// and when a time it asked for has come. Each run should go on until everything it does is
+/// blocked.
 pub trait App: fmt::Debug {
     /// Acts.
     fn run(&mut self, cx: &mut AppCx<'_>);

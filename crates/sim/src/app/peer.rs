@@ -87,7 +87,8 @@ impl Peer {
         )
     }
 
-    /// The same from an address and port of its own: two such ends towards each other open simultaneously.
+    /// The same from an address and port of its own: two such ends towards each other open
+    /// simultaneously.
     #[must_use]
     pub fn connecting_from(local: SocketAddr, to: SocketAddr, plan: Plan) -> Self {
         Self::new(
@@ -101,8 +102,8 @@ impl Peer {
         )
     }
 
-    /// The same end, which tries again where it is refused: in a simultaneous open the other end may be between two
-    /// attempts of its own.
+    /// The same end, which tries again where it is refused: in a simultaneous open the other end
+    /// may be between two attempts of its own.
     #[must_use]
     pub fn insisting(mut self) -> Self {
         self.insists = true;

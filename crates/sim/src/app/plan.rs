@@ -4,7 +4,8 @@ use std::ops::RangeInclusive;
 
 use tidewire_core::{Duration, KeepAlive};
 
-/// What a [`Peer`](crate::Peer) does with its connection. Chances are in parts per million per chunk.
+/// What a [`Peer`](crate::Peer) does with its connection. Chances are in parts per million per
+/// chunk.
 #[derive(Clone, Debug)]
 pub struct Plan {
     /// Bytes to send.
@@ -13,7 +14,8 @@ pub struct Plan {
     pub write_chunk: RangeInclusive<u64>,
     /// Size of each read.
     pub read_chunk: RangeInclusive<u64>,
-    /// Chance of handing bytes over by reference (`write_bytes`, `read_chunk`) instead of copying them.
+    /// Chance of handing bytes over by reference (`write_bytes`, `read_chunk`) instead of copying
+    /// them.
     pub by_reference_ppm: u32,
     /// Chance of pausing after a chunk.
     pub stall_ppm: u32,
@@ -28,7 +30,8 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Sends `send` bytes in large chunks without a pause, then shuts down, and reads to the end meanwhile.
+    /// Sends `send` bytes in large chunks without a pause, then shuts down, and reads to the end
+    /// meanwhile.
     #[must_use]
     pub const fn bulk(send: u64) -> Self {
         let chunk = 16_384..=65_536;
@@ -45,8 +48,8 @@ impl Plan {
         }
     }
 
-    /// Whether the connection may time out though its peer is there: with a user timeout, or with probes that a link
-    /// may lose all.
+    /// Whether the connection may time out though its peer is there: with a user timeout, or with
+    /// probes that a link may lose all.
     pub(crate) fn may_time_out(&self) -> bool {
         self.user_timeout.is_some()
             || self
@@ -54,7 +57,8 @@ impl Plan {
                 .is_some_and(|probes| asks_for(probes) < PATIENT)
     }
 
-    /// Whether keep-alive finds out that the peer is gone before a program with a timeout of its own would.
+    /// Whether keep-alive finds out that the peer is gone before a program with a timeout of its
+    /// own would.
     pub(crate) fn notices_loss(&self) -> bool {
         self.keepalive
             .is_some_and(|probes| probes.idle + asks_for(probes) < NOTICED)
@@ -75,8 +79,9 @@ pub enum Ending {
         /// Bytes written before.
         after: u64,
     },
-    /// Closes after the last byte with a linger time (SO_LINGER): zero resets the connection once some bytes have
-    /// arrived, another one leaves the stack so long to deliver the rest. Only where the other end sends nothing.
+    /// Closes after the last byte with a linger time (SO_LINGER): zero resets the connection once
+    /// some bytes have arrived, another one leaves the stack so long to deliver the rest. Only
+    /// where the other end sends nothing.
     Linger(Duration),
 }
 
@@ -85,6 +90,7 @@ fn asks_for(probes: KeepAlive) -> Duration {
     probes.interval.saturating_mul(probes.count.into())
 }
 
-/// Probes for so long get an answer sooner or later, whatever a link loses, once its faults have stopped.
+/// Probes for so long get an answer sooner or later, whatever a link loses, once its faults have
+/// stopped.
 const PATIENT: Duration = Duration::from_secs(25);
 const NOTICED: Duration = Duration::from_secs(80);

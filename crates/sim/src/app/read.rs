@@ -2,7 +2,8 @@
 
 use tidewire_core::{Conn, Instant, ReadError};
 
-/// Puts the next bytes into `scratch`, by one of the ways there are, and says how many; none at the end.
+/// Puts the next bytes into `scratch`, by one of the ways there are, and says how many; none at the
+/// end.
 pub(super) fn read_piece(
     conn: &mut Conn<'_>,
     now: Instant,

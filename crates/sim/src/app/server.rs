@@ -24,7 +24,8 @@ pub struct Server {
 }
 
 impl Server {
-    /// A server on `on` that accepts `expected` connections; `plan` says what to do with one from a client's address.
+    /// A server on `on` that accepts `expected` connections; `plan` says what to do with one from a
+    /// client's address.
     pub fn new(
         on: SocketAddr,
         expected: usize,
@@ -51,7 +52,8 @@ impl Server {
         self
     }
 
-    /// The same server, which accepts nothing for so long after it began to listen: meanwhile its backlog fills.
+    /// The same server, which accepts nothing for so long after it began to listen: meanwhile its
+    /// backlog fills.
     #[must_use]
     pub fn accepting_after(mut self, delay: Duration) -> Self {
         self.late = delay;

@@ -54,8 +54,8 @@ impl Stream {
         self.offset += len as u64;
     }
 
-    /// Compares `bytes` with the stream from here on and moves behind them; the offset of the first wrong byte is the
-    /// error.
+    /// Compares `bytes` with the stream from here on and moves behind them; the offset of the first
+    /// wrong byte is the error.
     pub(crate) fn verify(&mut self, bytes: &[u8]) -> Result<(), u64> {
         let mut expected = [0; 512];
         for chunk in bytes.chunks(expected.len()) {

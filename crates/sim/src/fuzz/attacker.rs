@@ -198,7 +198,8 @@ fn tcp_at(frame: &[u8]) -> Option<usize> {
     (frame.len() >= at + 20).then_some(at)
 }
 
-/// Makes lengths and checksums right where the packet is one that has them, so that the rest is looked at.
+/// Makes lengths and checksums right where the packet is one that has them, so that the rest is
+/// looked at.
 fn complete(frame: &mut [u8]) {
     let Some(len) = frame.len().checked_sub(ETHERNET) else {
         return;

@@ -139,12 +139,12 @@ fn check_flight(last: Option<&TcpInfo>, info: &TcpInfo) -> Result<(), (Law, Stri
     let (sent_before, flight_before) =
         last.map_or((0, 0), |last| (last.bytes_sent, last.in_flight));
     let mss = u64::from(info.snd_mss);
-    // RFC 3042 (two segments), RFC 8985 §7.3 (the probe). RFC 9937 lets every ACK of a recovery send one segment, and
-    // the first retransmission goes out whatever cwnd has shrunk to.
+    // RFC 3042 (two segments), RFC 8985 §7.3 (the probe). RFC 9937 lets every ACK of a recovery
+    // send one segment, and the first retransmission goes out whatever cwnd has shrunk to.
     let allowed = (info.cwnd + 3 * mss).max(flight_before + mss);
     let sent = info.bytes_sent.saturating_sub(sent_before);
-    // RFC 6582 §3.2 step 5: without SACK a partial ACK sends one segment again, whatever it leaves in flight by the
-    // sender's reckoning, which cannot know what the receiver holds beyond it.
+    // RFC 6582 §3.2 step 5: without SACK a partial ACK sends one segment again, whatever it leaves
+    // in flight by the sender's reckoning, which cannot know what the receiver holds beyond it.
     let is_partial = info.in_recovery && !info.sack && sent <= mss;
     if sent > 0 && !is_partial && info.in_flight > allowed {
         return Err((

@@ -80,7 +80,8 @@ impl Segment {
 struct Half {
     /// Its initial sequence number.
     iss: SeqNum,
-    /// How much sequence space it has sent; from half of the whole on the initial number tells nothing.
+    /// How much sequence space it has sent; from half of the whole on the initial number tells
+    /// nothing.
     sent: u64,
     /// The sequence number behind everything it has sent.
     end: SeqNum,
@@ -141,8 +142,8 @@ pub(crate) struct Flows {
 }
 
 impl Flows {
-    /// A host sends `frame`, cut to the link's MTU already. `complete`: everything it has sent was seen here, since
-    /// its stack lost nothing by itself.
+    /// A host sends `frame`, cut to the link's MTU already. `complete`: everything it has sent was
+    /// seen here, since its stack lost nothing by itself.
     pub(crate) fn sent(
         &mut self,
         frame: &Frame<'_>,
@@ -222,8 +223,8 @@ impl Flows {
         if !peer_finished {
             let scale = half.window_scale.filter(|_| peer_scales);
             let edge = right_edge(segment, scale);
-            // RFC 7323 §2.4: what does not fit the field's units may be cut off, so that rounding up cannot keep a
-            // window open for ever.
+            // RFC 7323 §2.4: what does not fit the field's units may be cut off, so that rounding
+            // up cannot keep a window open for ever.
             let unit = 1_i32 << scale.unwrap_or(0).min(14);
             if let Some(advertised) = half.advertised
                 && advertised.distance(edge) >= unit

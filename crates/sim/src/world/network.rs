@@ -52,8 +52,8 @@ impl World {
         link
     }
 
-    /// Joins hosts by a switch. The cable to each host behaves as `config` says, so a frame crosses two. A frame to
-    /// a MAC address that no host of the switch has goes to all of them.
+    /// Joins hosts by a switch. The cable to each host behaves as `config` says, so a frame crosses
+    /// two. A frame to a MAC address that no host of the switch has goes to all of them.
     ///
     /// # Panics
     /// Where one of them has a link already.
@@ -123,8 +123,8 @@ impl World {
         self.settle(from.0, Cause::Call)
     }
 
-    /// Shows `intercept` every frame that a host sends into `link`, as it is on the wire; those for which it says
-    /// false are lost.
+    /// Shows `intercept` every frame that a host sends into `link`, as it is on the wire; those for
+    /// which it says false are lost.
     pub fn intercept(
         &mut self,
         link: LinkId,

@@ -74,7 +74,8 @@ pub(super) fn too_big(frame: &[u8], path_mtu: u32) -> Option<Bytes> {
 
 /// Longest error, its Ethernet header included.
 const MOST: usize = 1_300;
-/// The headers, and enough to find the connection (RFC 792); routers may quote more (RFC 1812 §4.3.2.3).
+/// The headers, and enough to find the connection (RFC 792); routers may quote more
+/// (RFC 1812 §4.3.2.3).
 const QUOTED_IPV4: usize = 28;
 /// As much as fits the least MTU (RFC 4443 §3.2).
 const QUOTED_IPV6: usize = 1_280 - 48;

@@ -7,7 +7,8 @@ use tidewire_sim::{LinkConfig, Peer, Plan, Server};
 /// 100 Mbit/s in bytes per second.
 const RATE: u64 = 12_500_000;
 
-/// Bytes per second that arrive between the fifth and the tenth second on a path of 100 Mbit/s and 200 ms.
+/// Bytes per second that arrive between the fifth and the tenth second on a path of 100 Mbit/s and
+/// 200 ms.
 fn speed(buffer: Option<BufferSize>) -> u64 {
     let mut pair = Pair::with_tcp(|tcp| {
         if let Some(size) = buffer {

@@ -14,8 +14,8 @@ fn v6(last: u16) -> std::net::IpAddr {
     std::net::Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, last).into()
 }
 
-/// 20 stacks on a switch that loses, duplicates and reorders; a thousand connections to all of them, half of each IP
-/// version.
+/// 20 stacks on a switch that loses, duplicates and reorders; a thousand connections to all of
+/// them, half of each IP version.
 #[test]
 fn a_thousand_connections_between_twenty_stacks() {
     let mut world = World::new(1);

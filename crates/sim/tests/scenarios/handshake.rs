@@ -43,7 +43,8 @@ fn three_segments_open_a_connection() {
     }
 }
 
-/// RFC 6298 §2.1 and §5.5: 1 s, then twice as long each time; six retransmissions, then the attempt has failed.
+/// RFC 6298 §2.1 and §5.5: 1 s, then twice as long each time; six retransmissions, then the attempt
+/// has failed.
 #[test]
 fn a_lost_syn_is_sent_again_after_1_3_7_15_31_63_seconds() {
     let mut pair = Pair::new();
@@ -149,7 +150,8 @@ fn both_ends_may_connect_at_once() {
     assert_eq!(first, ["S", "S", "S.", "S."]);
 }
 
-/// SYNs beyond a full backlog are dropped, not refused: their retransmissions find room once connections were accepted.
+/// SYNs beyond a full backlog are dropped, not refused: their retransmissions find room once
+/// connections were accepted.
 #[test]
 fn a_full_backlog_recovers() {
     let mut world = World::new(5);
@@ -236,8 +238,8 @@ fn connecting_at_once_survives_losses() {
     }
 }
 
-/// The third segment is lost and the client has nothing to say: the SYN-ACK comes again, and its ACK completes the
-/// handshake of a server that speaks first.
+/// The third segment is lost and the client has nothing to say: the SYN-ACK comes again, and its
+/// ACK completes the handshake of a server that speaks first.
 #[test]
 fn a_lost_ack_does_not_keep_the_server_from_speaking_first() {
     let mut pair = Pair::new();

@@ -40,7 +40,8 @@ fn slow_start_doubles_every_round_trip() {
     assert_eq!(pair.info(pair.a, client).bytes_retransmitted, 0);
 }
 
-/// RFC 6675, RFC 5681 §3.2: one segment of a flight is lost; it is repaired within about a round trip, without RTO.
+/// RFC 6675, RFC 5681 §3.2: one segment of a flight is lost; it is repaired within about a round
+/// trip, without RTO.
 #[test]
 fn a_single_loss_is_repaired_without_timeout() {
     for sack in [true, false] {
@@ -93,7 +94,8 @@ fn retransmissions_back_off() {
     assert!(waits[0] + waits[1] >= 200, "{waits:?}");
 }
 
-/// RFC 9293 §3.8.6.1: the window was closed, the update that opens it is lost, a probe finds it open.
+/// RFC 9293 §3.8.6.1: the window was closed, the update that opens it is lost, a probe finds it
+/// open.
 #[test]
 fn a_probe_finds_a_window_that_has_opened() {
     let mut pair = Pair::with_tcp(|tcp| tcp.recv_buffer = BufferSize::Fixed(8_192));
@@ -197,7 +199,8 @@ fn sequence_numbers_wrap() {
     assert!(last < iss, "{last} after {iss}");
 }
 
-/// Super-frames are an optimisation: the same bytes arrive, and nothing but legal segments is ever on the wire.
+/// Super-frames are an optimisation: the same bytes arrive, and nothing but legal segments is ever
+/// on the wire.
 #[test]
 fn offloads_change_no_byte() {
     let run = |change: fn(&mut HostConfig)| {
@@ -233,7 +236,8 @@ fn offloads_change_no_byte() {
     );
 }
 
-/// Nagle's algorithm (RFC 9293 §3.7.4): with data in flight a small segment waits, unless it is turned off.
+/// Nagle's algorithm (RFC 9293 §3.7.4): with data in flight a small segment waits, unless it is
+/// turned off.
 #[test]
 fn small_writes_are_gathered_while_data_is_in_flight() {
     for nodelay in [false, true] {

@@ -165,7 +165,8 @@ pub(crate) fn draw(seed: u64) -> Drawn {
         count: size.connections,
     };
     drawing.draw(most);
-    // The longest back-off is 120 s, and applications that wait for a lost reset give up after 200 s.
+    // The longest back-off is 120 s, and applications that wait for a lost reset give up after 200
+    // s.
     Drawn {
         world,
         hosts,

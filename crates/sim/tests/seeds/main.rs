@@ -1,9 +1,11 @@
-//! Worlds drawn from seeds: random hosts, links, faults and applications. Whatever happens, every byte arrives once
-//! and in order, every law holds after every event, and once the faults have stopped everything comes to its end. An end
-//! that may be lost before its time, by a reset, a timeout or with its host, leaves the other one an error, never a stream
-//! that seems whole. What the worlds had in them is counted, and too little of something is a failure.
+//! Worlds drawn from seeds: random hosts, links, faults and applications. Whatever happens, every
+//! byte arrives once and in order, every law holds after every event, and once the faults have
+//! stopped everything comes to its end. An end that may be lost before its time, by a reset, a
+//! timeout or with its host, leaves the other one an error, never a stream that seems whole. What
+//! the worlds had in them is counted, and too little of something is a failure.
 //!
-//! `TIDEWIRE_SIM_SEEDS=n` runs more seeds, `TIDEWIRE_SIM_SEED=n` runs one and leaves a capture in the temporary folder.
+//! `TIDEWIRE_SIM_SEEDS=n` runs more seeds, `TIDEWIRE_SIM_SEED=n` runs one and leaves a capture in
+//! the temporary folder.
 
 mod coverage;
 mod draw;

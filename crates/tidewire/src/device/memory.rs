@@ -14,9 +14,9 @@ use crate::wakes::Wakes;
 
 /// One end of a link in memory, to start a [`Stack`](crate::Stack) on.
 ///
-/// Frames are neither lost nor reordered, and a full queue holds the sender back. An end that no stack is started on
-/// can be played by hand: [`recv`](Self::recv) takes the frames that the other end sends, [`send`](Self::send) gives
-/// it frames.
+/// Frames are neither lost nor reordered, and a full queue holds the sender back. An end that no
+/// stack is started on can be played by hand: [`recv`](Self::recv) takes the frames that the other
+/// end sends, [`send`](Self::send) gives it frames.
 ///
 /// ```
 /// use tidewire::{MemoryLink, Stack, net::{TcpListener, TcpStream}};
@@ -61,14 +61,16 @@ impl MemoryLink {
         (left, right)
     }
 
-    /// Takes the next frame that the other end has sent, if there is one, and what its device said of it.
+    /// Takes the next frame that the other end has sent, if there is one, and what its device said
+    /// of it.
     pub fn try_recv(&mut self) -> Option<(Bytes, RxMeta)> {
         let (frame, sender) = self.from_peer.pop()?;
         sender.into_iter().for_each(Waker::wake);
         Some(frame)
     }
 
-    /// Waits for the next frame that the other end sends. Nothing is lost when the future is dropped.
+    /// Waits for the next frame that the other end sends. Nothing is lost when the future is
+    /// dropped.
     pub async fn recv(&mut self) -> (Bytes, RxMeta) {
         poll_fn(|cx| {
             if let Some(frame) = self.try_recv() {
@@ -88,8 +90,9 @@ impl MemoryLink {
         .await
     }
 
-    /// Gives the other end a frame, an Ethernet frame without checksum at its end, as its device would: `meta` says
-    /// which checksum is still open, and whether it is a super-frame. An other end that is gone takes everything.
+    /// Gives the other end a frame, an Ethernet frame without checksum at its end, as its device
+    /// would: `meta` says which checksum is still open, and whether it is a super-frame. An other
+    /// end that is gone takes everything.
     ///
     /// # Errors
     /// `WouldBlock` when 4 MiB wait there.

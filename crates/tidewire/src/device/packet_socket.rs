@@ -110,9 +110,9 @@ impl PacketSocket {
                 self.tx.blocked += 1;
                 self.tx.kept.push_front(frame.to_owned());
             }
-            // A queue below is full, and no event tells when it has room: try again soon, but only a
-            // few times, because to TCP a full queue is congestion. Or a filter dropped the frame:
-            // then the frames behind it need not wait.
+            // A queue below is full, and no event tells when it has room: try again soon, but only
+            // a few times, because to TCP a full queue is congestion. Or a filter dropped the
+            // frame: then the frames behind it need not wait.
             Some(libc::ENOBUFS) if self.tx.waits_for_room() => {
                 self.tx.blocked += 1;
                 self.tx.refused += 1;
@@ -161,8 +161,8 @@ impl Device for PacketSocket {
         let fetched = match (self.rx.waiting.take(), look) {
             (Some(meta), _) => Ok(Some(meta)),
             (None, Look::Eagerly) => self.rx.fetch(self.fd.get_ref()),
-            // An empty queue clears the runtime's readiness, and nothing else does: every frame that
-            // comes later sets it again, whoever takes that frame.
+            // An empty queue clears the runtime's readiness, and nothing else does: every frame
+            // that comes later sets it again, whoever takes that frame.
             (None, Look::Lazily) => {
                 let Self { fd, rx, .. } = self;
                 fd.try_io(Interest::READABLE, |socket| rx.fetch(socket))
@@ -225,7 +225,8 @@ impl Device for PacketSocket {
                     return Poll::Ready(Ok(()));
                 }
                 Ok(None) => {}
-                // The error of an interface that went down is reported once, and frames may follow it.
+                // The error of an interface that went down is reported once, and frames may follow
+                // it.
                 Err(error) if error.kind() != io::ErrorKind::WouldBlock && failures < 8 => {
                     failures += 1;
                 }

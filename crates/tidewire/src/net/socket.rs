@@ -19,9 +19,10 @@ use crate::stack::Stack;
 /// Options apply from the handshake on: a receive buffer size, for one, decides the window scale
 /// that the SYN offers.
 ///
-/// A socket belongs to the stack that is the ambient one where the socket is made, whatever scope or default there is
-/// later. Only where there is none yet does it wait: for the default at its first use, or for [`connect`](Self::connect),
-/// which starts the one that the environment asks for.
+/// A socket belongs to the stack that is the ambient one where the socket is made, whatever scope
+/// or default there is later. Only where there is none yet does it wait: for the default at its
+/// first use, or for [`connect`](Self::connect), which starts the one that the environment asks
+/// for.
 ///
 /// ```no_run
 /// use tidewire::net::TcpSocket;
@@ -117,12 +118,14 @@ impl TcpSocket {
         }
     }
 
-    /// Takes the local address and port until the socket is dropped; port 0 is one that the stack chooses. Where a stack
-    /// has yet to be started from the environment, what is wrong with the address shows when the socket connects.
+    /// Takes the local address and port until the socket is dropped; port 0 is one that the stack
+    /// chooses. Where a stack has yet to be started from the environment, what is wrong with the
+    /// address shows when the socket connects.
     ///
     /// # Errors
-    /// `EADDRNOTAVAIL` when the stack has no such address, `EADDRINUSE` when another socket has bound it or listens on
-    /// it, `EAFNOSUPPORT` when it is of the other IP version, `EINVAL` when the socket is bound already.
+    /// `EADDRNOTAVAIL` when the stack has no such address, `EADDRINUSE` when another socket has
+    /// bound it or listens on it, `EAFNOSUPPORT` when it is of the other IP version, `EINVAL` when
+    /// the socket is bound already.
     pub fn bind(&self, addr: SocketAddr) -> io::Result<()> {
         self.check_family(addr)?;
         let mut local = self.local();
@@ -168,8 +171,9 @@ impl TcpSocket {
     /// Listens, with at most `backlog` connections waiting to be accepted.
     ///
     /// # Errors
-    /// As [`TcpListener::bind`]. The environment alone does not do here, because starting a stack takes an `await`: what
-    /// was awaited before, such as [`TcpListener::bind`], must have started it.
+    /// As [`TcpListener::bind`]. The environment alone does not do here, because starting a stack
+    /// takes an `await`: what was awaited before, such as [`TcpListener::bind`], must have started
+    /// it.
     pub fn listen(self, backlog: u32) -> io::Result<TcpListener> {
         let stack = self.stack_now()?;
         let options = self.options().clone();
@@ -206,10 +210,11 @@ impl TcpSocket {
         Ok(None)
     }
 
-    /// Lets other sockets that set this before they bind have the same address, as long as none of them listens.
+    /// Lets other sockets that set this before they bind have the same address, as long as none of
+    /// them listens.
     ///
-    /// Unlike the kernel's, a port whose last connections are open or in TIME-WAIT can be bound without it (RFC 9293
-    /// §3.9.1.1, MUST-42).
+    /// Unlike the kernel's, a port whose last connections are open or in TIME-WAIT can be bound
+    /// without it (RFC 9293 §3.9.1.1, MUST-42).
     ///
     /// # Errors
     /// None; tokio's signature.
@@ -263,8 +268,8 @@ impl TcpSocket {
         )
     }
 
-    /// Sets the size of the receive buffer, in bytes: the largest window that is ever offered. It does not follow the
-    /// connection's speed then.
+    /// Sets the size of the receive buffer, in bytes: the largest window that is ever offered. It
+    /// does not follow the connection's speed then.
     ///
     /// # Errors
     /// `EINVAL` for zero, and for more than 2^30, where windows end (RFC 7323 §2.3).
@@ -312,8 +317,8 @@ impl TcpSocket {
         Ok(self.options().linger)
     }
 
-    /// Lets several listeners of the stack share an address and port, where all of them set this: connections are
-    /// spread over them.
+    /// Lets several listeners of the stack share an address and port, where all of them set this:
+    /// connections are spread over them.
     ///
     /// # Errors
     /// None; tokio's signature.
@@ -352,7 +357,8 @@ impl TcpSocket {
         )
     }
 
-    /// Turns keep-alive on with times of one's own (`TCP_KEEPIDLE`, `TCP_KEEPINTVL`, `TCP_KEEPCNT`).
+    /// Turns keep-alive on with times of one's own (`TCP_KEEPIDLE`, `TCP_KEEPINTVL`,
+    /// `TCP_KEEPCNT`).
     ///
     /// # Errors
     /// `EINVAL` for times or a count of zero.
@@ -362,7 +368,8 @@ impl TcpSocket {
         Ok(())
     }
 
-    /// Sets the TOS byte of IPv4 packets (`IP_TOS`). The two ECN bits belong to the stack and stay 0.
+    /// Sets the TOS byte of IPv4 packets (`IP_TOS`). The two ECN bits belong to the stack and stay
+    /// 0.
     ///
     /// # Errors
     /// `EINVAL` above 255.
@@ -378,7 +385,8 @@ impl TcpSocket {
         self.traffic_class()
     }
 
-    /// Sets the traffic class of IPv6 packets (`IPV6_TCLASS`). The two ECN bits belong to the stack and stay 0.
+    /// Sets the traffic class of IPv6 packets (`IPV6_TCLASS`). The two ECN bits belong to the stack
+    /// and stay 0.
     ///
     /// # Errors
     /// `EINVAL` above 255.

@@ -25,8 +25,8 @@ use crate::stack::Stack;
 /// background, or with a reset where received data was never read (RFC 2525 §2.17).
 ///
 /// Writes are sent by the task that calls `poll_write`, except that small ones in quick succession
-/// are gathered until the task yields or 64 KiB are complete. Flushing is a no-op, and shutting down
-/// does not wait for the peer.
+/// are gathered until the task yields or 64 KiB are complete. Flushing is a no-op, and shutting
+/// down does not wait for the peer.
 ///
 /// ```no_run
 /// use tidewire::net::TcpStream;
@@ -278,8 +278,8 @@ impl TcpStream {
         self.get(|conn| conn.quickack())
     }
 
-    /// Acknowledges the next segments at once, or goes back to delayed ACKs. As with the kernel, it is not
-    /// permanent: the usual rules take over again.
+    /// Acknowledges the next segments at once, or goes back to delayed ACKs. As with the kernel, it
+    /// is not permanent: the usual rules take over again.
     ///
     /// # Errors
     /// The stack was shut down.
@@ -306,7 +306,8 @@ impl TcpStream {
 
     /// Runs `f` where the stream is ready for some of `interest`.
     ///
-    /// There is no descriptor that `f` could use beside the stream: it calls the stream's own `try_` methods.
+    /// There is no descriptor that `f` could use beside the stream: it calls the stream's own
+    /// `try_` methods.
     ///
     /// # Errors
     /// `WouldBlock` where the stream is not ready, without running `f`; else those of `f`.
@@ -319,10 +320,11 @@ impl TcpStream {
         f()
     }
 
-    /// Runs `f` whenever the stream is ready for some of `interest`, until it gives something else than `WouldBlock`.
+    /// Runs `f` whenever the stream is ready for some of `interest`, until it gives something else
+    /// than `WouldBlock`.
     ///
-    /// Readiness is a level here, not an edge: an `f` that says `WouldBlock` although the stream is ready is run again
-    /// after every other task had its turn.
+    /// Readiness is a level here, not an edge: an `f` that says `WouldBlock` although the stream is
+    /// ready is run again after every other task had its turn.
     ///
     /// # Errors
     /// Those of `f`, and of [`ready`](Self::ready).
@@ -357,7 +359,8 @@ impl TcpStream {
 
 /// What a kernel socket does not have.
 impl TcpStream {
-    /// A snapshot of the connection: the fields of `ss -ti`. All zero after the stack was shut down.
+    /// A snapshot of the connection: the fields of `ss -ti`. All zero after the stack was shut
+    /// down.
     pub fn info(&self) -> TcpInfo {
         self.conn.with(|conn, _| conn.info()).unwrap_or_default()
     }
@@ -422,8 +425,9 @@ impl TcpStream {
         self.get(|conn| conn.keepalive())
     }
 
-    /// Probes the peer while the connection is idle (`SO_KEEPALIVE`, `TCP_KEEPIDLE`, `TCP_KEEPINTVL`, `TCP_KEEPCNT`),
-    /// or stops doing so. A peer that answers none of the probes ends the connection with `ETIMEDOUT`.
+    /// Probes the peer while the connection is idle (`SO_KEEPALIVE`, `TCP_KEEPIDLE`,
+    /// `TCP_KEEPINTVL`, `TCP_KEEPCNT`), or stops doing so. A peer that answers none of the probes
+    /// ends the connection with `ETIMEDOUT`.
     ///
     /// # Errors
     /// `EINVAL` for times or a count of zero; the stack was shut down.
@@ -432,8 +436,8 @@ impl TcpStream {
         self.set(|conn, now| conn.set_keepalive(now, keepalive))
     }
 
-    /// How long sent data may stay unacknowledged before the connection ends; `None`: the number of retransmissions
-    /// decides.
+    /// How long sent data may stay unacknowledged before the connection ends; `None`: the number of
+    /// retransmissions decides.
     ///
     /// # Errors
     /// The stack was shut down.
@@ -441,8 +445,9 @@ impl TcpStream {
         self.get(|conn| conn.user_timeout().map(Into::into))
     }
 
-    /// Ends the connection with `ETIMEDOUT` when sent data stays unacknowledged, or the peer's window closed, for this
-    /// long (`TCP_USER_TIMEOUT`). `None` or zero: as long as the number of retransmissions lasts.
+    /// Ends the connection with `ETIMEDOUT` when sent data stays unacknowledged, or the peer's
+    /// window closed, for this long (`TCP_USER_TIMEOUT`). `None` or zero: as long as the number of
+    /// retransmissions lasts.
     ///
     /// # Errors
     /// The stack was shut down.
@@ -530,8 +535,8 @@ impl AsyncWrite for TcpStream {
         true
     }
 
-    /// Sends at once what a burst of small writes has left for the driver task. It does not wait for
-    /// the peer.
+    /// Sends at once what a burst of small writes has left for the driver task. It does not wait
+    /// for the peer.
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.flush();
         Poll::Ready(Ok(()))
@@ -570,7 +575,8 @@ fn cooperate<T>(cx: &mut Context<'_>, poll: impl FnOnce(&mut Context<'_>) -> Pol
     result
 }
 
-/// The kernel's `writev` of nothing does not get as far as the connection, and never fails; its `send` does.
+/// The kernel's `writev` of nothing does not get as far as the connection, and never fails; its
+/// `send` does.
 fn is_nothing(bufs: &[IoSlice<'_>]) -> bool {
     bufs.iter().all(|buf| buf.is_empty())
 }

@@ -56,7 +56,8 @@ impl Listener {
         self.local
     }
 
-    /// Looks at, or changes, what connections accepted from now on begin with; `None` after the stack was shut down.
+    /// Looks at, or changes, what connections accepted from now on begin with; `None` after the
+    /// stack was shut down.
     pub(crate) fn config<R>(&self, f: impl FnOnce(&mut TcpConfig) -> R) -> Option<R> {
         let with = |state: &mut State, _| state.stack().listener_config(self.id).map(f);
         self.shard.with(with)

@@ -105,10 +105,10 @@ impl Future for Driver {
 
 /// Lets the runtime look at everything else before it polls this task again.
 ///
-/// Only for a current-thread runtime: a task that merely wakes itself keeps it, for dozens of turns,
-/// from polling the future that it blocks on and from looking for other I/O. It costs several times
-/// as much as waking oneself. On other runtimes it would bind the driver to a worker that may be
-/// computing; there any worker can take a task that woke itself.
+/// Only for a current-thread runtime: a task that merely wakes itself keeps it, for dozens of
+/// turns, from polling the future that it blocks on and from looking for other I/O. It costs
+/// several times as much as waking oneself. On other runtimes it would bind the driver to a worker
+/// that may be computing; there any worker can take a task that woke itself.
 fn yield_to_runtime(cx: &mut Context<'_>) -> Poll<()> {
     // Polled once, it hands the waker to the runtime for later; that is all it is for.
     pin!(tokio::task::yield_now()).poll(cx)

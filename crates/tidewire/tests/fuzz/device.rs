@@ -1,8 +1,9 @@
-//! Hostile frames for a stack under tokio, on a link in memory: what `main.rs` runs with seeds, and a fuzzer's target can.
+//! Hostile frames for a stack under tokio, on a link in memory: what `main.rs` runs with seeds, and
+//! a fuzzer's target can.
 //!
-//! As for the core alone (`tidewire_sim::fuzz`), an input is a list of steps. Two links in memory and this code between
-//! them make one cable, to which the attacker has access; the stack under attack echoes whatever comes, in tasks of its
-//! own, in tokio's paused time.
+//! As for the core alone (`tidewire_sim::fuzz`), an input is a list of steps. Two links in memory
+//! and this code between them make one cable, to which the attacker has access; the stack under
+//! attack echoes whatever comes, in tasks of its own, in tokio's paused time.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -17,7 +18,8 @@ use tokio::task::{JoinHandle, yield_now};
 /// Runs `input` against a stack and says how many hostile frames it was fed, and what it counted.
 ///
 /// # Panics
-/// Where the stack panics or stops, answers without end, or no longer serves a connection that had no part in it.
+/// Where the stack panics or stops, answers without end, or no longer serves a connection that had
+/// no part in it.
 pub(crate) fn frames_into_device(input: &[u8]) -> (u64, Stats) {
     let runtime = Builder::new_current_thread()
         .enable_all()
@@ -177,7 +179,8 @@ impl Arena {
         }
     }
 
-    /// Every innocent connection still has its echo, once the neighbours have found each other again.
+    /// Every innocent connection still has its echo, once the neighbours have found each other
+    /// again.
     async fn check_liveness(&mut self) {
         self.victims.clear();
         for mut innocent in std::mem::take(&mut self.innocents) {

@@ -1,4 +1,5 @@
-//! Hostile frames from seeds through a stack under tokio, without a fuzzer; its target would run the same body.
+//! Hostile frames from seeds through a stack under tokio, without a fuzzer; its target would run
+//! the same body.
 //!
 //! More frames, as before a release:
 //!

@@ -211,8 +211,8 @@ impl TcpOptions {
         self.len_without_sack().saturating_add(sack)
     }
 
-    /// Writes the options, each with its length (RFC 9293 §3.1, MUST-68), and returns their
-    /// length. The padding to a multiple of 4 bytes is no-operations, never bytes behind an End of Option
+    /// Writes the options, each with its length (RFC 9293 §3.1, MUST-68), and returns their length.
+    /// The padding to a multiple of 4 bytes is no-operations, never bytes behind an End of Option
     /// List option (MUST-69). Blocks of `sack` that do not fit are left out, the last ones first.
     ///
     /// The order and the padding are those of Linux, which middleboxes and header compression know

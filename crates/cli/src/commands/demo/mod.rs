@@ -27,8 +27,9 @@ use files::Folder;
 use narrative::Narrative;
 use settings::Settings;
 
-/// Makes two hosts joined by a link on this machine, runs Tidewire in one and the kernel's TCP in the other, and shows a whole
-/// connection, a verified gibibyte each way, and the speed of both. Takes about half a minute; leaves nothing but two files.
+/// Makes two hosts joined by a link on this machine, runs Tidewire in one and the kernel's TCP in
+/// the other, and shows a whole connection, a verified gibibyte each way, and the speed of both.
+/// Takes about half a minute; leaves nothing but two files.
 #[derive(Debug, Args)]
 pub(super) struct Demo {
     /// Less of everything, in a few seconds; too little for figures

@@ -13,7 +13,8 @@ use super::parts::{Meter, Results};
 use super::protocol::{Hello, Kind};
 use crate::traffic::{Latency, Stream, Transport};
 
-/// Exchanges, one after the other on each of `meters`, for `duration`; the time of each from the connect to the end.
+/// Exchanges, one after the other on each of `meters`, for `duration`; the time of each from the
+/// connect to the end.
 pub(super) async fn call<T: Transport>(
     transport: &T,
     server: SocketAddr,
@@ -50,7 +51,8 @@ pub(super) async fn call<T: Transport>(
 async fn exchange<S: Stream>(mut stream: S, request: &[u8], length: usize) -> io::Result<()> {
     stream.write_all(request).await?;
     let mut reply = Vec::with_capacity(length);
-    // The server closes first, and so has the connection in TIME-WAIT: the client's ports stay free.
+    // The server closes first, and so has the connection in TIME-WAIT: the client's ports stay
+    // free.
     stream.read_to_end(&mut reply).await?;
     if reply.len() != length {
         let text = format!("a reply of {} bytes instead of {length}", reply.len());

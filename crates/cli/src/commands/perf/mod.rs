@@ -30,9 +30,10 @@ use crate::stack::Tidewire;
 use crate::style::Style;
 use crate::traffic::Transport;
 
-/// Measures a connection between two ends, each on Tidewire or on the kernel's TCP: throughput one way or both, round trips, or
-/// connections per second. Options are named after iperf3's where it has them. With --vs-kernel it makes two hosts on this
-/// machine and measures both implementations there, in turns.
+/// Measures a connection between two ends, each on Tidewire or on the kernel's TCP: throughput one
+/// way or both, round trips, or connections per second. Options are named after iperf3's where it
+/// has them. With --vs-kernel it makes two hosts on this machine and measures both implementations
+/// there, in turns.
 #[derive(Debug, Args)]
 #[command(group(ArgGroup::new("role").required(true).args(["server", "client", "vs_kernel", "idle"])))]
 pub(super) struct Perf {

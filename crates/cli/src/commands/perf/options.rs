@@ -27,7 +27,8 @@ pub(super) struct End {
     /// The largest segment in bytes
     #[arg(short = 'M', long, value_name = "N", value_parser = clap::value_parser!(u32).range(88..=65_000))]
     set_mss: Option<u32>,
-    /// For how many microseconds the stack looks for frames before it sleeps, at most a second [default: 50 on several processors]
+    /// For how many microseconds the stack looks for frames before it sleeps, at most a second
+    /// [default: 50 on several processors]
     #[arg(long, value_name = "MICROS", conflicts_with = "kernel", value_parser = clap::value_parser!(u64).range(..=1_000_000))]
     spin: Option<u64>,
     /// Run on a thread for each processor instead of on one
@@ -119,7 +120,8 @@ pub(super) struct TestOptions {
     /// Round trips: a message of so many bytes comes back before the next one leaves
     #[arg(long, value_name = "N[K]", group = "mode", num_args = 0..=1, default_missing_value = "1", value_parser = size)]
     rr: Option<u64>,
-    /// Connections: connect, request, reply and close before the next one, on each of the parallel ones
+    /// Connections: connect, request, reply and close before the next one, on each of the parallel
+    /// ones
     #[arg(long, group = "mode")]
     crr: bool,
     /// Bytes per write [default: 64K; 1 with --crr]

@@ -84,7 +84,8 @@ pub(super) fn meters(count: u32) -> Vec<Arc<Meter>> {
     (0..count).map(|_| Arc::default()).collect()
 }
 
-/// Plays this end's part on all connections at once; they come in the order of their numbers, with a meter each.
+/// Plays this end's part on all connections at once; they come in the order of their numbers, with
+/// a meter each.
 pub(super) async fn play<S: Stream>(
     plan: &Plan,
     end: End,

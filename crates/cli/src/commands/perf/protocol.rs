@@ -1,10 +1,12 @@
 //! Protocol between `tidewire perf -c` and `tidewire perf -s`, version 1.
 //!
-//! Every connection begins with a [`Hello`] of 24 bytes from the client: `TIDEPERF`, the version (16 bits), the kind of
-//! connection, a zero, the number of the test (64 bits) and that of the stream (32 bits), all big-endian.
+//! Every connection begins with a [`Hello`] of 24 bytes from the client: `TIDEPERF`, the version
+//! (16 bits), the kind of connection, a zero, the number of the test (64 bits) and that of the
+//! stream (32 bits), all big-endian.
 //!
-//! The first connection of a test is its control connection. The server answers with a `Hello` of its own; from then on each
-//! message is a length of 32 bits and so many bytes of JSON ([`Message`]):
+//! The first connection of a test is its control connection. The server answers with a `Hello` of
+//! its own; from then on each message is a length of 32 bits and so many bytes of JSON
+//! ([`Message`]):
 //!
 //! | client | server |
 //! |---|---|

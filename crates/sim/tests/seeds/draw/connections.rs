@@ -9,7 +9,8 @@ use super::host::address;
 use super::plans::draw_plans;
 use super::{Notes, Size, Versions, micros};
 
-/// What takes about 60 s: by the link's rate, over all connections and both directions, and by a buffer per trip.
+/// What takes about 60 s: by the link's rate, over all connections and both directions, and by a
+/// buffer per trip.
 pub(super) fn most_bytes(size: &Size, config: &LinkConfig, smallest_buffer: usize) -> u64 {
     let count = u64::from(size.connections);
     let by_rate = config.rate.map_or(u64::MAX, |rate| rate * 30 / count);
@@ -90,7 +91,8 @@ impl Connections<'_> {
             move |client: SocketAddr| of_client[usize::from(client.port() - CLIENT_PORT)].clone();
         let mut listener = Server::new(to, count.into(), plan);
         if self.rng.chance(200_000) {
-            // SYNs that come again come all at once: in each of their few rounds enough must find room.
+            // SYNs that come again come all at once: in each of their few rounds enough must find
+            // room.
             let backlog = 1 + self.rng.below(8) as usize + usize::from(count / 2);
             let late = micros(self.rng, 1, 3_000_000);
             self.notes

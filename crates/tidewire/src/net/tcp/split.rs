@@ -179,8 +179,8 @@ impl AsyncWrite for WriteHalf<'_> {
         true
     }
 
-    /// Sends at once what a burst of small writes has left for the driver task. It does not wait for
-    /// the peer.
+    /// Sends at once what a burst of small writes has left for the driver task. It does not wait
+    /// for the peer.
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.0.flush();
         Poll::Ready(Ok(()))

@@ -244,8 +244,8 @@ impl AsyncWrite for OwnedWriteHalf {
         true
     }
 
-    /// Sends at once what a burst of small writes has left for the driver task. It does not wait for
-    /// the peer.
+    /// Sends at once what a burst of small writes has left for the driver task. It does not wait
+    /// for the peer.
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.stream.flush();
         Poll::Ready(Ok(()))

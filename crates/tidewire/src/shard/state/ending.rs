@@ -50,8 +50,8 @@ impl State {
         self.is_releasing = false;
     }
 
-    /// Replaces a stack that a panic has left in the middle of a change by an empty one, which knows
-    /// none of the connections and listeners that handles may name.
+    /// Replaces a stack that a panic has left in the middle of a change by an empty one, which
+    /// knows none of the connections and listeners that handles may name.
     pub(crate) fn condemn(&mut self) {
         self.stopped.get_or_insert(Stop::Panicked);
         // The configuration was good enough for the first one.

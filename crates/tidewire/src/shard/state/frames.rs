@@ -129,8 +129,8 @@ impl State {
         }
     }
 
-    /// Sends what a call has made ready, unless that is deferred, and receives acknowledgements once
-    /// calls have sent much; says whether the driver has to go on.
+    /// Sends what a call has made ready, unless that is deferred, and receives acknowledgements
+    /// once calls have sent much; says whether the driver has to go on.
     pub(super) fn transmit_after_call(&mut self, now: Instant) -> bool {
         let mut more = std::mem::take(&mut self.defer_transmit) || self.transmit(now);
         if self.sent_since_receive >= ACK_BYTES && self.receive(now).any {
@@ -152,7 +152,8 @@ impl State {
 
 /// Frames received at a time, so that other tasks get their turn and the lock is free again soon.
 const RX_FRAMES: usize = 64;
-/// Bytes received at a time: some 10 us of copying, so that the application finds them in the cache.
+/// Bytes received at a time: some 10 us of copying, so that the application finds them in the
+/// cache.
 const RX_BYTES: usize = 1 << 17;
 /// Frames sent at a time.
 const TX_FRAMES: usize = 64;

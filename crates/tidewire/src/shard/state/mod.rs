@@ -69,7 +69,8 @@ pub(crate) struct State {
     /// How long the driver keeps looking for frames after the last activity.
     spin: Duration,
     last_activity: Instant,
-    /// The same on the machine's clock: a test may stop tokio's, and the spin must end all the same.
+    /// The same on the machine's clock: a test may stop tokio's, and the spin must end all the
+    /// same.
     spinning_since: std::time::Instant,
     last_transmit: Instant,
     /// The newest change of the link that the stack cannot use.
