@@ -25,8 +25,8 @@ use crate::stack::Stack;
 /// background, or with a reset where received data was never read (RFC 2525 §2.17).
 ///
 /// Writes are sent by the task that calls `poll_write`, except that small ones in quick succession
-/// are gathered until the task yields or 64 KiB are complete. Flushing is a no-op, and shutting
-/// down does not wait for the peer.
+/// are gathered until the task yields or 64 KiB are complete. Flushing sends what was gathered and
+/// waits for nothing; shutting down does not wait for the peer.
 ///
 /// ```no_run
 /// use tidewire::net::TcpStream;
