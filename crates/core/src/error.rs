@@ -1,4 +1,4 @@
-//! What can go wrong, one small enum per operation.
+//! Errors: one small enum per operation.
 //!
 //! `Blocked` is flow control, not a failure: the driver turns it into `Poll::Pending`. Bad packets are not errors at
 //! all, they are counted ([`DropReason`](crate::DropReason)).

@@ -1,4 +1,4 @@
-//! Time as the core sees it: nanoseconds handed in by whoever drives the stack.
+//! Instants and durations in nanoseconds, handed in by the driver.
 //!
 //! The core owns no clock. A driver maps its clock to [`Instant`] (zero is an epoch of its choice), a simulation
 //! invents one.

@@ -34,7 +34,8 @@ impl Coalescer {
         }
     }
 
-    /// Takes a frame as it was on the wire, Ethernet header first, and hands to `emit` what cannot grow any more.
+    /// Takes a frame as it was on the wire, Ethernet header first, and hands to `emit` the frames
+    /// that cannot grow any more.
     ///
     /// A merged frame is [`RxChecksum::Partial`]: each checksum was verified, its own field holds the pseudo-header
     /// sum. `segment_len` is the payload length of its segments.

@@ -1,4 +1,4 @@
-//! What travels beside a frame's bytes: which work the device did, or is asked to do.
+//! Offloads: the work on a frame that the device did, or is asked to do.
 //!
 //! [`segment`] and [`Coalescer`] do in software what a device without these offloads cannot.
 
@@ -16,13 +16,14 @@ pub use segment::segment;
 /// How far a received frame's TCP checksum can be trusted.
 #[derive(Copy, Clone, Debug, Default, Eq, PartialEq)]
 pub enum RxChecksum {
-    /// Nobody looked: the stack verifies it.
+    /// Not verified: the stack does it.
     #[default]
     Unverified,
     /// The device verified it (virtio `DATA_VALID`).
     Verified,
-    /// The sender on this host left it to a device that was never met (virtio `NEEDS_CSUM`): the field holds only the
-    /// pseudo-header sum, the bytes never left memory, and there is nothing to verify.
+    /// The sender, on this host, left it to a device, and the frame came here without passing one
+    /// (virtio `NEEDS_CSUM`): the field holds only the pseudo-header sum, the bytes never left
+    /// memory, and there is nothing to verify.
     Partial,
 }
 
@@ -65,7 +66,8 @@ pub enum TxOffload {
 }
 
 impl From<TxOffload> for RxMeta {
-    /// What a receiver on the same host learns of a frame whose rest was left to a device that it never met.
+    /// The metadata of a frame that came to a receiver on the same host without passing a device:
+    /// the work that was left to the device is not done.
     fn from(offload: TxOffload) -> Self {
         let segment_len = match offload {
             TxOffload::None => return Self::default(),
@@ -94,7 +96,7 @@ pub trait FrameBuffer {
     fn adopt(&mut self, range: Range<usize>) -> Bytes;
 }
 
-/// A frame in someone else's memory: adopting it copies.
+/// A borrowed frame: adopting it copies.
 impl FrameBuffer for &[u8] {
     fn bytes(&self) -> &[u8] {
         self

@@ -1,4 +1,4 @@
-//! Software segmentation: what a device does with a frame whose offload it was asked for.
+//! Software segmentation: the offloads of a device, done in software.
 //!
 //! A driver falls back to it where its device cannot segment, a simulation uses it to put frames of the link's MTU on
 //! a wire. The rules are those of Linux' generic segmentation offload; the inverse is [`Coalescer`](super::Coalescer).

@@ -1,4 +1,4 @@
-//! The laws of segmentation and coalescing, over generated super-frames.
+//! Property tests of segmentation and coalescing, over generated super-frames.
 
 use alloc::vec;
 use alloc::vec::Vec;

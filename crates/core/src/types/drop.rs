@@ -1,4 +1,4 @@
-//! Reasons for which frames and segments are dropped.
+//! Drop reasons of frames and segments.
 
 /// Why a frame or segment was dropped.
 #[derive(Copy, Clone, Debug, Eq, PartialEq, Hash)]
@@ -17,9 +17,10 @@ pub enum DropReason {
     BadSource,
     /// An IP fragment.
     Fragment,
-    /// An ARP packet that nothing asked for.
+    /// An ARP reply or Neighbor Advertisement for which the neighbour cache has no entry.
     UnsolicitedNeighbor,
-    /// A TCP segment for no connection and no listener; it is answered with a reset unless it is one.
+    /// A TCP segment for no connection and no listener; it is answered with a reset unless it is
+    /// one.
     NoConnection,
     /// The sequence number is outside the window (RFC 9293 §3.10.7.4).
     OutOfWindow,
@@ -29,11 +30,11 @@ pub enum DropReason {
     Paws,
     /// A segment without ACK, or with flags that make no sense in this state.
     BadFlags,
-    /// A SYN or a reset that has to prove itself (RFC 5961 §3 and §4); a challenge ACK answered it.
+    /// A SYN or a reset that may be forged (RFC 5961 §3 and §4); a challenge ACK answered it.
     Challenged,
     /// A segment lacks the timestamp that was negotiated (RFC 7323 §3.2).
     MissingTimestamp,
-    /// Nothing new in it.
+    /// The segment brings nothing new.
     Duplicate,
     /// No memory, or a queue or table at its limit.
     NoMemory,
@@ -44,7 +45,8 @@ pub enum DropReason {
     IcmpIgnored,
     /// A packet to an unresolved neighbour was displaced or its resolution failed.
     NeighborUnresolved,
-    /// A table of the stack and what refers to it disagree: a defect of the stack, never of a peer.
+    /// A broken invariant, such as a table of the stack and a reference into it that disagree: a
+    /// defect of the stack, never of a peer.
     Internal,
 }
 

@@ -4,7 +4,7 @@ use core::ops::{BitOr, BitOrAssign};
 
 use super::{ConnId, ListenerId};
 
-/// Something an application may be waiting for.
+/// An event for the application.
 #[derive(Copy, Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Event {

@@ -4,7 +4,8 @@ use core::hash::{Hash, Hasher};
 
 use siphasher::sip::{SipHasher13, SipHasher24};
 
-/// 128 random bits behind everything that outsiders must not guess: initial sequence numbers, ports, hash keys.
+/// 128 random bits, from which all that peers must not guess is derived: initial sequence numbers,
+/// ports, hash keys.
 #[derive(Clone)]
 pub struct Secret([u8; 16]);
 
@@ -22,7 +23,8 @@ impl core::fmt::Debug for Secret {
     }
 }
 
-/// A keyed hash of anything; each use derives a key of its own so that one leaks nothing of another.
+/// A keyed hash (SipHash). Each purpose derives a key of its own, so that one key reveals nothing
+/// about another.
 #[derive(Clone)]
 pub(crate) struct HashKey(u64, u64);
 

@@ -1,13 +1,14 @@
 //! Ids of connections and listeners: a slot of a table, and its generation.
 
-/// Index and generation: a key to a slot that has been emptied since finds nothing, also when the slot is in use again.
+/// Index and generation: the key of a slot that was emptied finds nothing, also after the slot was
+/// filled again.
 #[derive(Copy, Clone, Debug, Eq, PartialEq, Hash, Ord, PartialOrd)]
 pub(crate) struct Key {
     pub(crate) index: u32,
     pub(crate) generation: u32,
 }
 
-/// Names a connection. An id outlives its connection harmlessly: it then finds nothing.
+/// Id of a connection. An id whose connection is gone finds nothing.
 #[derive(Copy, Clone, Debug, Eq, PartialEq, Hash, Ord, PartialOrd)]
 pub struct ConnId(pub(crate) Key);
 
@@ -19,7 +20,7 @@ impl ConnId {
     }
 }
 
-/// Names a listener, as [`ConnId`] a connection.
+/// Id of a listener; see [`ConnId`].
 #[derive(Copy, Clone, Debug, Eq, PartialEq, Hash, Ord, PartialOrd)]
 pub struct ListenerId(pub(crate) Key);
 

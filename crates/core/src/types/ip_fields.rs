@@ -1,6 +1,7 @@
 //! Fields of the IP header that an application may choose.
 
-/// Fields of the IP header that the application of a connection may choose (RFC 9293 §3.9.1.9, SHLD-22, and §3.9.2).
+/// Fields of the IP header that an application may choose per connection (RFC 9293 §3.9.1.9,
+/// SHLD-22, and §3.9.2).
 #[derive(Copy, Clone, Debug, Eq, PartialEq)]
 pub(crate) struct IpFields {
     pub(crate) hop_limit: u8,
@@ -9,7 +10,7 @@ pub(crate) struct IpFields {
 }
 
 impl IpFields {
-    /// Where no application has a wish: RFC 1700's hop limit.
+    /// Default where the application chose nothing: RFC 1700's hop limit.
     pub(crate) const DEFAULT: Self = Self {
         hop_limit: 64,
         traffic_class: 0,

@@ -1,4 +1,4 @@
-//! What the link below can do.
+//! Link capabilities: MAC address, MTU, offloads.
 
 use tidewire_wire::MacAddr;
 

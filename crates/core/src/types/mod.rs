@@ -1,4 +1,4 @@
-//! Vocabulary: plain values that every room above shares. Nothing here does a layer's work.
+//! Vocabulary: plain values that all rooms above share, without the behaviour of any layer.
 
 mod drop;
 mod events;

@@ -28,7 +28,7 @@ pub struct Stats {
     pub active_opens: u64,
     /// Connections handed to accept queues.
     pub passive_opens: u64,
-    /// SYNs that there was no room to remember, answered with a cookie (RFC 4987 §3.6).
+    /// SYNs answered with a cookie for want of room for a half-open record (RFC 4987 §3.6).
     pub syn_cookies_sent: u64,
     /// Handshakes that a cookie completed.
     pub syn_cookies_accepted: u64,
@@ -63,7 +63,8 @@ impl Stats {
             .map(|reason| (reason, self.dropped(reason)))
     }
 
-    /// Counts what cannot happen: a table and what refers to it disagree. Tests stop there.
+    /// Counts a broken invariant, such as a reference into a table that finds nothing. Debug builds
+    /// stop there.
     #[cold]
     pub(crate) fn count_broken(&mut self, what: &'static str) {
         debug_assert!(false, "broken invariant: {what}");
