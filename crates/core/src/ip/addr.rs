@@ -78,13 +78,13 @@ impl From<IpAddr> for Gateways {
     }
 }
 
-/// Whether this is an IPv6 address that means something on one link only (RFC 4291 §2.5.6).
+/// Whether this is a link-local IPv6 address (RFC 4291 §2.5.6).
 pub(crate) fn is_link_local(address: IpAddr) -> bool {
     matches!(address, IpAddr::V6(ip) if ip.is_unicast_link_local())
 }
 
-/// Whether a listener on `listening` is one on `address`, too: the unspecified address is every one of its version, and
-/// `::` is every IPv4 address as well.
+/// Whether a listener on `listening` serves `address`: the unspecified address stands for every
+/// address of its version, and `::` for every IPv4 address as well.
 pub(crate) fn covers(listening: IpAddr, address: IpAddr) -> bool {
     listening == address
         || match listening {
@@ -93,7 +93,7 @@ pub(crate) fn covers(listening: IpAddr, address: IpAddr) -> bool {
         }
 }
 
-/// Whether there is an address that both stand for.
+/// Whether one address is served by listeners on both.
 pub(crate) fn overlap(a: IpAddr, b: IpAddr) -> bool {
     covers(a, b) || covers(b, a)
 }

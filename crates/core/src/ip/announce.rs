@@ -31,8 +31,9 @@ impl Network {
         self.make_announcements(now);
     }
 
-    /// Whether a request is for a tentative address, which must not be answered. Who probes it as well is in conflict
-    /// with us (RFC 5227 §2.1.1, RFC 4862 §5.4.3), unless the link brought our own probe back.
+    /// Whether a request is for a tentative address, which must not be answered. Another host that
+    /// probes it is in conflict with this one (RFC 5227 §2.1.1, RFC 4862 §5.4.3); a probe from our
+    /// own MAC address is ours, which the link brought back.
     pub(super) fn must_not_answer(
         &mut self,
         target: IpAddr,
@@ -55,7 +56,7 @@ impl Network {
         self.announcer.conflict = Some((address, mac));
     }
 
-    /// Announces the own addresses if it is time to.
+    /// Announces the own addresses where that is due.
     pub(super) fn make_announcements(&mut self, now: Instant) {
         if !self.announcer.take_due(now) {
             return;

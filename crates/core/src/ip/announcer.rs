@@ -11,19 +11,19 @@ use crate::time::{Duration, Instant};
 const ANNOUNCE_NUM: u8 = 2;
 const ANNOUNCE_INTERVAL: Duration = Duration::from_secs(2);
 
-/// Announcements to come, and what the link said of the own addresses.
+/// Pending announcements, tentative addresses, and the last address conflict.
 #[derive(Debug, Default)]
 pub(crate) struct Announcer {
     next: Option<Instant>,
     left: u8,
-    /// Own addresses that the link is being asked for: not answered for yet.
+    /// Own addresses being probed: requests for them are not answered yet.
     pub(super) tentative: Vec<IpAddr>,
     /// The own address that another host claimed last, and its link address.
     pub(super) conflict: Option<(IpAddr, MacAddr)>,
 }
 
 impl Announcer {
-    /// The addresses are ours: the first announcement is due at once.
+    /// Ends the probes and starts the announcements; the first is due at once.
     pub(super) fn start(&mut self, now: Instant) {
         self.next = Some(now);
         self.left = ANNOUNCE_NUM;

@@ -19,7 +19,8 @@ impl Network {
             return Err(DropReason::BadSource);
         }
         if self.is_own(sender) {
-            // Somebody else uses our address (RFC 5227 §2.4). It is reported, and defended by answering on.
+            // Another host uses our address (RFC 5227 §2.4). The conflict is noted; the stack
+            // defends the address only by answering requests for it as before.
             self.note_conflict(sender, packet.sender_mac);
             return Err(DropReason::BadSource);
         }
@@ -58,7 +59,7 @@ impl Network {
                 }
                 Ok(self.release(now, waiters))
             }
-            // A gratuitous request of a host we know: it may have moved.
+            // A gratuitous request: a host in the cache may have another MAC address.
             ArpOperation::Request if packet.sender_ip == packet.target_ip => {
                 let claim = Claim::weak(packet.sender_mac);
                 let waiters = self.neighbors.on_answer(now, sender, claim);

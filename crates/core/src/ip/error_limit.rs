@@ -6,7 +6,7 @@ use crate::time::{Duration, Instant};
 const BURST: u8 = 10;
 const INTERVAL: Duration = Duration::from_millis(100);
 
-/// How many errors may still be sent.
+/// Rate limit of sent errors.
 #[derive(Copy, Clone, Debug)]
 pub(crate) struct ErrorLimit {
     left: u8,
@@ -22,7 +22,7 @@ impl ErrorLimit {
         }
     }
 
-    /// Takes one, if there is one.
+    /// Whether one more error may leave; counts as sent if so.
     pub(super) fn allow(&mut self, now: Instant) -> bool {
         let earned = now.duration_since(self.at).as_nanos() / INTERVAL.as_nanos();
         if earned > 0 {

@@ -1,8 +1,11 @@
-//! ICMP errors received: RFC 5461 (what they may do to TCP), RFC 5927 (what attackers do with them), RFC 1191
-//! and RFC 8201 (path MTU discovery).
+//! Received ICMP errors: what they report, and which segment they quote.
 //!
-//! DEVIATION(RFC 5927 §7.2): a report that a packet is too big is acted on at once, and not only when its data is late as
-//! well. Whoever forges one has to know a sequence number in flight, and can do no worse than the floor of the path MTU.
+//! RFC 5461 says what they may do to TCP, RFC 5927 what attackers do with them; RFC 1191 and
+//! RFC 8201 are path MTU discovery.
+//!
+//! DEVIATION(RFC 5927 §7.2): a report that a packet is too big is acted on at once, without waiting
+//! for its data to be late. A forged report has to quote a sequence number in flight, and cannot
+//! lower the path MTU below its floor.
 
 use core::net::IpAddr;
 

@@ -1,6 +1,7 @@
-//! ICMP errors sent: of an unknown protocol (RFC 1122 §3.2.2.1), and of headers that it does not
-//! understand (RFC 8200 §4, RFC 4443 §3.4). All others are a router's or UDP's; a TCP port that nobody listens on is
-//! answered by a reset.
+//! Sent ICMP errors: unknown protocols, and IPv6 headers that are not understood.
+//!
+//! The sources are RFC 1122 §3.2.2.1, RFC 8200 §4 and RFC 4443 §3.4. Other errors are for routers
+//! or for UDP to send: a segment to a TCP port without listener is answered with a reset.
 
 use core::net::IpAddr;
 
@@ -55,7 +56,8 @@ impl Network {
         }
     }
 
-    /// The extension headers of a packet to us could not be walked; some of what is wrong has to be said.
+    /// The extension headers of a packet to us do not parse; some of the reasons have to be
+    /// reported.
     pub(super) fn refuse_extensions(
         &mut self,
         now: Instant,
@@ -118,8 +120,8 @@ impl Network {
         self.send_icmp_error(now, Ends { src, dst }, IcmpMessage::V6(message));
     }
 
-    /// Sends an error if it may be sent at all (RFC 1122 §3.2.2, RFC 4443 §2.4 (e)): never to nobody, to ourselves or to a
-    /// group, and not too many.
+    /// Sends an error within the rate limit, and only to a host (RFC 1122 §3.2.2, RFC 4443 §2.4
+    /// (e)): not to an unspecified, multicast or own address.
     fn send_icmp_error(&mut self, now: Instant, ends: Ends, message: IcmpMessage<'_>) {
         let to = ends.dst;
         if to.is_unspecified() || to.is_multicast() || self.is_own(to) {
@@ -132,8 +134,8 @@ impl Network {
     }
 }
 
-/// Where in the packet the field is that says what starts at `offset` behind the IPv6 header. The headers before it are
-/// well-formed.
+/// Offset in the packet of the next-header field that names the header at `offset` behind the IPv6
+/// header. The headers before it are well-formed.
 fn next_header_field(ip: &Ipv6Header, packet: &[u8], offset: usize) -> usize {
     /// Of the next-header field in the IPv6 header.
     const FIRST: usize = 6;

@@ -55,7 +55,7 @@ impl Network {
             Icmpv6Message::NeighborAdvert(advert) => {
                 return self.handle_advert(now, ip, from, &advert);
             }
-            // Only the messages above may come from nobody, or claim to be from us.
+            // Any other message must have a source, and one that is not ours.
             _ if ip.src.is_unspecified() || self.is_own(ip.src.into()) => {
                 return Err(DropReason::BadSource);
             }

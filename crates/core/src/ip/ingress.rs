@@ -1,4 +1,4 @@
-//! Ingress below TCP: Ethernet, IP of both versions, and what is not for this host.
+//! Ingress below TCP: Ethernet and IP of both versions.
 
 use core::net::IpAddr;
 
@@ -110,14 +110,14 @@ impl Network {
         if walk.fragment.is_some_and(|fragment| !fragment.is_atomic()) {
             return Err(DropReason::Fragment);
         }
-        let is_ours_or_nobodys = source.is_unspecified() || self.is_own(IpAddr::V6(source));
+        let is_own_or_unspecified = source.is_unspecified() || self.is_own(IpAddr::V6(source));
         match walk.protocol {
             IpProtocol::ICMPV6 => {
                 let message = payload.get(walk.offset..).unwrap_or_default();
                 self.handle_icmpv6(now, &ip, ethernet.src, message)
             }
             // An own address from the wire is spoofed or looped (LAND attack).
-            _ if is_ours_or_nobodys => Err(DropReason::BadSource),
+            _ if is_own_or_unspecified => Err(DropReason::BadSource),
             IpProtocol::TCP if ip.dst.is_multicast() => Err(DropReason::NotForUs),
             IpProtocol::TCP => Ok(Upcall::Segment {
                 ends: Ends {

@@ -1,4 +1,4 @@
-//! Loopback: packets to own addresses, which never see the link.
+//! Loopback queue: packets to own addresses, which never see the link.
 
 use alloc::collections::VecDeque;
 

@@ -1,4 +1,4 @@
-//! Network layer, below TCP: addresses and routes, neighbours (ARP, NDP), ICMP; for both IP versions.
+//! Network layer, below TCP, for both IP versions: routes, neighbours (ARP, NDP), ICMP.
 
 mod addr;
 mod announce;

@@ -1,5 +1,6 @@
-//! Neighbor Discovery (RFC 4861) as far as a host with configured addresses needs it: resolution, and duplicate address
-//! detection (RFC 4862 §5.4). Router advertisements and redirects are ignored: prefixes and gateways are configured.
+//! NDP (RFC 4861): address resolution, and duplicate address detection (RFC 4862 §5.4).
+//!
+//! Router advertisements and redirects are ignored: prefixes and gateways are configured.
 
 use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv6Addr};
@@ -15,7 +16,7 @@ use super::route::ALL_NODES;
 use crate::time::Instant;
 use crate::types::{DropReason, IpFields};
 
-/// RFC 4861 §7.1: what a router forwarded has less.
+/// RFC 4861 §7.1: a hop limit of 255 shows that no router forwarded the packet.
 const FIELDS: IpFields = IpFields {
     hop_limit: 255,
     traffic_class: 0,
@@ -42,7 +43,8 @@ impl Network {
             return Err(DropReason::BadSource);
         }
         if is_probe {
-            // DAD by another host learns that the address is taken; it tells us nothing of a neighbour.
+            // DAD of another host, which learns that the address is taken. It has no address of its
+            // own to put into the cache.
             self.send_announcement(target);
             return Ok(Upcall::None);
         }
@@ -54,7 +56,7 @@ impl Network {
             let waiters = self.neighbors.on_request(now, source, claim);
             upcall = self.release(now, waiters);
         }
-        // The frame came from there, whatever the option says or does not say.
+        // Without a usable option the answer goes to the source of the frame.
         self.send_advert(target, (ip.src, known.unwrap_or(from)), true);
         Ok(upcall)
     }
@@ -72,7 +74,7 @@ impl Network {
         }
         let target = IpAddr::V6(advert.target);
         if self.is_own(target) {
-            // RFC 4862 §5.4.4: somebody else uses our address.
+            // RFC 4862 §5.4.4: another host uses our address.
             self.note_conflict(target, advert.target_mac.unwrap_or(from));
             return Err(DropReason::BadSource);
         }
@@ -99,7 +101,8 @@ impl Network {
         !mac.is_multicast() && mac != self.link.mac
     }
 
-    /// Asks where `target` is: its solicited-node group, or the address that is being verified (RFC 4861 §7.2.2, §7.3.3).
+    /// Sends a Neighbor Solicitation for `target`: to its solicited-node group, or to the MAC
+    /// address that is being verified (RFC 4861 §7.2.2, §7.3.3).
     pub(super) fn send_solicit(&mut self, source: Ipv6Addr, target: Ipv6Addr, to: Option<MacAddr>) {
         let group = solicited_node(target);
         let (dst, mac) = match to {
@@ -113,7 +116,7 @@ impl Network {
         self.send_ndp((source, dst), mac, &Icmpv6Message::NeighborSolicit(solicit));
     }
 
-    /// Asks whether somebody has `target`, as a host that has no address yet (RFC 4862 §5.4.2).
+    /// Asks whether another host has `target`, from the unspecified address (RFC 4862 §5.4.2).
     pub(super) fn send_probe(&mut self, target: Ipv6Addr) {
         let group = solicited_node(target);
         let solicit = NeighborSolicit {
@@ -127,7 +130,7 @@ impl Network {
         );
     }
 
-    /// Tells all nodes where `target` is (RFC 4861 §7.2.6).
+    /// Announces `target` to all nodes (RFC 4861 §7.2.6).
     pub(super) fn send_announcement(&mut self, target: Ipv6Addr) {
         self.send_advert(
             target,

@@ -1,7 +1,10 @@
-//! The neighbour cache: link addresses of on-link hosts, with the reachability states of RFC 4861 §7.3.2, for NDP and for
-//! ARP, which so meets RFC 1122 §2.3.2.1 (stale entries are polled by unicast, and flushed when that is not answered).
+//! Neighbour cache: link addresses of on-link hosts, for ARP and NDP.
 //!
-//! A neighbour that does not answer holds up nobody but those who wait for it: each entry has its own short queue.
+//! Both use the reachability states of RFC 4861 §7.3.2, with which ARP meets RFC 1122 §2.3.2.1:
+//! stale entries are polled by unicast, and removed when that is not answered.
+//!
+//! Each entry has a short queue of its own, so that a neighbour that does not answer delays only
+//! the packets and connections that wait for it.
 
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
@@ -24,7 +27,7 @@ const MAX_SOLICIT: u8 = 3;
 /// Packets held per unresolved neighbour; a newer one displaces the oldest.
 const MAX_PARKED: usize = 4;
 
-/// What the cache knows of a neighbour (RFC 4861 §7.3.2).
+/// Reachability state of a neighbour (RFC 4861 §7.3.2).
 #[derive(Copy, Clone, Debug, Eq, PartialEq)]
 enum State {
     /// Asked for, no answer yet.
@@ -62,7 +65,7 @@ struct Entry {
     deadline: Option<Instant>,
     solicits: u8,
     last_used: Instant,
-    /// Only what happened after this confirms the address: it was learned, or doubted, then.
+    /// When the address was learned, or doubted: only later evidence confirms it.
     evidence_from: Instant,
     /// The latest confirmation.
     confirmed: Instant,
@@ -70,7 +73,7 @@ struct Entry {
     waiting: Vec<ConnId>,
 }
 
-/// What a neighbour, or somebody in its name, says of its link address.
+/// A link address of a neighbour, as a message states it; the message may be forged.
 #[derive(Copy, Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Claim {
     /// The address, if it says one.
@@ -82,7 +85,7 @@ pub(crate) struct Claim {
 }
 
 impl Claim {
-    /// A claim that nobody asked for, and that displaces nothing.
+    /// An unsolicited claim that does not replace a known address.
     pub(crate) const fn weak(mac: MacAddr) -> Self {
         Self {
             mac: Some(mac),
@@ -91,7 +94,7 @@ impl Claim {
         }
     }
 
-    /// A claim that nobody asked for, and that displaces what is known.
+    /// An unsolicited claim that replaces a known address.
     pub(crate) const fn overriding(mac: MacAddr) -> Self {
         Self {
             overrides: true,
@@ -100,18 +103,18 @@ impl Claim {
     }
 }
 
-/// The answer to "where do I send this?".
+/// Result of a resolution.
 #[derive(Copy, Clone, Debug, Eq, PartialEq)]
 pub(crate) enum Resolution {
     /// To this address.
     Known(MacAddr),
-    /// Nowhere yet: it has been asked for.
+    /// Not known yet: a request is out.
     Pending,
-    /// Nowhere: the cache is full of neighbours in use.
+    /// Not known: the cache is full of neighbours in use.
     Full,
 }
 
-/// A request to send: to everybody, or to the address that is being verified.
+/// A request to send: to all hosts of the link, or to the address that is being verified.
 #[derive(Copy, Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Request {
     pub(crate) target: IpAddr,
@@ -224,18 +227,20 @@ impl NeighborCache {
         }
     }
 
-    /// A neighbour said where it is (RFC 4861 §7.2.5). Returns who waited, or `None` when nobody asked.
+    /// Takes a claim about `ip` (RFC 4861 §7.2.5). Returns what waited for it, or `None` where the
+    /// cache has no entry.
     pub(crate) fn on_answer(&mut self, now: Instant, ip: IpAddr, claim: Claim) -> Option<Waiters> {
         let entry = self.entries.get_mut(&ip)?;
         let state = entry.state;
-        // What nobody asked for says nothing about reachability, whatever its flags say.
+        // An unsolicited claim does not confirm reachability, whatever its flags say.
         let confirms = claim.solicited && state.is_asked_for();
         let mac = match (state.mac(), claim.mac) {
             (None, None) => return Some(Waiters::default()),
             (None, Some(mac)) => mac,
             (Some(known), Some(mac)) if mac != known && !claim.overrides => {
-                // Another address moves nothing. The known one has to prove itself when it is used next; if it is
-                // gone, everybody is asked again.
+                // Another address does not replace the known one, which is verified when it is used
+                // next. If that fails, the entry goes, and the next packet asks all hosts of the
+                // link.
                 if matches!(state, State::Reachable(_)) {
                     entry.evidence_from = now;
                     self.set(now, ip, State::Stale(known), None);
@@ -261,7 +266,7 @@ impl NeighborCache {
         })
     }
 
-    /// A host asked for us: it will talk to us soon (RFC 826, RFC 4861 §7.2.3).
+    /// A host asked for one of our addresses, and so is about to send (RFC 826, RFC 4861 §7.2.3).
     pub(crate) fn on_request(&mut self, now: Instant, ip: IpAddr, claim: Claim) -> Option<Waiters> {
         if self.entries.contains_key(&ip) {
             return self.on_answer(now, ip, claim);
@@ -274,7 +279,7 @@ impl NeighborCache {
         None
     }
 
-    /// Handles what is due. Returns who waited for each neighbour that did not answer.
+    /// Handles what is due. Returns what waited for each neighbour that did not answer.
     pub(crate) fn on_timeout(&mut self, now: Instant) -> Vec<Waiters> {
         let mut failed = Vec::new();
         while let Some(&(_, ip)) = self.deadlines.first().filter(|&&(at, _)| at <= now) {
@@ -340,7 +345,8 @@ impl NeighborCache {
         Some(entry)
     }
 
-    /// Sends a request to `ip`, to everybody or to its last known address, and waits for the answer.
+    /// Sends a request for `ip`, to all hosts of the link or to its last known address, and waits
+    /// for the answer.
     fn solicit(&mut self, now: Instant, ip: IpAddr) {
         let Some(entry) = self.entries.get_mut(&ip) else {
             return;
@@ -356,7 +362,7 @@ impl NeighborCache {
         self.set(now, ip, state, Some(now + RETRANS_TIMER));
     }
 
-    /// Moves an entry to a state, and keeps the indices true.
+    /// Moves an entry to a state, and keeps the indices consistent.
     fn set(&mut self, now: Instant, ip: IpAddr, state: State, deadline: Option<Instant>) {
         let Some(entry) = self.entries.get_mut(&ip) else {
             return;
@@ -381,8 +387,8 @@ impl NeighborCache {
         }
     }
 
-    /// Unanswered requests may take half of the cache (RFC 6583): a sweep over a prefix costs those who are in use
-    /// nothing.
+    /// Unanswered requests may take half of the cache (RFC 6583), so that a scan of a prefix does
+    /// not displace neighbours in use.
     fn has_room_to_ask(&self) -> bool {
         self.incomplete < (self.capacity / 2).max(1)
     }
@@ -456,7 +462,7 @@ mod tests {
         cache.on_timeout(at(36));
         let to = Some(MAC);
         assert_eq!(cache.pop_request(), Some(Request { target: ip(1), to }));
-        // Nobody answers: it is forgotten, and the next packet asks everybody.
+        // No answer: the entry is removed, and the next packet asks all hosts of the link.
         (37..=39).for_each(|second| drop(cache.on_timeout(at(second))));
         while cache.pop_request().is_some() {}
         assert_eq!(cache.resolve(at(40), ip(1), None), Resolution::Pending);

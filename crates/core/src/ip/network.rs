@@ -1,4 +1,4 @@
-//! Network layer on one link: own addresses, routes, neighbours, path MTUs, and what waits to leave.
+//! Network layer on one link: own addresses, routes, neighbours, path MTUs, packet queues.
 //!
 //! It knows nothing of connections: what a frame means to TCP is returned as an [`Upcall`].
 
@@ -81,7 +81,7 @@ impl Network {
         &self.link
     }
 
-    /// Takes over a link that has changed.
+    /// Replaces the link capabilities.
     pub(crate) fn set_link(&mut self, link: LinkCaps) {
         if link.ip_mtu != self.link.ip_mtu {
             self.paths.on_link_mtu();

@@ -57,7 +57,8 @@ pub(crate) fn emit_ip(
             let header = Ipv4Header {
                 tos: fields.traffic_class,
                 total_len: u16::try_from(Ipv4Header::MIN_LEN + payload_len).ok()?,
-                // RFC 6864 §4.1: with DF the identification means nothing; a constant tells nobody how much we send.
+                // RFC 6864 §4.1: with DF the identification means nothing; a constant does not
+                // reveal how much we send.
                 id: 0,
                 dont_fragment: true,
                 more_fragments: false,

@@ -1,15 +1,15 @@
-//! Path MTUs that routers reported (RFC 1191, RFC 8201): a bounded cache by destination.
+//! Path MTU cache: reports of routers by destination, bounded (RFC 1191, RFC 8201).
 //!
-//! Connections learn of a change without being looked for: each remembers which version of the cache it knows, and looks
-//! its destination up when it sends and that is not the newest. A report costs the idle ones nothing.
+//! Each change raises the version of the cache. A connection compares versions when it sends, and
+//! looks its destination up where they differ, so that a report costs idle connections nothing.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use core::net::IpAddr;
 
 use crate::time::{Duration, Instant};
 
-/// How long a report is believed (RFC 8201 §4: never less than 5 minutes, 10 recommended). After that the link's MTU is
-/// tried again.
+/// Lifetime of a report (RFC 8201 §4: never less than 5 minutes, 10 recommended). After that the
+/// MTU of the link is tried again.
 const LIFETIME: Duration = Duration::from_secs(600);
 /// Destinations remembered; past it the oldest report is forgotten.
 const CAPACITY: usize = 1024;
@@ -77,7 +77,7 @@ impl PathMtuCache {
             MIN_IPV6
         };
         let current = self.get(now, destination).map_or(link_mtu, |path| path.mtu);
-        // A packet that fits is no reason to complain.
+        // A packet that fits does not cause such a report.
         let plausible = reported < len;
         let mtu = reported.max(floor);
         if !plausible || mtu >= current {

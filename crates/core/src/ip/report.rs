@@ -5,7 +5,7 @@ use tidewire_wire::SeqNum;
 use crate::error::ConnError;
 use crate::types::FourTuple;
 
-/// What an error says.
+/// What an ICMP error reports.
 #[derive(Copy, Clone, Debug, Eq, PartialEq)]
 pub(crate) enum Report {
     /// The packet did not arrive, and this is what a connection attempt fails with.

@@ -1,4 +1,4 @@
-//! Routes: own addresses and prefixes, one gateway per IP version, and what the link and the path carry.
+//! Routes: own addresses and prefixes, one gateway per IP version, MTUs of link and path.
 
 use core::net::{IpAddr, Ipv6Addr};
 
@@ -46,7 +46,8 @@ impl Network {
         self.own_ipv6().next().is_some()
     }
 
-    /// Whether `address` is all hosts of an own prefix (RFC 1122 §3.2.1.3), or none.
+    /// Whether `address` is the broadcast address of an own prefix (RFC 1122 §3.2.1.3), or its
+    /// all-zeros one.
     pub(crate) fn is_subnet_broadcast(&self, address: IpAddr) -> bool {
         let IpAddr::V4(address) = address else {
             return false;
