@@ -1,4 +1,4 @@
-//! Local addresses that are taken by whoever means to listen or to connect there, as `bind` takes them.
+//! Bound addresses: local addresses and ports taken by `bind`.
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -10,11 +10,11 @@ use crate::error::ListenError;
 use crate::ip::overlap;
 use crate::types::{Key, ListenerId};
 
-/// Names a binding, as [`ConnId`](super::ConnId) a connection.
+/// Id of a binding. An id whose binding is gone finds nothing.
 #[derive(Copy, Clone, Debug, Eq, PartialEq, Hash, Ord, PartialOrd)]
 pub struct BindingId(Key);
 
-/// With whom a binding shares its address and port: with those that say the same.
+/// Sharing of a local address and port: both sides have to allow it.
 #[derive(Copy, Clone, Debug, Default, Eq, PartialEq)]
 pub struct BindOptions {
     /// With other bindings, as long as none of them listens (`SO_REUSEADDR`).
@@ -31,7 +31,7 @@ struct Binding {
     options: BindOptions,
 }
 
-/// The table.
+/// Table of bindings.
 #[derive(Debug, Default)]
 pub(super) struct Bindings {
     table: Slab<Binding>,
@@ -43,7 +43,8 @@ impl Bindings {
         self.by_port.contains_key(&port)
     }
 
-    /// Whether somebody has this address who does not share it with `options`.
+    /// Whether a binding that does not share with `options` has this address, or one that overlaps
+    /// it.
     pub(super) fn is_taken(&self, addr: SocketAddr, options: BindOptions) -> bool {
         let keys = self.by_port.get(&addr.port()).into_iter().flatten();
         keys.filter_map(|&key| self.table.get(key))
@@ -79,9 +80,10 @@ impl Binding {
 }
 
 impl Stack {
-    /// Takes a local address and port until [`unbind`](Self::unbind) or [`listen_bound`](Self::listen_bound): nobody
-    /// else may listen there, and no connection gets the port by itself. An unspecified address stands for all own
-    /// ones, port 0 for an ephemeral port. Connections that have the port do not matter, whatever state they are in
+    /// Takes a local address and port until [`unbind`](Self::unbind) or
+    /// [`listen_bound`](Self::listen_bound): no other listener may have them, and no connection
+    /// gets the port as its ephemeral one. An unspecified address stands for all own ones, port 0
+    /// for an ephemeral port. Connections that use the port do not prevent it, whatever their state
     /// (MUST-41, MUST-42).
     ///
     /// # Errors
@@ -108,7 +110,7 @@ impl Stack {
         Some(self.locals.bindings.table.get(id.0)?.shown)
     }
 
-    /// Gives up a binding. A connection from its port keeps that.
+    /// Releases a binding. A connection from its port keeps the port.
     pub fn unbind(&mut self, id: BindingId) {
         if self.locals.bindings.remove(id).is_some() {
             self.locals.ports.on_local_port_freed();
@@ -118,7 +120,7 @@ impl Stack {
     /// Turns a binding into a listener; see [`listen`](Self::listen).
     ///
     /// # Errors
-    /// [`ListenError`]; the binding is given up all the same.
+    /// [`ListenError`]; the binding is released in any case.
     pub fn listen_bound(
         &mut self,
         id: BindingId,

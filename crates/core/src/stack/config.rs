@@ -1,4 +1,4 @@
-//! Configuration of a stack: RFC or Linux defaults, validated where they are handed in.
+//! Configuration of a stack: RFC or Linux defaults, and their validation.
 
 use alloc::vec::Vec;
 use core::net::IpAddr;
@@ -35,8 +35,9 @@ pub struct StackConfig {
     /// Most connections without a handle that still have data or FINs to exchange; one more is reset when its handle
     /// is given back (Linux: tcp_max_orphans).
     pub max_orphans: usize,
-    /// Most answers to suspicious segments in a second, over all connections (RFC 5961 §7); a secret, changing part of
-    /// up to a half of it is withheld. Each connection has a limit of its own besides.
+    /// Most challenge ACKs and other answers to suspicious segments in a second, over all
+    /// connections (RFC 5961 §7). Each second a secret part of them, up to a half, is withheld.
+    /// Each connection has a limit of its own as well.
     pub challenge_acks_per_second: u32,
     /// Bytes that connections may hold together: buffers, out-of-order data, handshakes under way, and the control
     /// blocks themselves (about 700 bytes each). Near it windows and buffers shrink, and what is not acknowledged yet is

@@ -1,4 +1,4 @@
-//! The application's calls on one connection (RFC 9293 §3.9.1 and §3.10).
+//! Calls on one connection: send, receive, close, abort, status (RFC 9293 §3.9.1, §3.10).
 
 use bytes::Bytes;
 use core::net::SocketAddr;
@@ -142,7 +142,7 @@ impl Conn<'_> {
         })
     }
 
-    /// How the active open went: `None` while it goes on.
+    /// Outcome of the active open; `None` while it goes on.
     #[must_use]
     pub fn connect_result(&self) -> Option<Result<(), ConnError>> {
         let conn = self.get()?;
@@ -157,8 +157,8 @@ impl Conn<'_> {
         )
     }
 
-    /// Half of CLOSE (RFC 9293 §3.10.4): no more data will be written; the FIN follows what is queued. Again does
-    /// nothing.
+    /// Half of CLOSE (RFC 9293 §3.10.4): no more data will be written; the FIN follows what is
+    /// queued. A second call does nothing.
     ///
     /// # Errors
     /// [`ShutdownError::NotConnected`] before the handshake is over, or after the connection ended.
@@ -170,7 +170,7 @@ impl Conn<'_> {
             }
             _ => {
                 conn.snd.fin_queued = true;
-                // Whoever waits for room learns that there will be none.
+                // A writer that waits for room learns that there will be none.
                 if core::mem::take(&mut conn.app.write_blocked) {
                     conn.app.events |= ConnEvents::WRITABLE;
                 }
@@ -247,7 +247,7 @@ impl Conn<'_> {
         self.get().map_or(State::Closed, |conn| conn.state)
     }
 
-    /// STATUS (RFC 9293 §3.10.6): everything worth knowing, as of the stack's latest input or call.
+    /// STATUS (RFC 9293 §3.10.6): a snapshot as of the latest input or call of the stack.
     #[must_use]
     pub fn info(&self) -> TcpInfo {
         let now = self.stack.now;

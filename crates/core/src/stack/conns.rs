@@ -1,4 +1,4 @@
-//! Connection table: control blocks, each with the stack's marks on it.
+//! Connection table: control blocks, each with the marks of the stack's queues.
 
 use alloc::boxed::Box;
 
@@ -6,7 +6,7 @@ use super::slab::Slab;
 use crate::tcp::Connection;
 use crate::types::ConnId;
 
-/// A connection, and what the stack keeps about it.
+/// A connection, its marks, and its share of the memory budget.
 #[derive(Debug)]
 pub(super) struct Slot {
     pub(super) tcp: Connection,
@@ -30,7 +30,7 @@ pub(super) struct Marks {
     pub(super) has_gap: bool,
 }
 
-/// The table.
+/// Table of connections.
 #[derive(Debug, Default)]
 pub(super) struct Conns {
     slots: Slab<Box<Slot>>,

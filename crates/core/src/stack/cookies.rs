@@ -1,4 +1,4 @@
-//! SYN cookies: handshakes without a record, while the half-open table is full (RFC 4987 §3.6).
+//! SYN cookies: handshakes without a record, while there is no room for one (RFC 4987 §3.6).
 
 use tidewire_wire::{TcpFlags, TcpOptions, TcpTimestamps};
 
@@ -12,11 +12,12 @@ use crate::tcp::{Payload, Pressure, State};
 use crate::time::Instant;
 use crate::types::{DropReason, FourTuple, ListenerId};
 
-/// A SYN-ACK of which neither the time nor the number is known: no round trip is measured by it (RFC 6298 §3).
+/// SYN-ACKs sent for a record made from a cookie: their number and times are unknown. With more
+/// than one, no round trip is measured (RFC 6298 §3).
 const UNKNOWN_SENDS: u8 = 2;
 
 impl Stack {
-    /// Answers a SYN that there is no room to remember; says whether it did.
+    /// Answers a SYN with a cookie, in place of a record; says whether it did.
     pub(super) fn answer_with_cookie(
         &mut self,
         now: Instant,
@@ -29,7 +30,7 @@ impl Stack {
         let config = &serving.config;
         let mut peer = segment.options;
         if !config.timestamps || peer.timestamps.is_none() {
-            // There is nothing to remember these by.
+            // Only a timestamp could carry these through the handshake.
             peer.timestamps = None;
             peer.window_scale = None;
             peer.sack_permitted = false;
@@ -59,8 +60,8 @@ impl Stack {
         may.then(|| Serving::new(id, listener))
     }
 
-    /// A segment of no connection, to a listener: where it completes a handshake that was not remembered, it becomes a
-    /// connection. Says whether it was that.
+    /// Takes a segment to a listener that brings a cookie back: it completes a handshake without a
+    /// record, and the connection begins. Says whether it brought one.
     pub(super) fn accept_cookie(
         &mut self,
         now: Instant,
@@ -78,7 +79,8 @@ impl Stack {
         let (mss, has_timestamps) = match self.handshakes.cookies.check(now, &tuple, irs, iss) {
             Cookie::Good { mss, timestamps } => (mss, timestamps),
             Cookie::Foreign => return false,
-            // What came before it was lost, and will come again: a reset would end a connection that can go on.
+            // The segments before it were lost and will be sent again: a reset would end a
+            // connection that can go on.
             Cookie::OutOfOrder => {
                 self.drop_frame(DropReason::OutOfWindow);
                 return true;
@@ -119,8 +121,8 @@ impl Stack {
         self.handshakes
             .arm_at(key, now + self.tcp_defaults.initial_rto);
         self.net.stats.syn_cookies_accepted += 1;
-        // Where the accept queue is full the record stays: its timer gives the peer, who believes to be connected and
-        // may have nothing to say, another chance.
+        // Where the accept queue is full the record stays. The peer believes to be connected and
+        // may have nothing to send, but the SYN-ACK that the timer repeats makes it answer.
         self.complete_handshake(now, key, segment, payload);
         if self.handshakes.is_overfull() {
             self.forget_half_open(key);
@@ -128,7 +130,7 @@ impl Stack {
         true
     }
 
-    /// Whether a peer that brought a cookie can be accepted, or at least remembered.
+    /// Whether a peer that brought a cookie can be accepted, or at least get a record.
     fn has_room_for_cookie(&self, id: ListenerId) -> Result<Serving, DropReason> {
         let listener = self.locals.listener(id).ok_or(DropReason::NoConnection)?;
         if listener.queue_is_full() && self.handshakes.is_full() {

@@ -1,9 +1,9 @@
-//! When to look at what next: a heap with one entry per owner, corrected lazily.
+//! Deadlines: a heap with one entry per owner, corrected lazily.
 //!
-//! Timers are armed and pushed back with nearly every segment, but seldom fire. An owner whose deadline moved later
-//! keeps its early entry; when that comes up, the owner is asked and the entry moves. Only an earlier deadline touches
-//! the heap at once. So the usual ACK, which restarts the retransmission timer, costs nothing here, and idle owners
-//! cost nothing ever.
+//! Timers are armed and pushed back with nearly every segment, but seldom fire. An owner whose
+//! deadline moved later keeps its early entry; when that comes up, the owner is asked for its true
+//! deadline and the entry moves. Only an earlier deadline changes the heap at once. So the usual
+//! ACK, which restarts the retransmission timer, costs nothing here, and neither do idle owners.
 
 use alloc::vec::Vec;
 

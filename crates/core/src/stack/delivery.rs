@@ -133,7 +133,8 @@ impl Stack {
                 self.forget_half_open(key);
             }
             HalfOpenVerdict::BadAck => {
-                // Unless the SYN came twice, and this is the answer to the cookie that it got first.
+                // It may answer a cookie: of a SYN that came twice, the first got a cookie and the
+                // second a record.
                 if self.accept_cookie(now, listener, tuple, segment, payload) {
                     return;
                 }
@@ -156,7 +157,8 @@ impl Stack {
         payload: &mut Payload<'_>,
     ) {
         let Some((id, owner)) = self.promote(now, key) else {
-            // The accept queue is full: as if the segment were lost. The SYN-ACK comes again, and with it the chance.
+            // The accept queue is full: the segment counts as lost. The answer to the next SYN-ACK
+            // may find room.
             self.handshakes.note_answered(key);
             return self.drop_frame(DropReason::BacklogFull);
         };

@@ -1,4 +1,4 @@
-//! From a segment plan to a frame: routing, headers, checksums or their offload.
+//! Egress: from a segment plan to a frame, with its route, its headers and its checksum.
 
 use core::net::IpAddr;
 
@@ -15,18 +15,18 @@ use crate::tcp::segment::{ResetReply, SegmentPlan};
 use crate::time::Instant;
 use crate::types::{ConnId, DropReason, FourTuple, IpFields, Slices};
 
-/// Where a packet goes next.
+/// Next hop of a segment.
 #[derive(Copy, Clone, Debug)]
 enum Hop {
     /// To this link address.
     Link(MacAddr),
-    /// To ourselves.
+    /// To an own address.
     Own,
 }
 
 impl Stack {
-    /// The next frame to send. It counts as sent: a driver that cannot send it now keeps a copy, one that loses it has
-    /// lost it like the network would.
+    /// The next frame to send. It counts as sent: a driver that cannot send it now keeps a copy,
+    /// and a frame that the driver loses is lost as if by the network.
     pub fn poll_transmit(&mut self, now: Instant) -> Option<Transmit<'_>> {
         self.advance(now);
         let now = self.now;
@@ -59,8 +59,8 @@ impl Stack {
         }
     }
 
-    /// The link is down: a connection that is going to send again waits for that, another one loses its segment and so
-    /// gets a timer. Nobody waits without end.
+    /// The link is down. A connection whose retransmission timer runs waits for the link. Any other
+    /// one counts its segment as lost, which arms that timer: no connection waits without limit.
     fn await_link(&mut self, now: Instant, id: ConnId) {
         let Some(slot) = self.conns.slot_mut(id) else {
             return;
@@ -120,8 +120,8 @@ impl Stack {
         Some((plan, hop))
     }
 
-    /// The link address that a connection's next segment goes to; without one the connection waits for it, or loses the
-    /// segment.
+    /// The link address for the next segment of a connection. Without one the connection waits for
+    /// it, or its segment counts as lost.
     fn resolve_for(
         &mut self,
         now: Instant,
@@ -207,8 +207,8 @@ impl Stack {
         self.trace_out(now, tuple, None, plan, (state, state));
         self.net.stats.segments_out += 1;
         self.net.stats.retransmitted += u64::from(plan.retransmission);
-        // With a placeholder for the link address, which `send_packet` knows, and with its checksum:
-        // frames in that queue ask nothing of the device.
+        // The link address is a placeholder, which `send_packet` replaces, and the checksum is
+        // complete: frames of that queue use no offload.
         let headers = Headers::new(self.net.link(), MacAddr([0; 6]), tuple, plan, &[], false);
         let packet = headers.and_then(|headers| headers.packet());
         match packet {

@@ -1,17 +1,17 @@
-//! Event queue behind `poll_event`.
+//! Event queue of `poll_event`.
 
 use alloc::collections::VecDeque;
 
 use crate::types::{ConnId, ListenerId};
 
-/// The queue behind `poll_event`: at most one entry per connection and listener, because a source that is queued
-/// already only gathers flags.
+/// At most one entry per connection and listener: events of a source that is queued already are
+/// added to its flags.
 #[derive(Debug, Default)]
 pub(super) struct EventQueue {
     queue: VecDeque<Source>,
 }
 
-/// Who has something to report.
+/// The source of an event.
 #[derive(Copy, Clone, Debug, Eq, PartialEq)]
 pub(super) enum Source {
     Conn(ConnId),

@@ -1,14 +1,14 @@
 //! Flow table: from a 4-tuple to its connection, half-open record or TIME-WAIT record.
 //!
-//! Peers choose their half of the 4-tuple, so the table hashes it with a secret key (SipHash): nobody can aim at one
-//! bucket.
+//! Peers choose their half of the 4-tuple, so the table hashes it with a secret key (SipHash): no
+//! peer can aim at one bucket.
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use crate::types::{ConnId, FourTuple, HashKey, Key};
 
-/// Where a segment goes.
+/// Owner of a 4-tuple.
 #[derive(Copy, Clone, Debug, Eq, PartialEq)]
 pub(crate) enum Target {
     /// A connection.
@@ -122,7 +122,8 @@ impl FlowTable {
         self.key.hash(tuple) as u32
     }
 
-    /// One of `count` for this tuple, always the same one, and nobody can tell which without the key.
+    /// An index below `count` for this tuple: always the same one, and unpredictable without the
+    /// key.
     pub(crate) fn spread(&self, tuple: &FourTuple, count: usize) -> usize {
         self.hash(tuple) as usize % count.max(1)
     }

@@ -1,4 +1,4 @@
-//! Handshake table: half-open records with their timers, and the SYN cookies for what it has no room for.
+//! Handshake table: half-open records with their timers, and SYN cookies for a full table.
 
 use alloc::vec::Vec;
 
@@ -10,7 +10,7 @@ use crate::tcp::syn_cookies::SynCookies;
 use crate::time::Instant;
 use crate::types::{HashKey, Key, ListenerId};
 
-/// The table.
+/// Table of half-open records.
 #[derive(Debug)]
 pub(super) struct Handshakes {
     records: Slab<HalfOpen>,
@@ -44,9 +44,10 @@ impl Handshakes {
         self.records.len() > self.capacity
     }
 
-    /// Whether most of those who began a handshake do not go on with it, as in a flood. A cookie has a price: where the
-    /// third segment is lost and the peer waits to be spoken to, nobody knows any more that there is something to
-    /// repeat. Where peers answer, one more who comes too early better comes again.
+    /// Whether at least half of the records are unanswered, as in a SYN flood. Only then are
+    /// cookies worth their price: where the third segment of a handshake is lost and the peer waits
+    /// for data from this end, no record is left to repeat the SYN-ACK. While peers do answer, a
+    /// SYN is better dropped: the peer repeats it.
     pub(super) fn is_flooded(&self) -> bool {
         self.unanswered * 2 >= self.records.len()
     }
@@ -95,7 +96,7 @@ impl Handshakes {
             if record.deadline <= now {
                 return Some(key);
             }
-            // It was armed anew since.
+            // It was armed again since.
             self.deadlines.no_later_than(index, record.deadline);
         }
         None
@@ -109,7 +110,7 @@ impl Handshakes {
         }
     }
 
-    /// Sets the timer of a record that a cookie brought back.
+    /// Sets the timer of a record that was made from a cookie.
     pub(super) fn arm_at(&mut self, key: Key, deadline: Instant) {
         if let Some(record) = self.records.get_mut(key) {
             record.deadline = deadline;
@@ -117,7 +118,7 @@ impl Handshakes {
         }
     }
 
-    /// The timer of a record came up.
+    /// The timer of a record fired.
     pub(super) fn note_timeout(&mut self, key: Key) {
         if let Some(record) = self.records.get_mut(key) {
             self.unanswered += usize::from(record.retries == 0 && !record.answered);
@@ -125,7 +126,7 @@ impl Handshakes {
         }
     }
 
-    /// The peer of a record has shown that it is there.
+    /// The peer of a record has completed the handshake.
     pub(super) fn note_answered(&mut self, key: Key) {
         if let Some(record) = self.records.get_mut(key)
             && !core::mem::replace(&mut record.answered, true)

@@ -1,4 +1,4 @@
-//! The headers in front of what is sent: Ethernet, IP of either version, TCP.
+//! Headers of a segment: Ethernet, IP of either version, TCP.
 
 use alloc::vec::Vec;
 use core::net::IpAddr;

@@ -12,7 +12,7 @@ use crate::tcp::segment::SegmentIn;
 use crate::time::Instant;
 use crate::types::{DropReason, FourTuple};
 
-/// How parsing ends early.
+/// A parsed value, or why the frame is dropped.
 pub(super) type Parsed<T> = Result<T, DropReason>;
 
 /// A TCP segment in its frame.
@@ -23,7 +23,8 @@ struct Located {
 }
 
 impl Stack {
-    /// A frame arrived; its bytes are checked, counted, and processed at once. Nothing it holds can make this fail.
+    /// Processes a received frame at once. No content makes this fail: what is wrong is dropped and
+    /// counted ([`DropReason`]).
     pub fn handle_frame(&mut self, now: Instant, frame: &mut dyn FrameBuffer, meta: RxMeta) {
         self.advance(now);
         let now = self.now;
@@ -37,7 +38,7 @@ impl Stack {
         self.net.flush_neighbor_requests();
     }
 
-    /// What the network layer made of a frame.
+    /// Acts on what a frame means above the network layer.
     fn handle_upcall(
         &mut self,
         now: Instant,

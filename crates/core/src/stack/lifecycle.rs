@@ -21,13 +21,14 @@ impl Stack {
         id
     }
 
-    /// A 4-tuple means nothing any more.
+    /// Frees a 4-tuple.
     pub(super) fn free_flow(&mut self, tuple: &FourTuple, target: Target) {
         self.flows.remove(tuple, target);
         self.locals.ports.on_freed(tuple);
     }
 
-    /// Whether an active open may use this 4-tuple: nobody does, or a connection that has been over for long enough.
+    /// Whether an active open may use this 4-tuple: it is free, or has been in TIME-WAIT for long
+    /// enough.
     pub(super) fn may_connect(&self, tuple: &FourTuple) -> bool {
         match self.find_flow(tuple) {
             None => true,
@@ -59,8 +60,9 @@ impl Stack {
         }
     }
 
-    /// Draws the conclusions of whatever just happened to a connection: queues it for sending, reports its events,
-    /// sets its deadline, and moves it on when its state says so. Every input and call ends here.
+    /// Settles a connection after something happened to it: accounts for its memory, reports its
+    /// events, moves it on where its state says so, queues it for sending, and schedules its
+    /// timers. Every input and every call ends here.
     pub(super) fn settle(&mut self, id: ConnId) {
         self.account_memory(id);
         let Some(Slot {
@@ -108,8 +110,8 @@ impl Stack {
         self.settle(id);
     }
 
-    /// The protocol's part is over; 2 MSL remain. The control block stays only as long as its handle, for what the
-    /// application has not read yet.
+    /// Puts a TIME-WAIT record into the place of the connection for 2 MSL. The control block stays
+    /// only until its handle is given back, for what the application has not read yet.
     fn enter_time_wait(&mut self, id: ConnId) {
         let now = self.now;
         let Some(conn) = self.conns.get(id) else {
@@ -137,7 +139,8 @@ impl Stack {
         self.release_if_orphaned(id);
     }
 
-    /// Nothing is left to do on the wire.
+    /// Frees the 4-tuple of a closed connection. The control block stays until its handle is given
+    /// back.
     fn enter_closed(&mut self, id: ConnId) {
         let Some(conn) = self.conns.get(id) else {
             return self.net.stats.count_broken("the end of no connection");
@@ -202,8 +205,8 @@ impl Stack {
         }
     }
 
-    /// The next hop of these connections did not answer. Attempts to connect fail; connections go on trying (RFC
-    /// 5461), and say so if they time out, as in Linux.
+    /// The next hop of these connections did not answer. Attempts to connect fail; connections keep
+    /// trying (RFC 5461), and fail with this error if they time out, as in Linux.
     pub(super) fn on_neighbor_unreachable(&mut self, conns: Vec<ConnId>) {
         for id in conns {
             let Some(Slot {

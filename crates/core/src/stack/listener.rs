@@ -8,7 +8,7 @@ use crate::ip::covers;
 use crate::tcp::TcpConfig;
 use crate::types::{ConnId, ipv4_mapped};
 
-/// A listener: who may connect, and those who did.
+/// A listener, and the connections that wait for `accept`.
 #[derive(Debug)]
 pub(crate) struct Listener {
     pub(crate) addr: SocketAddr,

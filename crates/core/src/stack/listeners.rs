@@ -1,4 +1,4 @@
-//! Listeners, as the application asks for them: listen, accept, close.
+//! Calls on listeners: listen, accept, close.
 
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
@@ -65,7 +65,8 @@ impl Stack {
         self.locals.listener(id).map(Listener::shown_addr)
     }
 
-    /// What connections accepted from now on begin with. Half-open ones have sent their SYN-ACK, and begin with it too.
+    /// The configuration of connections accepted from now on, those that are half-open now
+    /// included.
     pub fn listener_config(&mut self, id: ListenerId) -> Option<&mut TcpConfig> {
         let listener = self.locals.listener_mut(id)?;
         Some(Arc::make_mut(&mut listener.config))
@@ -90,8 +91,8 @@ impl Stack {
             .is_some_and(|listener| !listener.queue.is_empty())
     }
 
-    /// Closes a listener: connections that nobody accepted are reset, handshakes under way forgotten. Of these it looks
-    /// at all that the stack has.
+    /// Closes a listener: connections not yet accepted are reset, half-open ones forgotten. To find
+    /// these it visits all half-open records of the stack.
     pub fn close_listener(&mut self, now: Instant, id: ListenerId) {
         self.advance(now);
         let Some(listener) = self.locals.remove_listener(id) else {
@@ -107,7 +108,8 @@ impl Stack {
         }
     }
 
-    /// The listener that serves a tuple; of several that share its address the tuple's keyed hash chooses.
+    /// The listener that serves a tuple. Several that share its address are chosen from by the
+    /// keyed hash of the tuple.
     pub(super) fn listener_for(&self, tuple: &FourTuple) -> Option<ListenerId> {
         let choose = |count| self.flows.spread(tuple, count);
         self.locals.listener_for(tuple, choose)
@@ -133,7 +135,7 @@ impl Stack {
         let to = (ip, ip, 0);
         let (locals, flows) = (&self.locals, &self.flows);
         let is_free = |port| !locals.has_port(port);
-        // One without connections first: whoever connects from it must not find that two ends are in use already.
+        // A port without connections first: an active open from it must find its 4-tuple free.
         let is_unused = |port| is_free(port) && !flows.has_port(port);
         let choice = (locals.ports.find(self.now, to, is_unused))
             .or_else(|| locals.ports.find(self.now, to, is_free))?;

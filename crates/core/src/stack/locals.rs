@@ -11,7 +11,7 @@ use super::slab::Slab;
 use crate::ip::overlap;
 use crate::types::{FourTuple, ListenerId};
 
-/// The tables.
+/// Tables of local addresses and ports.
 #[derive(Debug)]
 pub(super) struct Locals {
     listeners: Slab<Listener>,
@@ -58,8 +58,10 @@ impl Locals {
         Some(listener)
     }
 
-    /// The listener for a tuple: one on exactly its local address before one on all. Of several that share an address
-    /// ([`ListenOptions::reuse_port`](super::ListenOptions::reuse_port)) `choose` takes one of their number.
+    /// The listener for a tuple: one on exactly its local address goes before one on all addresses.
+    /// Of several that share an address
+    /// ([`ListenOptions::reuse_port`](super::ListenOptions::reuse_port)) `choose` picks an index
+    /// below their number.
     pub(super) fn listener_for(
         &self,
         tuple: &FourTuple,

@@ -1,27 +1,32 @@
-//! The memory budget: what peers and applications can make the stack hold, all together.
+//! Memory budget: one bound on all that peers and applications make the stack hold.
 //!
-//! Charged is what is really held: control blocks, half-open records, blocks of buffers whether full or not, frames kept
-//! alive by a payload in them, out-of-order data with its bookkeeping, records of what is in flight, frames that wait to
-//! be sent or for a neighbour, and what is kept for reuse. The sum is kept up to date at every step and never added up. Tables (slots, the
-//! flow table, neighbours, TIME-WAIT) are bounded by limits of their own and not part of it.
+//! What is charged is what is really held: control blocks, half-open records, blocks of buffers
+//! whether full or not, frames kept alive by a payload in them, out-of-order data with its
+//! bookkeeping, records of what is in flight, frames that wait to be sent or for a neighbour, and
+//! the pool of memory kept for reuse. The sum is kept up to date at every step, and never computed
+//! anew. Tables (slots, the flow table, neighbours, TIME-WAIT) are bounded by limits of their own
+//! and not part of it.
 //!
 //! Above half of the budget ([`Pressure::High`]):
 //! - nothing is kept for reuse;
-//! - send buffers take [`HIGH_PRESSURE_BUFFER`] bytes at most, and so do windows: an edge that was promised stays where it is
-//!   (RFC 9293 §3.8.6), but it does not move on before the application has read;
+//! - send buffers take [`HIGH_PRESSURE_BUFFER`] bytes at most, and so do windows: an advertised
+//!   right edge stays where it is (RFC 9293 §3.8.6), but does not move on before the application
+//!   has read;
 //! - out-of-order data is refused beyond the same size.
 //!
 //! Above three quarters ([`Pressure::Full`]):
-//! - out-of-order data goes, oldest holders first: it was acknowledged selectively only, and its sender keeps it for that
-//!   (RFC 2018 §8);
-//! - what arrives in order is taken up to [`MIN_BUFFER`] bytes a connection. The rest is dropped before it is acknowledged,
-//!   and counted ([`DropReason::NoMemory`](super::DropReason::NoMemory)): nothing acknowledged is ever lost;
+//! - out-of-order data is dropped, that of the oldest holders first: it was acknowledged only
+//!   selectively, so its sender still keeps it (RFC 2018 §8);
+//! - data that arrives in order is taken up to [`MIN_BUFFER`] bytes a connection. The rest is
+//!   dropped before it is acknowledged, and counted
+//!   ([`DropReason::NoMemory`](super::DropReason::NoMemory)): nothing acknowledged is ever lost;
 //! - writes block, beyond [`MIN_BUFFER`] bytes a connection;
 //! - SYNs are dropped and counted, and connecting fails (`ENOBUFS`).
 //!
-//! The least sizes are what keeps every connection going: whoever reads can receive, and whoever is acknowledged can
-//! write. The last quarter of the budget is for them; more connections than that has room for may take the sum past it,
-//! by [`MIN_BUFFER`] bytes each way and connection that uses them.
+//! With [`MIN_BUFFER`] bytes every connection goes on: it receives as its application reads, and
+//! sends as its peer acknowledges. The last quarter of the budget is for these bytes. More
+//! connections than it has room for may exceed the budget, each by [`MIN_BUFFER`] bytes in each
+//! direction that it uses.
 
 use alloc::collections::VecDeque;
 
@@ -37,7 +42,7 @@ use crate::types::{ConnEvents, ConnId};
 /// Memory in use.
 #[derive(Debug, Default)]
 pub(super) struct Memory {
-    /// Memory that connections gave back, for the next ones that need some.
+    /// Memory that connections gave back, for reuse.
     pub(super) pool: Pool,
     /// Bytes that connections are charged beside their control blocks.
     conns: usize,
@@ -77,8 +82,9 @@ impl Stack {
         }
     }
 
-    /// Gives back what a connection does not need any more, charges it for the rest, and acts when memory has become
-    /// tight or is so no more.
+    /// Gives memory that a connection no longer needs back to the pool, charges the connection for
+    /// the rest, and acts on the pressure: drops out-of-order data when memory is full, and wakes
+    /// blocked writers once there is no pressure.
     pub(super) fn account_memory(&mut self, id: ConnId) {
         self.charge(id);
         let pressure = self.pressure();
@@ -110,22 +116,22 @@ impl Stack {
         }
     }
 
-    /// A connection is gone, and what it held with it.
+    /// Releases the memory of a removed connection.
     pub(super) fn release_memory(&mut self, slot: &mut Slot) {
         self.memory.conns -= slot.charged;
         slot.tcp.snd.buffer.clear();
         slot.tcp.reclaim(&mut self.memory.pool);
     }
 
-    /// Whether to keep what [`Conn::write_bytes`](super::Conn::write_bytes) was given and is no longer needed, until
-    /// [`poll_released`](Self::poll_released) takes it. Such memory may run any code when it is dropped
-    /// ([`Bytes::from_owner`]): who keeps the stack behind a lock drops it after unlocking. Otherwise, as at first, the
-    /// stack drops it itself.
+    /// Whether buffers of [`Conn::write_bytes`](super::Conn::write_bytes) that are no longer needed
+    /// are kept until [`poll_released`](Self::poll_released) takes them. Dropping such a buffer may
+    /// run any code ([`Bytes::from_owner`]), so a driver that keeps the stack behind a lock has to
+    /// drop it after unlocking. By default the stack drops it itself.
     pub fn keep_released(&mut self, keep: bool) {
         self.memory.pool.released.is_kept = keep;
     }
 
-    /// Takes memory of the application that is no longer needed.
+    /// Takes a buffer of the application that is no longer needed.
     pub fn poll_released(&mut self) -> Option<Bytes> {
         self.memory.pool.released.take()
     }
@@ -136,7 +142,7 @@ impl Stack {
         !self.memory.pool.released.is_empty()
     }
 
-    /// A write found no memory: the connection is told when there is some.
+    /// A write found no memory: the connection becomes writable when there is some.
     pub(super) fn wait_for_memory(&mut self, id: ConnId) {
         let Some(slot) = self.conns.slot_mut(id) else {
             return;
@@ -152,7 +158,7 @@ impl Stack {
         self.memory.waiting.push_back(id);
     }
 
-    /// Out-of-order data was never promised to stay.
+    /// Drops out-of-order data while memory is full.
     fn drop_out_of_order(&mut self) {
         while self.pressure() == Pressure::Full
             && let Some(id) = self.memory.with_gaps.pop_front()

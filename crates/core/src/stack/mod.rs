@@ -61,13 +61,14 @@ use crate::types::{ConnId, DropReason, Event, HashKey, LinkCaps, Secret, Stats};
 /// Options of a listener.
 #[derive(Clone, Debug)]
 pub struct ListenOptions {
-    /// Most connections waiting to be accepted, and as many half-open ones; at least 1. The default is 1024, more than
-    /// tokio's 128: a SYN that finds no room costs the peer a second.
+    /// Most connections waiting to be accepted, and as many half-open ones; at least 1. The default
+    /// is 1024, more than tokio's 128: a SYN dropped for a full backlog costs the peer a second.
     pub backlog: usize,
-    /// What accepted connections use; `None`: the stack's defaults.
+    /// Configuration of accepted connections; `None`: the stack's defaults.
     pub tcp: Option<TcpConfig>,
-    /// Share the address and port with other listeners that say the same: connections are spread over them
-    /// (`SO_REUSEPORT`). A connection under way when one of them closes is lost with it.
+    /// Share the address and port with other listeners that set this: connections are spread over
+    /// them (`SO_REUSEPORT`). A connection not yet accepted when one of them closes is lost with
+    /// it.
     pub reuse_port: bool,
 }
 
@@ -89,8 +90,9 @@ impl Default for ListenOptions {
 ///
 /// - **Inputs** tell the stack what happened: [`handle_frame`](Stack::handle_frame),
 ///   [`handle_timeout`](Stack::handle_timeout), [`set_link`](Stack::set_link).
-/// - **Outputs** say what is to be done: [`poll_transmit`](Stack::poll_transmit) (until `None`),
-///   [`poll_timeout`](Stack::poll_timeout), [`poll_event`](Stack::poll_event) (until `None`).
+/// - **Outputs** say what the driver has to do: [`poll_transmit`](Stack::poll_transmit) (until
+///   `None`), [`poll_timeout`](Stack::poll_timeout), [`poll_event`](Stack::poll_event) (until
+///   `None`).
 /// - **Application calls**: [`listen`](Stack::listen), [`bind`](Stack::bind), [`accept`](Stack::accept), [`connect`](Stack::connect), and those
 ///   of [`Conn`].
 /// - **Views**: [`stats`](Stack::stats), [`Conn::info`], [`poll_trace`](Stack::poll_trace).
@@ -109,7 +111,7 @@ impl Default for ListenOptions {
 /// let mut stack = Stack::new(config, Secret::new([42; 16]), Instant::ZERO)?;
 ///
 /// stack.connect(Instant::ZERO, "10.0.0.1:80".parse().unwrap(), Default::default()).unwrap();
-/// // Before the SYN can leave, the stack asks who has 10.0.0.1.
+/// // Before the SYN can leave, the stack asks for the link address of 10.0.0.1 (ARP).
 /// let mut frame = [0; 64];
 /// let len = stack.poll_transmit(Instant::ZERO).and_then(|transmit| transmit.copy_to(&mut frame)).unwrap();
 /// assert_eq!((len, &frame[12..14]), (42, &[0x08, 0x06][..]));
@@ -134,7 +136,7 @@ pub struct Stack {
     trace: Trace,
 }
 
-/// What each derived key is for.
+/// Purposes of the derived keys.
 mod purpose {
     pub(super) const FLOWS: u8 = 0;
     pub(super) const ISS: u8 = 1;
@@ -191,7 +193,8 @@ impl Stack {
     /// The link changed: MTU, offloads, up or down. Connections keep the MSS that they negotiated, and cut smaller
     /// segments where the MTU is now below it: what is in flight in larger ones is sent again.
     ///
-    /// A link that came up is the one input that looks at every connection, idle ones included.
+    /// The change from down to up is the one input that visits every connection, idle ones
+    /// included.
     ///
     /// # Errors
     /// [`ConfigError`] if the new link cannot be used; the old one stays.
@@ -239,7 +242,7 @@ impl Stack {
         deadlines.into_iter().flatten().min()
     }
 
-    /// The next thing that an application should know.
+    /// The next event for the application.
     pub fn poll_event(&mut self) -> Option<Event> {
         while let Some(source) = self.scheduler.events.pop() {
             match source {
@@ -271,7 +274,7 @@ impl Stack {
         Some(Conn { stack: self, id })
     }
 
-    /// Every connection in the table, those that nobody has accepted yet and those that are being closed included.
+    /// Every connection in the table, those not yet accepted and those being closed included.
     pub fn conn_ids(&self) -> impl Iterator<Item = ConnId> {
         self.conns.ids()
     }
@@ -302,7 +305,7 @@ impl Stack {
         self.conns.orphans
     }
 
-    /// Connections in the table, TIME-WAIT records and half-open ones: all that is not idle memory.
+    /// Numbers of connections, half-open records and TIME-WAIT records.
     #[must_use]
     pub fn connection_counts(&self) -> ConnectionCounts {
         ConnectionCounts {
@@ -322,7 +325,7 @@ impl Stack {
         self.trace.pop()
     }
 
-    /// Traced segments that were dropped before somebody fetched them.
+    /// Traced segments that the ring dropped before they were polled.
     #[must_use]
     pub fn trace_dropped(&self) -> u64 {
         self.trace.dropped()
@@ -330,7 +333,7 @@ impl Stack {
 
     // ---- Shared by the parts ----
 
-    /// Takes note of the time; it never goes back.
+    /// Moves the stack's time on; it never goes back.
     fn advance(&mut self, now: Instant) {
         self.now = self.now.max(now);
     }
@@ -340,7 +343,7 @@ impl Stack {
     }
 }
 
-/// How many of each kind there are.
+/// Sizes of the stack's tables.
 #[derive(Copy, Clone, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct ConnectionCounts {

@@ -1,4 +1,4 @@
-//! Active open: the choice of both ends, and the connection in SYN-SENT.
+//! Active open: the choice of the 4-tuple, and the connection in SYN-SENT.
 
 use alloc::sync::Arc;
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};

@@ -1,6 +1,6 @@
-//! The options of one connection: what `setsockopt` sets.
+//! Socket options of one connection.
 //!
-//! A connection shares its configuration with its siblings until it sets something of its own.
+//! A connection shares its configuration with others until one of its options is set.
 
 use alloc::sync::Arc;
 

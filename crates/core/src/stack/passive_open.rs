@@ -32,7 +32,7 @@ impl Serving {
 }
 
 impl Stack {
-    /// The listener that has room for a connection of this tuple, or what a SYN for it is dropped for.
+    /// The listener that has room for a connection of this tuple, or why its SYN is dropped.
     pub(super) fn may_open_passively(&self, tuple: &FourTuple) -> Result<Serving, DropReason> {
         let id = self.listener_for(tuple).ok_or(DropReason::NoConnection)?;
         let listener = self.locals.listener(id).ok_or(DropReason::NoConnection)?;
@@ -65,7 +65,7 @@ impl Stack {
         self.send_syn_ack(now, key);
     }
 
-    /// The record of a handshake that `segment` is the SYN of, but for our sequence number.
+    /// A record of the handshake that `segment` belongs to, without our ISS.
     pub(super) fn half_open_record(
         &self,
         now: Instant,
@@ -106,7 +106,8 @@ impl Stack {
         key
     }
 
-    /// Sends the SYN-ACK of a half-open connection, first or when its timer came up, and sets that.
+    /// Sends the SYN-ACK of a half-open connection, first or after its timer fired, and arms the
+    /// timer.
     pub(super) fn send_syn_ack(&mut self, now: Instant, key: Key) {
         if let Some(record) = self.handshakes.get(key)
             && let Some(listener) = self.locals.listener(record.listener)
@@ -116,7 +117,7 @@ impl Stack {
         self.repeat_syn_ack(now, key);
     }
 
-    /// Sends it because the SYN came again.
+    /// Sends the SYN-ACK without touching the timer, as for a SYN that came again.
     pub(super) fn repeat_syn_ack(&mut self, now: Instant, key: Key) {
         let Some(record) = self.handshakes.get_mut(key) else {
             return self.net.stats.count_broken("a SYN-ACK of no record");
@@ -147,7 +148,7 @@ impl Stack {
         }
     }
 
-    /// The timer of a half-open connection came up.
+    /// The timer of a half-open connection fired.
     pub(super) fn fire_half_open_timer(&mut self, now: Instant, key: Key) {
         let Some(record) = self.handshakes.get(key) else {
             return self.net.stats.count_broken("a timer of no record");

@@ -1,4 +1,4 @@
-//! Path-MTU updates and ICMP errors, brought to the connections that they are about.
+//! Path-MTU updates and ICMP errors of connections.
 
 use super::Stack;
 use super::flow::Target;
@@ -9,14 +9,16 @@ use crate::time::Instant;
 use crate::types::{ConnId, DropReason};
 
 impl Stack {
-    /// An ICMP error quotes a segment. It counts where that is in flight (RFC 5927 §4.1).
+    /// Delivers an ICMP error to the connection whose segment it quotes. It counts only while that
+    /// segment is in flight (RFC 5927 §4.1).
     pub(super) fn deliver_icmp_error(
         &mut self,
         now: Instant,
         report: Report,
         quoted: &Quoted,
     ) -> Parsed<()> {
-        // Half-open connections and TIME-WAIT have nothing to lose: their one segment is small, and comes again.
+        // Half-open and TIME-WAIT records ignore errors: their one segment is small, and is sent
+        // again.
         let Some(Target::Conn(id)) = self.find_flow(&quoted.tuple) else {
             return Err(DropReason::IcmpIgnored);
         };
@@ -39,7 +41,7 @@ impl Stack {
         Ok(())
     }
 
-    /// Brings a connection's idea of its path up to date; two comparisons where it is.
+    /// Updates what a connection knows of its path; two comparisons where nothing changed.
     pub(super) fn update_path(&mut self, now: Instant, id: ConnId) {
         let version = self.net.paths_version();
         let Some(conn) = self.conns.get_mut(id) else {

@@ -1,5 +1,7 @@
-//! Ephemeral ports (RFC 6056 §3.3.4, algorithm 4): for each destination an offset that only the stack knows, and one of
-//! many counters. Ports towards one destination tell nothing of those towards another, or of how many there are.
+//! Ephemeral ports (RFC 6056 §3.3.4, algorithm 4).
+//!
+//! Each destination has a secret offset, and one of many counters. The ports towards one
+//! destination reveal neither those towards another, nor how many there are.
 //!
 //! The same local port serves any number of destinations. A search looks at each port of the range once, and remembers
 //! for a while when it found none, so that a program that goes on trying does not pay for a search each time.
@@ -12,12 +14,12 @@ use core::ops::RangeInclusive;
 use crate::time::{Duration, Instant};
 use crate::types::{FourTuple, HashKey};
 
-/// Counters. RFC 6056 §3.3.4 asks for 10 at least; so many that two destinations seldom share one, and that it takes
-/// more probes to find out which do than there are ports (CVE-2022-1012).
+/// Number of counters. RFC 6056 §3.3.4 asks for 10 at least; with so many, two destinations seldom
+/// share one, and finding out which do takes more probes than there are ports (CVE-2022-1012).
 const COUNTERS: usize = 1 << 16;
-/// Destinations whose ports are known to be exhausted, at most.
+/// Most destinations that count as exhausted.
 const MAX_EXHAUSTED: usize = 64;
-/// How long that is believed: a TIME-WAIT record may become reusable meanwhile.
+/// How long a destination counts as exhausted: a TIME-WAIT record may become reusable meanwhile.
 const EXHAUSTED_FOR: Duration = Duration::from_secs(1);
 /// Ports that became free meanwhile, past which a search finds one soon anyway.
 const MANY_FREED: usize = 1_024;

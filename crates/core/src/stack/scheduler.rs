@@ -1,4 +1,4 @@
-//! Scheduler: which connection sends next, whose timer is next, and who has events to report.
+//! Scheduler: connections that are ready to send, their deadlines, and event sources.
 
 use alloc::collections::VecDeque;
 
@@ -44,7 +44,7 @@ impl Scheduler {
         self.await_link.push_back(id);
     }
 
-    /// Whoever waited for the link is ready again.
+    /// Connections that waited for the link are ready again.
     pub(super) fn retry_link(&mut self) {
         self.ready.append(&mut self.await_link);
     }
@@ -56,7 +56,7 @@ impl Scheduler {
         self.deadlines.next()
     }
 
-    /// Makes sure that a connection comes up no later than `at`.
+    /// Makes sure that a connection's timers are looked at no later than `at`.
     pub(super) fn no_later_than(&mut self, id: ConnId, at: Instant) {
         self.deadlines.no_later_than(id.0.index, at);
     }

@@ -10,7 +10,8 @@ struct Slot<T> {
     value: Option<T>,
 }
 
-/// A table whose slots are reused; the key of a slot that was emptied finds nothing. Keys are given out deterministically: the slot emptied last is filled first.
+/// A table whose slots are reused; the key of a slot that was emptied finds nothing. Keys are given
+/// out deterministically: the slot emptied last is filled first.
 #[derive(Debug)]
 pub(crate) struct Slab<T> {
     slots: Vec<Slot<T>>,

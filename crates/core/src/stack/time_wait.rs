@@ -1,4 +1,4 @@
-//! The table of TIME-WAIT records: bounded, with a deadline each.
+//! TIME-WAIT table: a bounded number of records, each with a deadline.
 
 use super::deadlines::Deadlines;
 use super::slab::Slab;
@@ -6,7 +6,7 @@ use crate::tcp::time_wait::TimeWait;
 use crate::time::Instant;
 use crate::types::Key;
 
-/// The table.
+/// Table of TIME-WAIT records.
 #[derive(Debug)]
 pub(super) struct TimeWaitTable {
     records: Slab<TimeWait>,

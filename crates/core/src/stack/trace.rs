@@ -1,6 +1,6 @@
-//! What the stack did, segment by segment, for those who want to see it.
+//! Segment trace: a bounded ring of the newest segments, received and sent.
 //!
-//! Off by default and then free. When on, a bounded ring keeps the newest entries and counts those it had to drop.
+//! Off by default, at no cost. When on, the ring counts the entries that it had to drop.
 
 use alloc::collections::VecDeque;
 
@@ -20,16 +20,16 @@ pub enum Direction {
     Out,
 }
 
-/// One thing that happened.
+/// A traced segment.
 #[derive(Copy, Clone, Debug)]
 pub struct TraceEntry {
-    /// When.
+    /// When it was received or sent.
     pub at: Instant,
-    /// To whom: remote address and port of the segment.
+    /// The remote end.
     pub remote: core::net::SocketAddr,
     /// The local end.
     pub local: core::net::SocketAddr,
-    /// The connection, where there is one with a handle already.
+    /// The connection; `None` for segments of no connection.
     pub conn: Option<ConnId>,
     /// In or out.
     pub direction: Direction,
@@ -47,7 +47,7 @@ pub struct TraceEntry {
     pub after: State,
 }
 
-/// The part of an entry that a segment brings with it.
+/// The part of an entry that comes from the segment itself.
 pub(super) struct Seen {
     pub(super) direction: Direction,
     pub(super) header: TcpHeader,
@@ -57,7 +57,7 @@ pub(super) struct Seen {
 }
 
 impl Stack {
-    /// Records a segment, where somebody wants to know; `states` are those before and after it.
+    /// Records a segment while tracing is on; `states` are those before and after it.
     pub(super) fn trace_segment(
         &mut self,
         at: Instant,
