@@ -35,9 +35,9 @@ pub struct StackConfig {
     /// Most connections without a handle that still have data or FINs to exchange; one more is reset when its handle
     /// is given back (Linux: tcp_max_orphans).
     pub max_orphans: usize,
-    /// Most challenge ACKs and other answers to suspicious segments in a second, over all
-    /// connections (RFC 5961 §7). Each second a secret part of them, up to a half, is withheld.
-    /// Each connection has a limit of its own as well.
+    /// Most challenge ACKs in a second, over all connections, half-open and TIME-WAIT ones included
+    /// (RFC 5961 §7). Each second a secret part of them, up to a half, is withheld. Each connection
+    /// has a limit of its own as well.
     pub challenge_acks_per_second: u32,
     /// Bytes that connections may hold together: buffers, out-of-order data, handshakes under way, and the control
     /// blocks themselves (about 700 bytes each). Near it windows and buffers shrink, and what is not acknowledged yet is
