@@ -43,8 +43,8 @@ pub enum WriteError {
 pub enum ReadError {
     /// Nothing has arrived; wait for `READABLE`.
     Blocked,
-    /// The connection failed before the peer's FIN; every later read says so again, so that a reset never looks like a
-    /// clean end of file.
+    /// The connection failed before the peer's FIN. Every later read fails as well, so that a reset
+    /// never looks like a clean end of file.
     Failed(ConnError),
 }
 

@@ -16,7 +16,8 @@ use super::report::{Quoted, Report};
 use crate::error::ConnError;
 use crate::types::{DropReason, FourTuple};
 
-/// What an ICMPv4 message reports, and the packet it quotes; `None` for those that are no errors.
+/// What an ICMPv4 message reports, and the packet it quotes; `None` for messages that are not
+/// errors.
 pub(super) fn report_of_icmpv4<'a>(message: &Icmpv4Message<'a>) -> Option<(Report, &'a [u8])> {
     use ConnError::{HostUnreachable, NetworkUnreachable, Refused};
     Some(match *message {
@@ -43,7 +44,8 @@ pub(super) fn report_of_icmpv4<'a>(message: &Icmpv4Message<'a>) -> Option<(Repor
     })
 }
 
-/// What an ICMPv6 message reports, and the packet it quotes; `None` for those that are no errors.
+/// What an ICMPv6 message reports, and the packet it quotes; `None` for messages that are not
+/// errors.
 pub(super) fn report_of_icmpv6<'a>(message: &Icmpv6Message<'a>) -> Option<(Report, &'a [u8])> {
     use ConnError::{HostUnreachable, NetworkUnreachable, Refused};
     Some(match *message {

@@ -26,7 +26,7 @@ const UNKNOWN_NEXT_HEADER: u8 = 1;
 const UNKNOWN_OPTION: u8 = 2;
 
 impl Network {
-    /// A packet to one of our addresses, from a host, carries a protocol that this stack does not speak.
+    /// A packet from a host to one of our addresses carries an unsupported protocol.
     pub(super) fn refuse_protocol_v4(&mut self, now: Instant, ip: &Ipv4Header, packet: &[u8]) {
         let ends = Ends {
             src: ip.dst.into(),

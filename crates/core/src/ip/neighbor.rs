@@ -30,15 +30,15 @@ const MAX_PARKED: usize = 4;
 /// Reachability state of a neighbour (RFC 4861 §7.3.2).
 #[derive(Copy, Clone, Debug, Eq, PartialEq)]
 enum State {
-    /// Asked for, no answer yet.
+    /// Requested, no answer yet.
     Incomplete,
-    /// Confirmed lately.
+    /// Confirmed within the last [`REACHABLE_TIME`].
     Reachable(MacAddr),
-    /// It answered, or showed itself, some time ago: used, and verified on use.
+    /// Known, but not confirmed recently: used, and verified on use.
     Stale(MacAddr),
-    /// In use since it was stale: what it carries may confirm it.
+    /// In use again since it was stale: traffic may confirm it.
     Delay(MacAddr),
-    /// Being asked, and used meanwhile.
+    /// Used while a unicast request verifies it.
     Probe(MacAddr),
 }
 

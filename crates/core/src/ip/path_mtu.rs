@@ -27,7 +27,7 @@ const PLATEAUS: [u32; 10] = [
 #[derive(Copy, Clone, Debug, Eq, PartialEq)]
 pub(crate) struct PathMtu {
     pub(crate) mtu: u32,
-    /// When the report is too old to be believed.
+    /// End of the validity of the report.
     pub(crate) until: Instant,
 }
 
@@ -51,7 +51,7 @@ impl PathMtuCache {
         self.version = self.version.wrapping_add(1);
     }
 
-    /// The report about `destination`, while it is believed.
+    /// The report about `destination`, while it is valid.
     pub(crate) fn get(&self, now: Instant, destination: IpAddr) -> Option<PathMtu> {
         let path = self.entries.get(&destination)?;
         (path.until > now).then_some(*path)

@@ -35,7 +35,8 @@ impl Network {
         })
     }
 
-    /// Whether `address` is on an own prefix; link-local ones are where the stack speaks IPv6 at all (RFC 4861 §5.1).
+    /// Whether `address` is on an own prefix. Link-local addresses are, where the stack has an IPv6
+    /// address (RFC 4861 §5.1).
     pub(crate) fn is_on_link(&self, address: IpAddr) -> bool {
         let mut own = self.addresses.iter();
         own.any(|cidr| cidr.contains(address)) || is_link_local(address) && self.speaks_ipv6()
@@ -116,8 +117,8 @@ impl Network {
         self.paths.version()
     }
 
-    /// Payload with TCP options of the largest packet that reaches `remote`, as far as it is known, and until when a
-    /// report that it rests on is believed.
+    /// Payload and TCP options of the largest packet known to reach `remote`, and until when the
+    /// report behind that is valid.
     pub(crate) fn path_mss(&self, now: Instant, remote: IpAddr) -> (u32, Option<Instant>) {
         let path = self.paths.get(now, remote);
         let headers = (ip_header_len(remote) + TcpHeader::MIN_LEN) as u32;

@@ -306,7 +306,7 @@ impl Held {
             // Version, class and label; the limit of hops. The rest is length and addresses.
             return same(ip, ip + 4) && same(ip + 6, ip + 8);
         }
-        // RFC 6864 §4.1: the identification of a datagram that must not be fragmented means nothing.
+        // RFC 6864 §4.1: with DF the identification of a datagram means nothing.
         let dont_fragment = self.first.get(ip + 6).is_some_and(|byte| byte & 0x40 != 0);
         let id = dont_fragment || ipv4_id(frame, ip) == self.next_ipv4_id;
         id && same(ip, ip + 2) && same(ip + 6, ip + 9)

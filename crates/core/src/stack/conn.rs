@@ -135,7 +135,7 @@ impl Conn<'_> {
     #[must_use]
     pub fn is_writable(&self) -> bool {
         self.get().is_none_or(|conn| {
-            // A write that finds no room says so in `write_blocked`, and only then `WRITABLE` follows.
+            // A write that finds no room sets `write_blocked`; only then does `WRITABLE` follow.
             let may_write = conn.state.can_send() && !conn.snd.fin_queued;
             let waits_for_room = may_write && conn.app.write_blocked;
             !conn.is_connecting() && !waits_for_room
@@ -181,10 +181,11 @@ impl Conn<'_> {
         result.unwrap_or(Err(ShutdownError::NotConnected))
     }
 
-    /// CLOSE (RFC 9293 §3.10.4), giving the handle back. What is queued is sent in the background, then the FIN. If
-    /// data was received and not read, the peer learns so by a reset (RFC 2525 §2.17; RFC 9293 §3.6.1, SHLD-3, MAY-1), as
-    /// it does with a linger time of zero, and where [`StackConfig::max_orphans`](crate::StackConfig::max_orphans)
-    /// connections are closing already.
+    /// CLOSE (RFC 9293 §3.10.4), giving the handle back. What is queued is sent in the background,
+    /// then the FIN. The connection is reset instead where data was received and not read (RFC 2525
+    /// §2.17; RFC 9293 §3.6.1, SHLD-3, MAY-1), with a linger time of zero, and where
+    /// [`StackConfig::max_orphans`](crate::StackConfig::max_orphans) connections are closing
+    /// already.
     pub fn close(mut self, now: Instant) {
         self.stack.advance(now);
         let now = self.stack.now;

@@ -1,7 +1,7 @@
 //! Deadlines: a heap with one entry per owner, corrected lazily.
 //!
 //! Timers are armed and pushed back with nearly every segment, but seldom fire. An owner whose
-//! deadline moved later keeps its early entry; when that comes up, the owner is asked for its true
+//! deadline moved later keeps its early entry; when that is due, the owner is asked for its true
 //! deadline and the entry moves. Only an earlier deadline changes the heap at once. So the usual
 //! ACK, which restarts the retransmission timer, costs nothing here, and neither do idle owners.
 
@@ -28,7 +28,7 @@ impl Deadlines {
         self.heap.first().map(|&(at, _)| at)
     }
 
-    /// Makes sure that `owner` comes up no later than `at`.
+    /// Makes sure that `owner` is due no later than `at`.
     pub(crate) fn no_later_than(&mut self, owner: u32, at: Instant) {
         if let Some(place) = self.place(owner) {
             if let Some(entry) = self.heap.get_mut(place)

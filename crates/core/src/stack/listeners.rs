@@ -65,8 +65,7 @@ impl Stack {
         self.locals.listener(id).map(Listener::shown_addr)
     }
 
-    /// The configuration of connections accepted from now on, those that are half-open now
-    /// included.
+    /// The configuration of connections accepted from now on, including those now half-open.
     pub fn listener_config(&mut self, id: ListenerId) -> Option<&mut TcpConfig> {
         let listener = self.locals.listener_mut(id)?;
         Some(Arc::make_mut(&mut listener.config))

@@ -23,8 +23,8 @@
 //! - writes block, beyond [`MIN_BUFFER`] bytes a connection;
 //! - SYNs are dropped and counted, and connecting fails (`ENOBUFS`).
 //!
-//! With [`MIN_BUFFER`] bytes every connection goes on: it receives as its application reads, and
-//! sends as its peer acknowledges. The last quarter of the budget is for these bytes. More
+//! [`MIN_BUFFER`] bytes keep every connection going: it can receive as its application reads, and
+//! send as its peer acknowledges. The last quarter of the budget is for these bytes. More
 //! connections than it has room for may exceed the budget, each by [`MIN_BUFFER`] bytes in each
 //! direction that it uses.
 

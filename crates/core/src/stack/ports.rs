@@ -3,8 +3,9 @@
 //! Each destination has a secret offset, and one of many counters. The ports towards one
 //! destination reveal neither those towards another, nor how many there are.
 //!
-//! The same local port serves any number of destinations. A search looks at each port of the range once, and remembers
-//! for a while when it found none, so that a program that goes on trying does not pay for a search each time.
+//! The same local port serves any number of destinations. A search looks at each port of the range
+//! once. That it found none is remembered for a while, so that repeated attempts do not cost a
+//! search each.
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -21,7 +22,7 @@ const COUNTERS: usize = 1 << 16;
 const MAX_EXHAUSTED: usize = 64;
 /// How long a destination counts as exhausted: a TIME-WAIT record may become reusable meanwhile.
 const EXHAUSTED_FOR: Duration = Duration::from_secs(1);
-/// Ports that became free meanwhile, past which a search finds one soon anyway.
+/// With more ports freed than this, a search finds one soon anyway.
 const MANY_FREED: usize = 1_024;
 
 /// Local address, remote address, remote port.

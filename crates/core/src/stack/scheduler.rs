@@ -13,7 +13,7 @@ use crate::types::ConnId;
 pub(super) struct Scheduler {
     /// Connections that may have something to send, in turn.
     ready: VecDeque<ConnId>,
-    /// Those of them that wait for the link to come up.
+    /// Ready connections that wait for the link.
     await_link: VecDeque<ConnId>,
     deadlines: Deadlines,
     pub(super) events: EventQueue,
@@ -34,7 +34,7 @@ impl Scheduler {
         self.ready.pop_front()
     }
 
-    /// Queues a connection again that has just sent: the others come first.
+    /// Puts a connection that has just sent at the end of the queue.
     pub(super) fn next_turn(&mut self, id: ConnId) {
         self.ready.push_back(id);
     }

@@ -7,7 +7,7 @@
 pub enum DropReason {
     /// Ethernet: too short, or neither to our MAC address nor to a group.
     NotForUs,
-    /// A protocol this stack does not speak.
+    /// A protocol that this stack does not support.
     UnknownProtocol,
     /// A header that does not parse, or contradicts its lengths.
     Malformed,
@@ -40,8 +40,8 @@ pub enum DropReason {
     NoMemory,
     /// A listener's backlog is full.
     BacklogFull,
-    /// An ICMP message that asks nothing of this host (router advertisements, redirects, unknown types), or an error that
-    /// quotes no segment in flight.
+    /// An ICMP message without a meaning for this host (router advertisements, redirects, unknown
+    /// types), or an error that quotes no segment in flight.
     IcmpIgnored,
     /// A packet to an unresolved neighbour was displaced or its resolution failed.
     NeighborUnresolved,
