@@ -19,8 +19,9 @@ pub struct ConnectOptions {
 }
 
 impl Stack {
-    /// Starts an active open (RFC 9293 §3.10.1). The id is good at once; [`ConnEvents::CONNECTED`] tells when it is
-    /// established or failed.
+    /// Starts an active open (RFC 9293 §3.10.1). The id is valid at once;
+    /// [`ConnEvents::CONNECTED`](crate::ConnEvents::CONNECTED) tells when the connection is
+    /// established or has failed.
     ///
     /// # Errors
     /// [`ConnectError`] when the attempt cannot even start.
