@@ -75,9 +75,12 @@
 //! ip/arp                 ARP
 //! ip/ndp                 NDP
 //! ip/announce            Address probes, conflicts, announcements
+//! ip/announcer           Their state: tentative addresses, pending announcements
 //! ip/icmp                ICMP dispatch and echo
 //! ip/errors_in           Received ICMP errors
+//! ip/report              Report of an ICMP error, and the segment that it quotes
 //! ip/errors_out          Sent ICMP errors
+//! ip/error_limit         Rate limit of sent ICMP errors
 //! ip/path_mtu            Path MTU cache
 //! ```
 //!

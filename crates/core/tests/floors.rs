@@ -2,6 +2,7 @@
 //!
 //! A room knows the rooms below it, and never one above. The order is that of `ARCHITECTURE.md`.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// Rooms from bottom to top, and those that each may know. Neither of `ip` and `tcp` knows the other.
@@ -91,6 +92,29 @@ fn a_room_may_know_only_rooms_that_stand_below_it() {
 fn imports_are_found_in_code_and_not_in_comments() {
     let text = "use crate::ip::Network;\n/// [`x`](crate::stack)\nfn f() { crate::tcp::g(); }\n";
     assert_eq!(imports(text), ["ip", "tcp"]);
+}
+
+#[test]
+fn the_crate_docs_list_every_file() {
+    let mut paths = Vec::new();
+    files(&source(), &mut paths);
+    let docs = std::fs::read_to_string(source().join("lib.rs")).expect("readable");
+    let listed: BTreeSet<&str> = docs
+        .lines()
+        .filter_map(|line| line.strip_prefix("//! ")?.split("  ").next())
+        .collect();
+    let names = paths.iter().map(|path| {
+        let below = path.strip_prefix(source()).expect("below src");
+        below.with_extension("").to_string_lossy().into_owned()
+    });
+    let missing: Vec<String> = names
+        .filter(|name| {
+            !listed
+                .iter()
+                .any(|entry| entry.split(' ').next() == Some(name.as_str()))
+        })
+        .collect();
+    assert_eq!(missing, [""; 0]);
 }
 
 // ---- Circles ----
