@@ -1,33 +1,37 @@
-//! How large the buffers of a connection are, where the application leaves that open.
+//! Buffer autotuning: the sizes of a connection's buffers, unless the application fixed them.
 //!
-//! Sending, twice the congestion window: one to be acknowledged, one to follow it (as Linux). Receiving, twice what the
-//! application read in one round trip ("dynamic right-sizing"): the sender may then double its rate each round trip, as
-//! slow start does, and a slow reader's window stays small. Both only ever promise; memory is taken when data comes.
+//! Send buffer: twice the congestion window, as in Linux: one window in flight, one to follow it.
+//! Receive buffer: twice the data that the application read in one round trip ("dynamic
+//! right-sizing"). The sender can then double its rate each round trip, as slow start does, and the
+//! window of a slow reader stays small. Sizes are upper bounds; memory is allocated when data
+//! arrives.
 
 use super::pressure::Pressure;
 use crate::tcp::config::{BufferSize, TcpConfig};
 use crate::tcp::tcb::Connection;
 use crate::time::{Duration, Instant};
 
-/// A receive buffer's first size: the largest window that needs no scaling, as in Linux.
+/// Initial size of a receive buffer: the largest window that needs no scaling, as in Linux.
 const INITIAL_RECV: usize = 64 * 1024;
-/// The least size of a send buffer: enough for several super-frames before the window has opened, and for a program that
-/// writes its whole request before it reads any of the answer.
+/// Smallest size of a send buffer: several super-frames while cwnd is still small, and a whole
+/// request of an application that writes all of it before it reads the answer.
 const LEAST_SEND: usize = 1024 * 1024;
-/// Until a round trip is known.
+/// Round trip before the first measurement.
 const DEFAULT_RTT: Duration = Duration::from_millis(100);
 
-/// The receive buffer's size, and what it follows.
+/// Receive buffer size, and the measurements behind it.
 #[derive(Copy, Clone, Debug)]
 pub(crate) struct RecvTuning {
-    /// Bytes that may be held for the application, in force.
+    /// Present size in bytes.
     limit: u32,
-    /// Bytes that the application read since then, and those it read in the round trip before.
+    /// Start of the measurement period, bytes that the application read in it, and bytes read in
+    /// one round trip of the period before.
     since: Instant,
     read: u32,
     before: u32,
-    /// The round trip as the receiver sees it, in microseconds: the least one of the period before, and of this one so
-    /// far. The least, because a peer that had nothing to send brings a timestamp back late. `u32::MAX` while unknown.
+    /// Round trip measured by the receiver, in microseconds: the smallest of the last period, and
+    /// of this one so far. The smallest, because an idle peer echoes an old timestamp late.
+    /// `u32::MAX` while unknown.
     rtt_us: u32,
     least_us: u32,
 }
@@ -52,13 +56,13 @@ impl RecvTuning {
         self.limit
     }
 
-    /// The peer's data brought one of our timestamps back after this time.
+    /// Data echoed one of our timestamps after this time.
     pub(crate) fn on_rtt(&mut self, rtt: Duration) {
         let sample = u32::try_from(rtt.as_micros()).unwrap_or(u32::MAX).max(1);
         self.least_us = self.least_us.min(sample);
     }
 
-    /// The application read `bytes`. `srtt` stands in where the peer sends no timestamps.
+    /// The application read `bytes`. `srtt` is used where the peer sends no timestamps.
     fn on_read(&mut self, now: Instant, bytes: usize, srtt: Option<Duration>, mss: u32, max: u32) {
         self.read = self
             .read
@@ -71,7 +75,7 @@ impl RecvTuning {
         if elapsed < rtt {
             return;
         }
-        // Where the application came late it read more than one round trip's worth.
+        // A late read covers more than one round trip.
         let read = u128::from(self.read) * u128::from(rtt.as_nanos())
             / u128::from(elapsed.as_nanos().max(1));
         let read = u32::try_from(read).unwrap_or(u32::MAX);
@@ -79,7 +83,7 @@ impl RecvTuning {
             .saturating_mul(2)
             .saturating_add(mss.saturating_mul(16));
         if read > self.before {
-            // It grows: leave room for it to grow as much again.
+            // The rate grows: room for the same growth again.
             let growth =
                 u64::from(wanted) * u64::from(read - self.before) / u64::from(self.before.max(1));
             let growth = u32::try_from(growth).unwrap_or(u32::MAX);
@@ -107,13 +111,13 @@ impl Connection {
         }
     }
 
-    /// A buffer's size under the pressure in force.
+    /// A buffer size, reduced under memory pressure.
     fn press(&self, size: usize) -> usize {
         let size = u32::try_from(size).unwrap_or(u32::MAX);
         self.pressure.limit(size) as usize
     }
 
-    /// Bytes that may be written now.
+    /// Free bytes in the send buffer.
     pub(crate) fn send_room(&self) -> usize {
         self.send_capacity().saturating_sub(self.snd.buffer.len())
     }
@@ -170,7 +174,7 @@ mod tests {
     fn a_peer_that_was_silent_for_long_does_not_lengthen_the_round_trip() {
         let mut tuning = tuning();
         tuning.on_read(ms(20), 100, None, MSS, MAX);
-        // It sends again after a second, and from then on as fast as it may.
+        // The peer sends again after a second, and from then on at full rate.
         tuning.on_rtt(Duration::from_millis(1_000));
         tuning.on_read(ms(1_020), 14_480, None, MSS, MAX);
         for n in 1..4 {

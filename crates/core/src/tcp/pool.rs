@@ -1,9 +1,9 @@
-//! Free lists: blocks and queues that one connection gave back and the next one takes.
+//! Memory pool: free lists of the blocks and queues that connections give back.
 //!
-//! Buffers start empty and are freed when they are empty again, so that an idle connection holds
-//! no memory. Were they freed to the allocator, every request and every answer would cost a few
-//! allocations; through here they cost none. Each type of queue has a list of its own, and the pool
-//! knows of a queue no more than that it is [`Reusable`].
+//! Buffers start empty and give their memory back when they are empty again, so that an idle
+//! connection holds none. With the allocator each request and each answer would cost a few
+//! allocations; with the pool they cost none. Each type of queue has a free list of its own; all
+//! that the pool knows of a queue is [`Reusable`].
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -11,20 +11,20 @@ use core::any::Any;
 
 use bytes::Bytes;
 
-/// Sizes of blocks: every power of two from the least to the greatest, which holds what one
-/// super-frame carries.
+/// Sizes of blocks: every power of two from `MIN_BLOCK` to `MAX_BLOCK`, the payload of one
+/// super-frame.
 pub(crate) const MIN_BLOCK: usize = 512;
 pub(crate) const MAX_BLOCK: usize = 64 * 1024;
 const CLASSES: usize = (MAX_BLOCK / MIN_BLOCK).ilog2() as usize + 1;
 
-/// Most bytes kept: what a connection gives back and takes again in bulk, both ways.
+/// Most bytes kept: enough for bulk transfers in both directions.
 const MAX_BYTES: usize = 8 << 20;
 /// Most queues of each type kept.
 const MAX_QUEUES: usize = 256;
 
 /// An empty queue that keeps its memory for the next use.
 pub(crate) trait Reusable: Default + Send + Sync + 'static {
-    /// Bytes of its own memory; none where it was never used.
+    /// Bytes of its own memory; 0 before the first use.
     fn size(&self) -> usize;
 }
 
@@ -34,18 +34,17 @@ type FreeList<T> = Vec<T>;
 #[derive(Debug, Default)]
 pub(crate) struct Pool {
     blocks: [FreeList<Vec<u8>>; CLASSES],
-    /// A `FreeList<T>` for each type of queue that was given back: a few, so that looking through
-    /// them is quick.
+    /// A `FreeList<T>` for each type of queue. They are few, so a linear search is fast.
     queues: Vec<Box<dyn Any + Send + Sync>>,
     /// Bytes kept, in blocks and queues.
     bytes: usize,
     pub(crate) released: Released,
 }
 
-/// The application's own memory that is no longer needed.
+/// Memory of the application that the send buffers do not need any more.
 #[derive(Debug, Default)]
 pub(crate) struct Released {
-    /// Whether the driver takes it; otherwise it is dropped at once.
+    /// Whether the driver fetches it; otherwise it is dropped at once.
     pub(crate) is_kept: bool,
     buffers: Vec<Bytes>,
 }
@@ -66,13 +65,13 @@ impl Released {
     }
 }
 
-/// The class that holds blocks of exactly this capacity.
+/// The size class of blocks of exactly this capacity.
 fn class(capacity: usize) -> Option<usize> {
     let is_class = capacity.is_power_of_two() && (MIN_BLOCK..=MAX_BLOCK).contains(&capacity);
     is_class.then(|| (capacity / MIN_BLOCK).ilog2() as usize)
 }
 
-/// A block that was never used, for at least `wanted` bytes or for as many as a block can take.
+/// A new block for at least `wanted` bytes, or of the largest size.
 pub(crate) fn new_block(wanted: usize) -> Vec<u8> {
     Vec::with_capacity(block_size(wanted))
 }
@@ -82,7 +81,7 @@ fn block_size(wanted: usize) -> usize {
 }
 
 impl Pool {
-    /// A block that was used before where there is one, else a [`new_block`].
+    /// A used block if there is one, else a [`new_block`].
     pub(crate) fn block(&mut self, wanted: usize) -> Vec<u8> {
         let kept = class(block_size(wanted)).and_then(|class| self.blocks.get_mut(class)?.pop());
         match kept {
@@ -94,7 +93,7 @@ impl Pool {
         }
     }
 
-    /// Takes a block that is no longer used.
+    /// Takes back a block.
     pub(crate) fn give_block(&mut self, mut block: Vec<u8>) {
         let capacity = block.capacity();
         let Some(class) = class(capacity) else {
@@ -108,7 +107,7 @@ impl Pool {
         }
     }
 
-    /// A queue that was used before where there is one.
+    /// A used queue if there is one, else a new one.
     pub(crate) fn queue<T: Reusable>(&mut self) -> T {
         let kept = self.queues_of::<T>().and_then(Vec::pop);
         let queue = kept.unwrap_or_default();
@@ -116,7 +115,7 @@ impl Pool {
         queue
     }
 
-    /// Takes an empty queue that is no longer used.
+    /// Takes back an empty queue.
     pub(crate) fn give_queue<T: Reusable>(&mut self, queue: T) {
         let kept = self.queues_of::<T>().map_or(0, |list| list.len());
         if kept >= MAX_QUEUES || !self.keep(queue.size()) {
@@ -132,14 +131,14 @@ impl Pool {
         self.queues.iter_mut().find_map(|list| list.downcast_mut())
     }
 
-    /// Counts `size` more bytes as kept, if that is not too much.
+    /// Counts `size` more bytes as kept, if they fit into the limit.
     fn keep(&mut self, size: usize) -> bool {
         let fits = self.bytes + size <= MAX_BYTES;
         self.bytes += if fits { size } else { 0 };
         fits
     }
 
-    /// Frees everything kept, except what the application has to drop.
+    /// Frees everything kept, except the application's own memory.
     pub(crate) fn clear(&mut self) {
         if self.bytes > 0 {
             *self = Self {

@@ -1,11 +1,11 @@
-//! Memory pressure, as a connection feels it: how large its buffers may be.
+//! Memory pressure: its effect on the buffer sizes of a connection.
 
 /// Most bytes of a buffer under high pressure.
 pub(crate) const HIGH_PRESSURE_BUFFER: u32 = 16 * 1024;
 /// Most bytes of a buffer when memory is full: two segments of the usual size.
 pub(crate) const MIN_BUFFER: u32 = 4 * 1024;
 
-/// How tight memory is.
+/// Levels of memory pressure.
 #[derive(Copy, Clone, Debug, Default, Eq, PartialEq)]
 pub(crate) enum Pressure {
     #[default]

@@ -1,5 +1,4 @@
-//! Sets of stream positions as disjoint ranges: what was received out of order, what was
-//! selectively acknowledged, what is lost.
+//! Range sets: stream positions received out of order, selectively acknowledged, or lost.
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
@@ -126,7 +125,7 @@ impl SeqRanges {
 
 impl Ranges {
     fn insert(&mut self, add: Range<u64>) -> u64 {
-        // Every range that overlaps or touches `add` melts into it.
+        // `add` is merged with every range that it overlaps or touches.
         let from = self.ranges.partition_point(|range| range.end < add.start);
         let to = self.ranges.partition_point(|range| range.start <= add.end);
         let before = self.bytes;
@@ -187,8 +186,8 @@ impl Ranges {
         }
     }
 
-    /// Gives back the memory of a set that had many more ranges: at most four times what it needs
-    /// is held.
+    /// Frees memory after the set had many more ranges: the capacity is at most four times the
+    /// need.
     fn shrink(&mut self) {
         let needed = self.ranges.len().max(MIN_CAPACITY);
         if self.ranges.capacity() > 4 * needed {
@@ -205,7 +204,7 @@ mod tests {
 
     const SPACE: usize = 64;
 
-    /// The set as a bitmap, and the bitmap as the ranges it should be.
+    /// The ranges of a bitmap: the model of the set.
     fn ranges_of(bits: &[bool; SPACE]) -> Vec<(u64, u64)> {
         let mut ranges: Vec<(u64, u64)> = Vec::new();
         for (position, _) in (0u64..).zip(bits).filter(|(_, bit)| **bit) {

@@ -1,9 +1,10 @@
-//! Receive buffer and reassembly: data in order for the application, data out of order until the
-//! gap before it is filled (RFC 9293 §3.10.7.4, SHLD-31).
+//! Receive buffer and reassembly (RFC 9293 §3.10.7.4, SHLD-31).
 //!
-//! A large payload is kept by reference to the frame it arrived in; a small one is copied next to
-//! its predecessors, so that a byte never pins a 64 KiB frame. A payload is kept by reference only
-//! where it fills at least half of its frame.
+//! Data in order waits for the application, out-of-order data for the gap before it to be filled.
+//!
+//! A large payload is kept by reference to its frame; a small one is copied into a block, so that
+//! one byte never pins a 64 KiB frame. By reference means that the payload fills at least half of
+//! its frame.
 
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
@@ -17,14 +18,13 @@ use super::pool::{MIN_BLOCK, Pool, Reusable, new_block};
 use super::ranges::SeqRanges;
 use crate::offload::FrameBuffer;
 
-/// What out-of-order data costs beside its pieces: the structures themselves, and the unused
-/// places in the first node of the B-tree.
+/// Fixed cost of out-of-order data: the structures, and the unused slots in the first B-tree node.
 const GAP_OVERHEAD: usize = 640;
-/// What a piece of out-of-order data costs beside its bytes: the least allocation (32), a place in
-/// a B-tree with half-full nodes (100), and a range in a queue with twice the capacity (32);
-/// rounded up. A piece of one byte was measured to take 150 in all.
+/// Cost of a piece of out-of-order data beside its bytes: the smallest allocation (32), a slot in a
+/// B-tree with half-full nodes (100), and a range in a queue with twice the capacity (32); rounded
+/// up. Measured for a piece of one byte: 150 in all.
 const PIECE_OVERHEAD: usize = 192;
-/// Runs whose order of arrival is known; SACK reports four, and some of them merge.
+/// Runs whose order of arrival is remembered; SACK reports four, and some of them merge.
 const MAX_RECENT: usize = 8;
 
 /// A payload in the frame that carries it.
@@ -55,12 +55,12 @@ impl Payload<'_> {
             .unwrap_or_default()
     }
 
-    /// Whether keeping the frame holds at most twice the memory that is of use.
+    /// Whether the frame takes at most twice the memory of the payload.
     fn is_worth_adopting(&self) -> bool {
         self.len() >= self.frame.truesize() / 2
     }
 
-    /// Bytes that are copied to keep it.
+    /// Bytes that are copied when the payload is kept.
     pub(crate) fn copied_len(&self) -> usize {
         if self.is_worth_adopting() {
             0
@@ -69,7 +69,7 @@ impl Payload<'_> {
         }
     }
 
-    /// The payload to keep.
+    /// The payload by reference, or a copy.
     fn take(&mut self) -> Held {
         if self.is_worth_adopting() {
             Held {
@@ -82,7 +82,7 @@ impl Payload<'_> {
     }
 }
 
-/// Bytes kept by reference, and the memory that this keeps alive.
+/// Bytes, and the memory that they keep alive.
 #[derive(Debug)]
 struct Held {
     bytes: Bytes,
@@ -90,7 +90,7 @@ struct Held {
 }
 
 impl Held {
-    /// A part by reference, or a copy of a small one, which must not pin the whole.
+    /// A part by reference; a copy if it is small, so that it does not pin the whole.
     fn part(&self, part: Range<usize>) -> Option<Self> {
         let bytes = self.bytes.get(part.clone())?;
         if 2 * bytes.len() < self.bytes.len() {
@@ -115,12 +115,12 @@ impl Held {
 enum Piece {
     /// Small payloads, copied next to each other; those before `read` have been read.
     Block { data: Vec<u8>, read: usize },
-    /// A large payload where it arrived.
+    /// A large payload in its frame.
     Frame(Held),
 }
 
 impl Piece {
-    /// What has not been read.
+    /// The bytes not read yet.
     fn bytes(&self) -> &[u8] {
         match self {
             Self::Block { data, read } => data.get(*read..).unwrap_or_default(),
@@ -149,12 +149,12 @@ impl Piece {
     }
 }
 
-/// The queue of a buffer that is not empty, or that is about to take a payload.
+/// The queue of a buffer that is not empty or is about to become so.
 #[derive(Debug, Default)]
 struct Store {
     /// In order, oldest first. Small payloads are added to the last block.
     queue: VecDeque<Piece>,
-    /// The next block.
+    /// A block for the next copy.
     spare: Option<Vec<u8>>,
 }
 
@@ -165,7 +165,7 @@ impl Reusable for Box<Store> {
 }
 
 impl Store {
-    /// Bytes that the last block has room for.
+    /// Free bytes in the last block.
     fn room(&self) -> usize {
         match self.queue.back() {
             Some(Piece::Block { data, .. }) => data.capacity() - data.len(),
@@ -174,7 +174,7 @@ impl Store {
     }
 }
 
-/// The buffer: data in order, and data beyond a gap.
+/// The receive buffer: data in order, and data beyond a gap.
 #[derive(Debug, Default)]
 pub(crate) struct RecvBuffer {
     /// None while empty: an idle connection holds no memory.
@@ -190,13 +190,12 @@ struct OutOfOrder {
     ranges: SeqRanges,
     /// Bytes of memory that the pieces keep alive.
     held: usize,
-    /// Where data arrived last, newest first: the order in which SACK reports the runs
-    /// (RFC 2018 §4).
+    /// Positions of the latest arrivals, newest first: the order of the SACK blocks (RFC 2018 §4).
     recent: VecDeque<u64>,
 }
 
 impl OutOfOrder {
-    /// Stores those parts of a payload that are not held yet.
+    /// Stores the parts of a payload that are new.
     fn keep(&mut self, at: u64, payload: &mut Payload<'_>) {
         let range = at..at + payload.len() as u64;
         let adopted = payload.is_worth_adopting().then(|| payload.take());
@@ -215,7 +214,7 @@ impl OutOfOrder {
         self.ranges.insert(range);
     }
 
-    /// What keeping those parts of `range` costs that are not held yet; 0 if all of it is held.
+    /// Cost of storing the new parts of `range`; 0 if there are none.
     fn cost_of(&self, range: Range<u64>) -> usize {
         let gaps = self.ranges.gaps(range);
         gaps.fold(0_usize, |cost, gap| {
@@ -237,12 +236,12 @@ impl RecvBuffer {
         self.queued
     }
 
-    /// Bytes of memory held: whole blocks, and the frames that payloads arrived in.
+    /// Bytes of memory held: whole blocks, and the frames kept by reference.
     pub(crate) fn held(&self) -> usize {
         self.held + self.out_of_order.as_ref().map_or(0, |ooo| ooo.cost())
     }
 
-    /// Makes room for copying `len` bytes out of memory that was used before.
+    /// Takes a block for copying `len` bytes from the pool.
     pub(crate) fn supply(&mut self, len: usize, pool: &mut Pool) {
         let store = self.store.get_or_insert_with(|| pool.queue());
         if len > store.room() && store.spare.is_none() {
@@ -250,7 +249,7 @@ impl RecvBuffer {
         }
     }
 
-    /// Gives back what is not needed now.
+    /// Gives unused memory back to the pool.
     pub(crate) fn reclaim(&mut self, pool: &mut Pool) {
         let Some(store) = &mut self.store else {
             return;
@@ -265,14 +264,14 @@ impl RecvBuffer {
         }
     }
 
-    /// Bytes waiting for a gap to be filled.
+    /// Bytes of out-of-order data.
     pub(crate) fn out_of_order(&self) -> usize {
         self.out_of_order.as_ref().map_or(0, |ooo| {
             usize::try_from(ooo.ranges.bytes()).unwrap_or(usize::MAX)
         })
     }
 
-    /// Separate runs of them.
+    /// Separate runs of out-of-order data.
     pub(crate) fn runs(&self) -> usize {
         self.out_of_order
             .as_ref()
@@ -283,15 +282,14 @@ impl RecvBuffer {
         self.out_of_order.is_some()
     }
 
-    /// Adds the payload that follows everything received in order, at position `at`, and the runs
-    /// that it reaches. Returns the position after the last byte in order.
+    /// Adds the payload at RCV.NXT, which is `at`, and the out-of-order runs that it reaches.
+    /// Returns the new RCV.NXT.
     pub(crate) fn append(&mut self, at: u64, payload: &mut Payload<'_>) -> u64 {
         let Some(mut ooo) = self.out_of_order.take() else {
             self.push(payload);
             return at + payload.len() as u64;
         };
-        // Through the same place as all out-of-order data, so that of an overlap the first received
-        // wins.
+        // By the same path as out-of-order data, so that the first received copy of a byte stays.
         ooo.keep(at, payload);
         let mut end = at;
         while let Some(piece) = ooo.pieces.remove(&end) {
@@ -306,8 +304,8 @@ impl RecvBuffer {
         end
     }
 
-    /// Keeps a payload that lies beyond a gap, as far as it is new. `limit` bounds the memory of
-    /// all such data, however many runs it is. Returns whether it was kept (or known).
+    /// Stores the new parts of a payload beyond a gap. `max_memory` bounds the memory of all
+    /// out-of-order data. Returns whether the payload is stored now.
     pub(crate) fn insert(&mut self, at: u64, payload: &mut Payload<'_>, limit: usize) -> bool {
         let end = at + payload.len() as u64;
         let ooo = self.out_of_order.get_or_insert_default();
@@ -328,7 +326,7 @@ impl RecvBuffer {
         true
     }
 
-    /// The first part of `range` that is held already, beyond the gap (RFC 2883 §4).
+    /// The first part of `range` that was received out of order before (RFC 2883 §4).
     pub(crate) fn first_duplicate(&self, range: &Range<u64>) -> Option<Range<u64>> {
         self.out_of_order.as_ref()?.ranges.first_in(range)
     }
@@ -389,7 +387,7 @@ impl RecvBuffer {
         read
     }
 
-    /// Takes up to `max` bytes as one piece, without copying those that fill their memory.
+    /// Takes up to `max` bytes as one piece; without a copy if they fill their memory.
     pub(crate) fn read_chunk(&mut self, max: usize, pool: &mut Pool) -> Bytes {
         let front = self
             .store
@@ -402,7 +400,8 @@ impl RecvBuffer {
         let n = len.min(max);
         let chunk = match front {
             Piece::Frame(held) => held.bytes.split_to(n),
-            // What the application keeps must not pin a block that is mostly empty or still in use.
+            // A chunk in the application's hands must not pin a block that is mostly empty or still
+            // used.
             Piece::Block { data, read } if n < len || 2 * n < data.capacity() => {
                 let chunk = Bytes::copy_from_slice(data.get(*read..*read + n).unwrap_or_default());
                 *read += n;
@@ -443,7 +442,7 @@ impl RecvBuffer {
         *self = Self::default();
     }
 
-    /// Drops what waits for a gap to be filled.
+    /// Drops the out-of-order data.
     pub(crate) fn clear_out_of_order(&mut self) {
         self.out_of_order = None;
     }
@@ -478,8 +477,8 @@ impl RecvBuffer {
         store.queue.push_back(Piece::Frame(piece));
     }
 
-    /// Copies to the last block, and to a new one where that is full. A block never grows: it would
-    /// move its bytes.
+    /// Copies into the last block, and into new ones once that is full. A block never grows, since
+    /// growing would move its bytes.
     fn copy(&mut self, mut data: &[u8]) {
         let store = self.store.get_or_insert_default();
         self.queued += data.len();

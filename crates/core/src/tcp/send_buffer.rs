@@ -1,9 +1,8 @@
-//! Send buffer: written by the application, kept until acknowledged, read in place by every
-//! transmission.
+//! Send buffer: data from the application, kept until it is acknowledged.
 //!
-//! A queue of chunks. `write` copies into blocks of the buffer's own, `write_bytes` keeps the
-//! application's memory by reference. Chunks never move while they hold unacknowledged data, so
-//! that a frame can be sent as slices of them.
+//! A queue of chunks. `write` copies into blocks of the buffer; `write_bytes` keeps the
+//! application's memory by reference. Chunks do not move while they hold unacknowledged data, so
+//! that frames are sent as slices of them, without a copy.
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
@@ -15,7 +14,7 @@ use bytes::Bytes;
 use super::pool::{Pool, Reusable};
 use crate::types::Slices;
 
-/// Shorter `Bytes` are copied: a frame can only be made of so many pieces.
+/// Shorter `Bytes` are copied, because a frame has a limited number of slices.
 const MIN_SHARED: usize = 4 * 1024;
 
 #[derive(Debug)]
@@ -58,7 +57,7 @@ impl Reusable for Box<Store> {
     }
 }
 
-/// The buffer: stream positions `start()..end()`.
+/// The send buffer: stream positions `start()..end()`.
 #[derive(Debug)]
 pub(crate) struct SendBuffer {
     /// None while empty: an idle connection holds no memory.
@@ -109,8 +108,8 @@ impl SendBuffer {
                     ..
                 }) if block.len() < block.capacity() => block,
                 _ => {
-                    // Blocks grow with what is queued already: a request-response connection stays
-                    // small.
+                    // The block size grows with the queue, so that request-response connections
+                    // stay small.
                     let block = pool.block(data.len().max(queued));
                     self.held += block.capacity();
                     store.chunks.push_back(Chunk {
@@ -128,7 +127,7 @@ impl SendBuffer {
         }
     }
 
-    /// Adds `data` to the end, by reference where that is worth it.
+    /// Adds `data` to the end; by reference if it is long enough.
     pub(crate) fn write_bytes(&mut self, data: Bytes, pool: &mut Pool) {
         if data.len() < MIN_SHARED {
             self.write(&data, pool);
@@ -144,8 +143,7 @@ impl SendBuffer {
         });
     }
 
-    /// Adds the pieces of `range` to `slices`; returns the position up to which there was room for
-    /// them.
+    /// Adds the slices of `range` to `slices`. Returns the position up to which they fitted.
     pub(crate) fn slices<'a>(&'a self, range: Range<u64>, slices: &mut Slices<'a>) -> u64 {
         let mut at = range.start;
         let Some(store) = &self.store else {
@@ -170,8 +168,7 @@ impl SendBuffer {
         at
     }
 
-    /// The position that a frame starting at `range.start` can reach in `range` before it has too
-    /// many pieces.
+    /// The position up to which the slices of `range` fit into one frame.
     pub(crate) fn reach(&self, range: Range<u64>) -> u64 {
         let mut slices = Slices::EMPTY;
         self.slices(range, &mut slices)
@@ -182,12 +179,12 @@ impl SendBuffer {
         self.start = position.clamp(self.start, self.end);
     }
 
-    /// Nothing is needed any more.
+    /// Marks all data as acknowledged.
     pub(crate) fn clear(&mut self) {
         self.ack_to(self.end);
     }
 
-    /// Gives back the memory of what was acknowledged.
+    /// Gives the memory of acknowledged data back to the pool.
     pub(crate) fn reclaim(&mut self, pool: &mut Pool) {
         let Some(store) = &mut self.store else {
             return;

@@ -1,3 +1,5 @@
+//! Tests of the receive buffer: reassembly, SACK blocks, memory.
+
 use alloc::vec::Vec;
 use core::ops::Range;
 
@@ -11,8 +13,8 @@ use crate::tcp::pool::Pool;
 
 const LIMIT: usize = 1 << 20;
 
-/// The byte at a position of the stream; a second copy of it differs, so that "first received
-/// wins" shows.
+/// The byte at a position of the stream. Each copy has other bytes, to prove that the first
+/// received one stays.
 fn byte(position: u64, copy: u8) -> u8 {
     (position % 251) as u8 ^ copy
 }
@@ -43,7 +45,8 @@ fn deliver(buffer: &mut RecvBuffer, nxt: &mut u64, range: Range<u64>, copy: u8, 
 }
 
 proptest! {
-    /// Any order, any overlap: what is read is the stream, each byte as it was first received.
+    /// In any order and with any overlap, the bytes read are the stream, each byte as first
+    /// received.
     #[test]
     fn reassembles_what_arrives_first(
         segments in prop::collection::vec((0u64..400, 1u64..120, any::<bool>()), 1..40),
@@ -150,8 +153,8 @@ fn out_of_order_data_is_bounded_by_what_it_costs() {
     assert_eq!(nxt, 3);
 }
 
-/// A payload over many runs costs a piece for each gap that it fills, and that is counted before it
-/// is taken.
+/// A payload over many runs adds a piece for each gap; the cost of all is checked before it is
+/// stored.
 #[test]
 fn a_payload_over_many_runs_is_bounded_by_the_pieces_that_it_adds() {
     const RUNS: u64 = 1_000;
