@@ -1,13 +1,13 @@
-//! Configuration of a connection: RFC or Linux defaults, validated where they are handed in.
+//! Connection configuration: defaults of the RFCs or of Linux, and validation.
 
 use super::congestion::Algorithm;
 use crate::error::ConfigError;
 use crate::time::Duration;
 use crate::types::IpFields;
 
-/// How an idle connection is asked whether its peer is still there (RFC 9293 §3.8.4).
+/// Keep-alive probes on idle connections (RFC 9293 §3.8.4).
 ///
-/// It is off unless asked for (MUST-25), and set per connection (MUST-24, MUST-27).
+/// Off by default (MUST-25), and set for each connection (MUST-24, MUST-27).
 #[derive(Copy, Clone, Debug, Eq, PartialEq, Hash)]
 pub struct KeepAlive {
     /// Idle time before the first probe. Default: two hours (MUST-28).
@@ -35,7 +35,7 @@ impl KeepAlive {
     }
 }
 
-/// How large a buffer may become.
+/// Size of a buffer.
 #[derive(Copy, Clone, Debug, Eq, PartialEq)]
 pub enum BufferSize {
     /// It grows with what the connection can use, up to `max` bytes.
@@ -48,7 +48,7 @@ pub enum BufferSize {
 }
 
 impl BufferSize {
-    /// The most bytes that it may become.
+    /// The largest size in bytes.
     #[must_use]
     pub const fn max(self) -> usize {
         match self {
@@ -79,17 +79,18 @@ pub struct TcpConfig {
     pub min_rto: Duration,
     /// Greatest RTO, RFC 6298 §2.5: at least 60 s.
     pub max_rto: Duration,
-    /// Retransmissions of a SYN or SYN-ACK before giving up.
-    /// DEVIATION(RFC 9293 §3.8.3, MUST-23): 6 as Linux has it, which is 127 s where the RFC says three minutes; 7 is 255
-    /// s.
+    /// Retransmissions of a SYN or SYN-ACK before the attempt fails. DEVIATION(RFC 9293 §3.8.3,
+    /// MUST-23): 6 as in Linux, which is 127 s, where the RFC says three minutes; 7 is 255 s.
     pub syn_retries: u8,
-    /// Retransmissions of data in a row before giving up (RFC 9293 §3.8.3, R2; the default is minutes, SHLD-11).
+    /// Retransmissions of the same data before the connection fails (RFC 9293 §3.8.3, R2; the
+    /// default is minutes, SHLD-11).
     pub data_retries: u8,
     /// Probing of idle connections; `None` (the default, MUST-25) for never.
     pub keepalive: Option<KeepAlive>,
-    /// How long sent data may stay unacknowledged, a closed window may stay closed with data waiting, or keep-alive
-    /// probes unanswered, before the connection ends (RFC 9293 §3.8.3, MUST-21; Linux: TCP_USER_TIMEOUT). `None`:
-    /// `data_retries` and [`KeepAlive::count`] decide, and a peer that answers may keep its window closed for ever.
+    /// Longest time without progress before the connection ends: sent data unacknowledged, a closed
+    /// window with data waiting, or keep-alive probes unanswered (RFC 9293 §3.8.3, MUST-21; Linux:
+    /// TCP_USER_TIMEOUT). With `None`, `data_retries` and [`KeepAlive::count`] apply, and a peer
+    /// that answers may keep its window closed for ever.
     pub user_timeout: Option<Duration>,
     /// TTL or hop limit of every packet (RFC 9293 §3.9.2, MUST-49). Default: 64 (RFC 1700). At least 1.
     pub hop_limit: u8,

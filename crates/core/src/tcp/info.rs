@@ -1,4 +1,6 @@
-//! A connection seen from outside: the fields of `ss -ti`, by RFC names where they have one.
+//! Connection information (RFC 9293 §3.10.6, STATUS): the fields of `ss -ti`.
+//!
+//! Fields have their RFC names where there are any.
 
 use super::recovery::Phase;
 use super::state::State;
@@ -34,13 +36,13 @@ pub struct TcpInfo {
     pub sacked: u64,
     /// Of these, bytes that are lost and were not sent again yet.
     pub lost: u64,
-    /// Of these, bytes that were sent again and of which nothing is known yet.
+    /// Of these, bytes that were sent again and are neither acknowledged nor lost since.
     pub retransmitted: u64,
     /// Whether loss recovery is going on.
     pub in_recovery: bool,
-    /// Timeouts in a row that brought no answer; past the limit the connection ends (RFC 9293 §3.8.3).
+    /// Retransmission timeouts in a row; past the limit the connection ends (RFC 9293 §3.8.3).
     pub retries: u8,
-    /// Keep-alive probes in a row that brought no answer.
+    /// Unanswered keep-alive probes in a row.
     pub keep_alive_probes: u8,
     /// Effective send MSS, timestamps deducted.
     pub snd_mss: u32,
@@ -56,7 +58,7 @@ pub struct TcpInfo {
     pub rcv_wnd: u32,
     /// Shift of the peer's window field, when scaling was negotiated.
     pub snd_wscale: Option<u8>,
-    /// Shift of ours.
+    /// Shift of our window field, when scaling was negotiated.
     pub rcv_wscale: Option<u8>,
     /// Whether timestamps are in use (RFC 7323).
     pub timestamps: bool,
@@ -92,29 +94,29 @@ pub struct TcpInfo {
     pub reordered: u32,
     /// Payload bytes known to have arrived: `bytes_acked`, and those selectively acknowledged.
     pub bytes_delivered: u64,
-    /// Bytes delivered in the last full round trip, per second; 0 before the first. Where the application sends less
-    /// than the path carries, it is the application's rate.
+    /// Delivery rate of the last full round trip, in bytes per second; 0 before the first. An
+    /// application that sends less than the path can carry lowers it.
     pub delivery_rate: u64,
-    /// Bytes per second that the congestion controller asks to be paced at; `None` where it does not.
+    /// Pacing rate of the congestion controller, in bytes per second; `None` without pacing.
     pub pacing_rate: Option<u64>,
-    /// Segments sent as the wire counts them (a super-frame is many).
+    /// Segments sent on the wire (a super-frame counts as many).
     pub segs_out: u64,
-    /// Segments received, likewise.
+    /// Segments received, counted alike.
     pub segs_in: u64,
     /// Retransmission timeouts.
     pub timeouts: u64,
     /// Times loss recovery was entered.
     pub recoveries: u64,
-    /// What holds the sender back now.
+    /// What limits the sender now.
     pub limited_by: SendLimit,
-    /// What the network said of a segment that did not arrive, since the last progress: not final, and perhaps over
+    /// Last ICMP error about a segment of ours since the last progress. Not final, and perhaps over
     /// already (RFC 9293 §3.9.1.8, MUST-47, SHLD-25).
     pub soft_error: Option<ConnError>,
-    /// Time in all with something to send or to be acknowledged.
+    /// Total time with data to send or to be acknowledged.
     pub busy: Duration,
-    /// Part of `busy` in which the peer's window held the sender back.
+    /// Part of `busy` in which the peer's window limited the sender.
     pub receive_window_limited: Duration,
-    /// Part of `busy` in which the congestion window did.
+    /// Part of `busy` in which the congestion window limited the sender.
     pub congestion_limited: Duration,
     /// Time since data was sent last; `None` if never.
     pub since_data_sent: Option<Duration>,
@@ -124,7 +126,7 @@ pub struct TcpInfo {
     pub since_heard: Duration,
 }
 
-/// Why a sender is not sending more.
+/// What limits the sender.
 #[derive(Copy, Clone, Debug, Default, Eq, PartialEq, Hash)]
 #[non_exhaustive]
 pub enum SendLimit {
@@ -133,7 +135,7 @@ pub enum SendLimit {
     Application,
     /// The congestion window.
     Congestion,
-    /// The congestion controller's pace.
+    /// The congestion controller's pacing rate.
     Pacing,
     /// The peer's window.
     ReceiveWindow,

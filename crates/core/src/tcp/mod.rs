@@ -1,8 +1,9 @@
 //! TCP (RFC 9293), without IP: segments in, segments out, timers.
 //!
-//! [`tcb`] is the state of one connection; [`input`] is SEGMENT ARRIVES, check by check; [`output`] decides what to
-//! send; [`recovery`] knows what is lost, [`congestion`] how much may be in flight. The parts talk through plain
-//! values, and nothing here knows about frames, addresses beyond the 4-tuple, or tasks.
+//! [`tcb`] is the state of one connection. [`input`] is SEGMENT ARRIVES, check by check. [`output`]
+//! plans the segments to send. [`recovery`] detects loss, [`congestion`] bounds the data in flight.
+//! The parts exchange plain values; no file here depends on frames, tasks, or addresses beyond the
+//! 4-tuple.
 
 mod ack_policy;
 mod autotune;

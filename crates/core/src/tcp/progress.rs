@@ -1,14 +1,14 @@
-//! What became of a sender's time and bytes: for [`TcpInfo`](super::TcpInfo), and for nothing else.
+//! Sender statistics for [`TcpInfo`](super::TcpInfo): time by limiting factor, delivery rate.
 
 use super::info::SendLimit;
 use crate::time::{Duration, Instant};
 
-/// For how long the sender had something to do, and what held it back meanwhile (`busy`, `rwnd_limited` and the like
-/// in `ss -ti`).
+/// Time in which the sender was busy, by what limited it (`busy`, `rwnd_limited` and the like in
+/// `ss -ti`).
 #[derive(Copy, Clone, Debug, Default)]
 pub(crate) struct LimitClock {
     since: Instant,
-    /// What holds it back now; `None` while there is nothing to send and nothing to be acknowledged.
+    /// The present limit; `None` while there is nothing to send and nothing to be acknowledged.
     now: Option<SendLimit>,
     totals: LimitTotals,
 }
@@ -22,7 +22,7 @@ pub(crate) struct LimitTotals {
 }
 
 impl LimitClock {
-    /// From now on `limit` holds the sender back.
+    /// From `now` on `limit` limits the sender.
     pub(crate) fn set(&mut self, now: Instant, limit: Option<SendLimit>) {
         if self.now != limit {
             self.totals = self.totals(now);
@@ -47,10 +47,11 @@ impl LimitClock {
     }
 }
 
-/// How fast data is delivered: the bytes acknowledged in about one round trip, over the time that took.
+/// Delivery rate: the bytes acknowledged in about one round trip, divided by the time that took.
 ///
-/// It is simpler than draft-cheng-iccrg-delivery-rate-estimation, which takes a sample per segment: one sample per
-/// round trip, begun anew when the sender was idle, so that an idle time never counts.
+/// Simpler than draft-cheng-iccrg-delivery-rate-estimation, which takes a sample for each segment:
+/// here one for each round trip. An idle sender starts a new sample, so that idle time does not
+/// count.
 #[derive(Copy, Clone, Debug, Default)]
 pub(crate) struct DeliveryRate {
     /// Bytes acknowledged, cumulatively or selectively, each once.
@@ -62,7 +63,7 @@ pub(crate) struct DeliveryRate {
 }
 
 impl DeliveryRate {
-    /// Something is sent after nothing was in flight.
+    /// Data is sent while nothing is in flight.
     pub(crate) fn on_start(&mut self, now: Instant) {
         self.round_start = now;
         self.round_delivered = self.delivered;

@@ -1,4 +1,4 @@
-//! Segments as TCP sees them: what came in, and what is to go out.
+//! Segments without IP: received segments, resets, and plans of segments to send.
 
 use core::ops::Range;
 
@@ -12,7 +12,7 @@ pub(crate) struct SegmentIn {
     pub(crate) header: TcpHeader,
     pub(crate) options: TcpOptions,
     pub(crate) payload_len: usize,
-    /// Payload of each wire segment, where the frame is several of them.
+    /// Payload length of each segment on the wire, where the frame is a super-frame of several.
     pub(crate) segment_len: Option<u16>,
 }
 
@@ -28,8 +28,8 @@ impl SegmentIn {
             + u64::from(self.has(TcpFlags::FIN))
     }
 
-    /// The same segment without its SYN, from the sequence number after it, with its window as a
-    /// scaled one.
+    /// The same segment without its SYN: the sequence number is the next one, and the window is
+    /// converted to the scale of other segments.
     pub(crate) fn without_syn(&self, shift: u8) -> Self {
         let mut segment = *self;
         segment.header.flags = segment.header.flags.difference(TcpFlags::SYN);
@@ -38,7 +38,7 @@ impl SegmentIn {
         segment
     }
 
-    /// How many segments it was on the wire.
+    /// Number of segments on the wire.
     pub(crate) fn wire_segments(&self) -> u64 {
         match self.segment_len {
             Some(len) if len > 0 => (self.payload_len as u64).div_ceil(u64::from(len)).max(1),
@@ -46,7 +46,7 @@ impl SegmentIn {
         }
     }
 
-    /// The reset that answers it (RFC 9293 §3.10.7.1), unless it is one.
+    /// The reset that answers this segment (RFC 9293 §3.10.7.1); `None` if the segment is a reset.
     pub(crate) fn reset(&self) -> Option<ResetReply> {
         if self.has(TcpFlags::RST) {
             return None;
@@ -84,14 +84,14 @@ pub(crate) struct SegmentPlan {
     pub(crate) options: TcpOptions,
     /// Positions of the payload in the send buffer.
     pub(crate) payload: Range<u64>,
-    /// Payload of each wire segment.
+    /// Payload length of each segment on the wire.
     pub(crate) mss: u32,
     pub(crate) retransmission: bool,
     pub(crate) ip: IpFields,
 }
 
 impl SegmentPlan {
-    /// A segment without payload that belongs to no control block; `numbers` are SEG.SEQ and SEG.ACK.
+    /// A segment without payload, from SEG.SEQ and SEG.ACK, where there is no control block.
     pub(crate) fn control(
         (seq, ack): (SeqNum, SeqNum),
         flags: TcpFlags,

@@ -1,7 +1,7 @@
-//! The transmission control block: everything known about one connection.
+//! Transmission control block: the state of one connection.
 //!
-//! Sequence numbers wrap, positions do not. Inside the stack both directions are counted by `u64` positions, where 0
-//! is the SYN, 1 the first byte of data, and the FIN follows the last:
+//! Inside the stack both directions are counted by `u64` positions, which do not wrap. Position 0
+//! is the SYN, 1 the first byte of data; the FIN follows the last byte of data.
 //!
 //! ```text
 //!  send:     SND.UNA         SND.NXT              SND.UNA + SND.WND
@@ -11,7 +11,8 @@
 //!   received     | acceptable   | not acceptable
 //! ```
 //!
-//! [`SeqNum`] appears at the border only: [`SendSide::seq`], [`SendSide::position`] and their twins.
+//! [`SeqNum`] is used only in segments; [`SendSide::seq`] and [`SendSide::position`] convert, as do
+//! those of [`RecvSide`].
 
 use alloc::sync::Arc;
 use core::net::SocketAddr;
@@ -40,13 +41,13 @@ use crate::tcp::config::TcpConfig;
 use crate::time::{Duration, Instant};
 use crate::types::{ConnEvents, FourTuple, ipv4_mapped};
 
-/// The send half: RFC 9293 §3.3.1, send sequence variables.
+/// Send half of the connection: the send sequence variables of RFC 9293 §3.3.1.
 #[derive(Debug)]
 pub(crate) struct SendSide {
     pub(crate) iss: SeqNum,
     /// SND.UNA.
     pub(crate) una: u64,
-    /// SND.NXT. It never goes back: retransmission is a matter of ranges.
+    /// SND.NXT. It never moves back: a retransmission is a range below it.
     pub(crate) nxt: u64,
     /// SND.WND in bytes, scaled; unsigned, 32 bits (MUST-1, REC-1).
     pub(crate) wnd: u32,
@@ -56,28 +57,31 @@ pub(crate) struct SendSide {
     pub(crate) wl1: u64,
     pub(crate) wl2: u64,
     pub(crate) buffer: SendBuffer,
-    /// The application has no more to send: a FIN follows the buffer.
+    /// The application closed its write side: a FIN follows the data in the buffer.
     pub(crate) fin_queued: bool,
-    /// End of the last segment sent below the MSS: while it is unacknowledged, Nagle holds further small ones.
+    /// End of the last segment sent below the MSS: while it is unacknowledged, Nagle holds back
+    /// further small segments.
     pub(crate) small_until: u64,
-    /// The window (cwnd) held data back up to this position: acknowledgements below it may grow it.
+    /// Position up to which cwnd held data back: acknowledgements below it may widen cwnd.
     pub(crate) cwnd_limited_until: u64,
-    /// The persist timer fired: one byte may go beyond the window.
+    /// The persist timer fired: a window probe is due, one byte beyond the window.
     pub(crate) probe: bool,
-    /// Probes sent since the window closed, as the exponent of their back-off.
+    /// Exponent of the window probes' back-off: the probes sent since the window closed.
     pub(crate) persist_backoff: u8,
     pub(crate) last_sent: Instant,
-    /// When the congestion controller's pace lets the next segment leave.
+    /// Earliest departure of the next segment at the congestion controller's pacing rate.
     pub(crate) pace_at: Instant,
-    /// When SND.UNA moved last, or something began to wait for that: what the user timeout counts from.
+    /// Start of the user timeout: when SND.UNA last advanced, or when data last began to wait for
+    /// an acknowledgement.
     pub(crate) progress_at: Instant,
-    /// Keep-alive probes since the peer was heard of, and whether one is to leave now.
+    /// Keep-alive probes since the last segment of the peer, and whether one is due now.
     pub(crate) keep_alive_probes: u8,
     pub(crate) keep_alive_due: bool,
-    /// When the newest of what the peer has for certain was sent: then the way to it worked (RFC 4861 §7.3.1). When the
-    /// acknowledgement came says nothing of the way that is taken now, which may have changed in between.
+    /// Departure time of the newest acknowledged data: at that time the path to the peer worked
+    /// (RFC 4861 §7.3.1). The arrival of the ACK proves less, since the next hop may have changed
+    /// in between.
     pub(crate) proven_at: Option<Instant>,
-    /// What held the sender back when it planned last.
+    /// The limit found by the last attempt to send.
     pub(crate) limited_by: SendLimit,
     pub(crate) limit_clock: LimitClock,
     pub(crate) delivery: DeliveryRate,
@@ -117,7 +121,8 @@ impl SendSide {
         self.iss.add(position as u32)
     }
 
-    /// The position nearest to SND.UNA that a sequence number can mean; `None` before the ISS.
+    /// The position of a sequence number: of all candidates, the nearest to SND.UNA. `None` before
+    /// the ISS.
     pub(crate) fn position(&self, seq: SeqNum) -> Option<u64> {
         self.una
             .checked_add_signed(i64::from(seq.distance(self.seq(self.una))))
@@ -144,7 +149,7 @@ impl SendSide {
     }
 }
 
-/// The receive half: RFC 9293 §3.3.1, receive sequence variables.
+/// Receive half of the connection: the receive sequence variables of RFC 9293 §3.3.1.
 #[derive(Debug)]
 pub(crate) struct RecvSide {
     pub(crate) irs: SeqNum,
@@ -158,12 +163,12 @@ pub(crate) struct RecvSide {
     pub(crate) tuning: RecvTuning,
     /// Position of the peer's FIN, once seen.
     pub(crate) fin: Option<u64>,
-    /// Payload of the largest wire segment seen: what counts as full-sized for delayed ACKs.
+    /// Payload of the largest segment seen on the wire: the full size for delayed ACKs.
     pub(crate) mss_seen: u32,
     /// When the last acceptable segment arrived, and the last one with data.
     pub(crate) heard_at: Instant,
     pub(crate) data_at: Option<Instant>,
-    /// Data that arrived twice, to be reported in the next segment (RFC 2883): where, and how many bytes.
+    /// Duplicate data to report in the next segment (RFC 2883): position and number of bytes.
     duplicate: (u64, u32),
 }
 
@@ -188,25 +193,26 @@ impl RecvSide {
         self.irs.add(position as u32)
     }
 
-    /// The position nearest to RCV.NXT that a sequence number can mean; `None` before the IRS.
+    /// The position of a sequence number: of all candidates, the nearest to RCV.NXT. `None` before
+    /// the IRS.
     pub(crate) fn position(&self, seq: SeqNum) -> Option<u64> {
         self.nxt
             .checked_add_signed(i64::from(seq.distance(self.seq(self.nxt))))
     }
 
-    /// Some data arrived again.
+    /// Remembers a duplicate range for the next report.
     pub(crate) fn note_duplicate(&mut self, range: &Range<u64>) {
         let len = u32::try_from(range.end.saturating_sub(range.start)).unwrap_or(u32::MAX);
         self.duplicate = (range.start, len);
     }
 
-    /// What the next segment has to report as received twice.
+    /// The duplicate range to report in the next segment.
     pub(crate) fn duplicate(&self) -> Option<Range<u64>> {
         let (start, len) = self.duplicate;
         (len > 0).then(|| start..start + u64::from(len))
     }
 
-    /// It was reported: once, and not again.
+    /// The duplicate was reported; it is reported only once.
     pub(crate) fn forget_duplicate(&mut self) {
         self.duplicate = (0, 0);
     }
@@ -222,22 +228,23 @@ impl RecvSide {
     }
 }
 
-/// The application's side: what it may still do, and what it has to be told.
+/// State towards the application: options, errors and pending events.
 #[derive(Copy, Clone, Debug, Default)]
 pub(crate) struct AppSide {
-    /// The handle was given back: nobody reads, nobody waits.
+    /// The application released its handle: received data cannot be delivered any more.
     pub(crate) orphaned: bool,
-    /// Why the connection ended.
+    /// The error that ended the connection.
     pub(crate) error: Option<ConnError>,
-    /// The error was handed to somebody: a write says EPIPE from then on.
+    /// The application has received the error: later writes fail with EPIPE.
     pub(crate) error_taken: bool,
-    /// Events not yet fetched.
+    /// Events that the driver has not fetched yet.
     pub(crate) events: ConnEvents,
-    /// The buffer was filled: `WRITABLE` tells when it is worth writing again.
+    /// The send buffer was full: `WRITABLE` is reported once there is enough room again.
     pub(crate) write_blocked: bool,
-    /// The application speaks IPv6 to an IPv4 peer: addresses are shown as IPv4-mapped ones (RFC 4291 §2.5.5.2).
+    /// The application uses IPv6 addresses and the peer is IPv4: addresses are shown as IPv4-mapped
+    /// ones (RFC 4291 §2.5.5.2).
     pub(crate) mapped: bool,
-    /// What the network last said of a segment that did not arrive.
+    /// Last ICMP error about a segment of ours.
     pub(crate) soft_error: Option<ConnError>,
     pub(crate) nodelay: bool,
     pub(crate) linger: Option<Duration>,
@@ -253,7 +260,7 @@ pub(crate) struct Counters {
     pub(crate) segs_in: u64,
     pub(crate) timeouts: u32,
     pub(crate) recoveries: u32,
-    /// Segments with data that had arrived before, and reports of the peer that ours had (RFC 2883).
+    /// Received segments with duplicate data, and the peer's reports of duplicates (RFC 2883).
     pub(crate) duplicates_in: u32,
     pub(crate) duplicates_out: u32,
 }
@@ -264,7 +271,7 @@ pub(crate) struct Connection {
     pub(crate) tuple: FourTuple,
     pub(crate) state: State,
     pub(crate) config: Arc<TcpConfig>,
-    /// The options our SYN carries.
+    /// The options that our SYN offers.
     pub(crate) offer: Offer,
     pub(crate) negotiated: Negotiated,
     pub(crate) path: Path,
@@ -279,7 +286,7 @@ pub(crate) struct Connection {
     pub(crate) app: AppSide,
     pub(crate) counters: Counters,
     pub(crate) challenges: ChallengeLimit,
-    /// How tight memory was when it was last asked.
+    /// Memory pressure at the last check.
     pub(crate) pressure: Pressure,
 }
 
@@ -324,7 +331,7 @@ impl Connection {
         }
     }
 
-    /// Both SYNs are known: fixes what they agreed on.
+    /// Both SYNs are known: sets the negotiated options.
     pub(crate) fn negotiate(&mut self, peer: &TcpOptions, irs: SeqNum, now: Instant) {
         self.negotiated = Negotiated::new(&self.offer, peer);
         self.rcv.irs = irs;
@@ -350,17 +357,18 @@ impl Connection {
         self.snd_mss() - self.fixed_options_len()
     }
 
-    /// Payload and options of a full segment: what the SYNs agreed on, as far as the path takes it.
+    /// Payload and options of a full segment: the negotiated MSS, or less where the path is
+    /// smaller.
     pub(crate) fn snd_mss(&self) -> u32 {
         self.negotiated.mss.min(self.path.mss.max(MIN_MSS))
     }
 
-    /// The local end, as the application knows it.
+    /// The local address, in the form that the application uses.
     pub(crate) fn local_addr(&self) -> SocketAddr {
         self.shown(self.tuple.local_addr())
     }
 
-    /// The remote end, likewise.
+    /// The remote address, in the same form.
     pub(crate) fn remote_addr(&self) -> SocketAddr {
         self.shown(self.tuple.remote_addr())
     }
@@ -383,12 +391,13 @@ impl Connection {
         self.rtt.rto(&self.config)
     }
 
-    /// Bytes in flight as recovery counts them.
+    /// Bytes in flight as loss recovery counts them ("pipe").
     pub(crate) fn in_flight(&self) -> u64 {
         self.recovery.in_flight(self.snd.una, self.snd.nxt)
     }
 
-    /// Moves the state along figure 5 of RFC 9293. A pair that cannot occur leaves it as it is.
+    /// Applies a transition of RFC 9293 figure 5. A pair that cannot occur leaves the state as it
+    /// is.
     pub(crate) fn transition(&mut self, transition: Transition) {
         debug_assert!(
             self.state.after(transition).is_some(),
@@ -398,7 +407,8 @@ impl Connection {
         self.state = self.state.after(transition).unwrap_or(self.state);
     }
 
-    /// The connection ended before its streams did: tells the application, forgets the data that cannot be delivered.
+    /// The connection failed: reports the error to the application, and drops unsent and
+    /// out-of-order data.
     pub(crate) fn fail(&mut self, error: ConnError) {
         self.transition(Transition::Abort);
         self.app.error.get_or_insert(error);
@@ -410,18 +420,18 @@ impl Connection {
             | ConnEvents::CLOSED;
     }
 
-    /// The connection ended as it should.
+    /// The connection was closed normally.
     pub(crate) fn finish(&mut self) {
         self.release_send_side();
         self.app.events |= ConnEvents::CLOSED | ConnEvents::WRITABLE;
     }
 
-    /// Bytes of memory held beside the control block itself.
+    /// Bytes of memory held, without the control block itself.
     pub(crate) fn memory_held(&self) -> usize {
         self.snd.buffer.held() + self.rcv.buffer.held() + self.recovery.held()
     }
 
-    /// Gives memory that is not needed now back: an idle connection holds none.
+    /// Gives unused memory back to the pool: an idle connection holds none.
     pub(crate) fn reclaim(&mut self, pool: &mut Pool) {
         self.snd.buffer.reclaim(pool);
         self.rcv.buffer.reclaim(pool);

@@ -1,4 +1,4 @@
-//! A connection's timers: one slot per purpose, each with the reason of its deadline.
+//! Timers of a connection: one slot for each purpose, with the reason of its deadline.
 //!
 //! Slots are independent, so that arming one never disarms another; within `Retransmit` the kinds exclude each other
 //! (RFC 8985 §8).
@@ -10,16 +10,17 @@ use crate::time::Instant;
 pub(crate) enum RetransmitKind {
     /// Data is unacknowledged (RFC 6298).
     Rto,
-    /// Data waits for a window too small to send it (RFC 9293 §3.8.6.1 and the override of §3.8.6.2.1).
+    /// Data waits, and the peer's window is too small for it (RFC 9293 §3.8.6.1, and the override
+    /// of §3.8.6.2.1).
     Persist,
 }
 
 /// Why the lifetime slot is armed.
 #[derive(Copy, Clone, Debug, Eq, PartialEq)]
 pub(crate) enum LifetimeKind {
-    /// A closed connection waits in FIN-WAIT-2 for a FIN that may never come.
+    /// A closed connection waits in FIN-WAIT-2 for the peer's FIN, which may never come.
     FinWait2,
-    /// A closed connection still has data to deliver and SO_LINGER's time to do so.
+    /// A closed connection still has data to deliver, for at most SO_LINGER's time.
     Linger,
 }
 
@@ -65,7 +66,7 @@ impl TimerTable {
         .min()
     }
 
-    /// Takes a slot that is due at `now` out of the table.
+    /// Clears one slot that is due at `now`, and returns what fired.
     pub(crate) fn take_due(&mut self, now: Instant) -> Option<Fired> {
         if let Some((_, kind)) = self.retransmit.take_if(|(at, _)| *at <= now) {
             return Some(Fired::Retransmit(kind));
@@ -100,7 +101,7 @@ impl TimerTable {
         self.retransmit.map(|(_, kind)| kind)
     }
 
-    /// Arms the delayed ACK unless it is armed: the oldest unacknowledged segment counts.
+    /// Arms the delayed ACK timer unless it is armed: the delay counts from the oldest segment.
     pub(crate) fn arm_delayed_ack(&mut self, at: Instant) {
         self.delayed_ack.get_or_insert(at);
     }
@@ -109,17 +110,17 @@ impl TimerTable {
         self.delayed_ack = None;
     }
 
-    /// Arms the timer of a segment that waits for its time.
+    /// Arms the timer of a paced or coalesced segment.
     pub(crate) fn arm_departure(&mut self, at: Instant) {
         self.departure = Some(at);
     }
 
-    /// Whether a segment waits for its time.
+    /// Whether a paced or coalesced segment waits for its timer.
     pub(crate) fn awaits_departure(&self) -> bool {
         self.departure.is_some()
     }
 
-    /// Arms keep-alive for `at`, or not at all.
+    /// Arms the keep-alive timer for `at`; `None` disarms it.
     pub(crate) fn set_keep_alive(&mut self, at: Option<Instant>) {
         self.keep_alive = at;
     }
