@@ -1,22 +1,24 @@
-//! When to acknowledge (RFC 9293 §3.8.6.3, RFC 5681 §4.2): every second full-sized segment, at once for anything out of
-//! order and at the start of a connection or after a pause, otherwise after the delay.
+//! Acknowledgement policy (RFC 9293 §3.8.6.3, RFC 5681 §4.2): at once or after the delay.
 //!
-//! An application that answers what it reads carries the ACK on its answer: to such connections the start does not
-//! apply, until an ACK had to wait for the delay.
+//! An ACK leaves at once for every second full-sized segment, for anything out of order, at the
+//! start of a connection and after a pause. Otherwise it waits for the delay.
+//!
+//! A connection is interactive while the application answers what it reads: the answer carries the
+//! ACK. Interactive connections have no quick start, until an ACK has waited for the whole delay.
 
 /// Segments acknowledged at once when a connection starts, so that the peer's slow start is not slowed by delays.
 const QUICK_START: u8 = 16;
 /// Duplicate ACKs that one batch of segments may still owe a peer without SACK.
 const MAX_OWED: u8 = 8;
 
-/// What is owed to the peer.
+/// The ACKs that are due to the peer.
 #[derive(Copy, Clone, Debug)]
 pub(crate) struct AckPolicy {
     /// ACKs to send at once: one, or more where a peer without SACK counts duplicates (RFC 5681 §3.2).
     owed: u8,
     /// Bytes received in order since the last ACK left: one ACK covers them all (MUST-58, MUST-59).
     unacked: u32,
-    /// Immediate ACKs left of the quick start.
+    /// Immediate ACKs that remain of the quick start.
     quick: u8,
     /// The application answered within the delay.
     interactive: bool,
@@ -34,7 +36,7 @@ impl Default for AckPolicy {
 }
 
 impl AckPolicy {
-    /// Data arrived in order; says whether the ACK may wait for the delay.
+    /// Data arrived in order. Returns whether the ACK may wait for the delay.
     pub(crate) fn on_data(&mut self, bytes: u32, full_segment: u32) -> bool {
         self.unacked = self.unacked.saturating_add(bytes);
         let quick = self.is_quick();
@@ -59,17 +61,17 @@ impl AckPolicy {
         self.quick > 0 && !self.interactive
     }
 
-    /// Nothing came for longer than the round trip: the peer's window may have to grow anew.
+    /// Data arrives after a pause longer than the RTO: the peer may be in slow start again.
     pub(crate) fn on_idle(&mut self) {
         self.quick = QUICK_START;
     }
 
-    /// Data left soon after data arrived, and with it the ACK.
+    /// Data was sent soon after data arrived, and carried the ACK.
     pub(crate) fn on_reply(&mut self) {
         self.interactive = true;
     }
 
-    /// The ACK waited as long as it may: there was no answer to carry it.
+    /// The delay is over, and no data carried the ACK.
     pub(crate) fn on_delay_over(&mut self) {
         self.interactive = false;
         self.send_now();
@@ -80,12 +82,12 @@ impl AckPolicy {
         self.owed = self.owed.max(1);
     }
 
-    /// Another duplicate ACK must leave at once: the peer counts them.
+    /// Another duplicate ACK must leave at once: a peer without SACK counts them.
     pub(crate) fn send_duplicate_now(&mut self) {
         self.owed = (self.owed + 1).min(MAX_OWED);
     }
 
-    /// The ACK that was to answer a segment is withheld.
+    /// The ACK that was due for a segment is not sent.
     pub(crate) fn withhold(&mut self) {
         self.owed = self.owed.saturating_sub(1);
     }
@@ -94,7 +96,7 @@ impl AckPolicy {
         self.owed > 0
     }
 
-    /// A segment with an ACK left.
+    /// A segment with the ACK flag was sent.
     pub(crate) fn on_sent(&mut self) {
         self.owed = self.owed.saturating_sub(1);
         self.unacked = 0;

@@ -1,4 +1,4 @@
-//! How often suspicious segments are answered (RFC 5961 §7): by each connection, and by the stack.
+//! Challenge ACK limits (RFC 5961 §7): for each connection, and for the stack.
 
 use crate::time::{Duration, Instant};
 use crate::types::HashKey;
@@ -25,10 +25,11 @@ impl ChallengeLimit {
     }
 }
 
-/// The limit of the whole stack, so that a sweep over very many connections is not answered in full.
+/// The limit of the whole stack, for an attack on very many connections at once.
 ///
-/// How many answers a second has is secret and differs each time, between half of the limit and all of it: a fixed
-/// number would let somebody count how many another peer caused, and so guess its sequence numbers (CVE-2016-5696).
+/// The number of answers in a second is secret and changes every second, between half of the limit
+/// and all of it. With a fixed number an attacker could count the answers that another peer caused,
+/// and so find its sequence numbers (CVE-2016-5696).
 #[derive(Debug)]
 pub(crate) struct ChallengeBudget {
     key: HashKey,

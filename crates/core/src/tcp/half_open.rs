@@ -1,7 +1,7 @@
-//! Half-open connection: passive SYN-RECEIVED as a compact record.
+//! Half-open connection: SYN-RECEIVED after a passive open, as a compact record.
 //!
-//! A SYN costs a record, not a connection (RFC 4987): the full control block is made when the handshake's third
-//! segment proves that the peer is where it says.
+//! A SYN costs a record, not a connection (RFC 4987): the control block is created when the third
+//! segment of the handshake proves the peer's address.
 
 use tidewire_wire::{SeqNum, TcpFlags, TcpOptions, TcpTimestamps};
 
@@ -28,31 +28,31 @@ pub(crate) struct HalfOpen {
     pub(crate) peer: TcpOptions,
     pub(crate) window: u16,
     pub(crate) ts_offset: u32,
-    /// When the SYN-ACK left last, how often it left, how often the timer sent it again, and when it
-    /// does so next.
+    /// Time of the last SYN-ACK, number of all SYN-ACKs, number of those that the timer sent, and
+    /// the timer's next deadline.
     pub(crate) sent_at: Instant,
     pub(crate) sends: u8,
     pub(crate) retries: u8,
     pub(crate) deadline: Instant,
-    /// The peer has completed the handshake, when there was no room in the accept queue.
+    /// The peer completed the handshake while the accept queue was full.
     pub(crate) answered: bool,
     pub(crate) challenges: ChallengeLimit,
 }
 
-/// What a segment means to a half-open connection (RFC 9293 §3.10.7.4 for SYN-RECEIVED).
+/// Outcome of a segment for a half-open connection (RFC 9293 §3.10.7.4 for SYN-RECEIVED).
 #[derive(Copy, Clone, Debug, Eq, PartialEq)]
 pub(crate) enum HalfOpenVerdict {
     /// It completes the handshake.
     Complete,
-    /// The same SYN again: our SYN-ACK was lost.
+    /// Retransmission of the SYN: our SYN-ACK was lost.
     SynAgain,
-    /// A reset at exactly RCV.NXT (RFC 5961): the record goes.
+    /// A reset at exactly RCV.NXT (RFC 5961): the record is removed.
     Reset,
-    /// An ACK of something else: answered by a reset.
+    /// An unacceptable ACK: answered with a reset.
     BadAck,
-    /// Outside the window, or to be proved (RFC 5961): it gets an ACK, sparingly.
+    /// Outside the window, or suspicious (RFC 5961): answered with a rate-limited ACK.
     Acknowledge(DropReason),
-    /// Nothing to say.
+    /// No answer.
     Ignore(DropReason),
 }
 
@@ -96,15 +96,15 @@ impl HalfOpen {
         HalfOpenVerdict::Complete
     }
 
-    /// Sets the timer of the SYN-ACK that leaves now. One that answers the same SYN again leaves it alone: whoever repeats
-    /// it for ever must not keep the record for ever.
+    /// Sets the retransmission timer of the SYN-ACK. A SYN-ACK that answers a repeated SYN does not
+    /// set it: a peer that repeats its SYN must not keep the record for ever.
     pub(crate) fn arm(&mut self, now: Instant, config: &TcpConfig) {
         let backoff = 1 << self.retries.min(16);
         let wait = config.initial_rto.saturating_mul(backoff);
         self.deadline = now + wait.min(config.max_rto);
     }
 
-    /// The SYN-ACK, first or again; it is accounted for.
+    /// The SYN-ACK, first or repeated. Counts it as sent.
     pub(crate) fn syn_ack(&mut self, now: Instant, config: &TcpConfig) -> SegmentPlan {
         let again = self.sends > 0;
         self.sends = self.sends.saturating_add(1);
@@ -122,7 +122,7 @@ impl HalfOpen {
         }
     }
 
-    /// The ACK that answers a suspicious segment. Its window is that of the SYN-ACK, scaled now.
+    /// The ACK that answers a suspicious segment. Its window is that of the SYN-ACK, now scaled.
     pub(crate) fn acknowledgement(&self, now: Instant, config: &TcpConfig) -> SegmentPlan {
         let agreed = self.agreed();
         let options = TcpOptions {
@@ -135,7 +135,7 @@ impl HalfOpen {
         SegmentPlan::control(numbers, TcpFlags::ACK, window, options, ip)
     }
 
-    /// The timestamps of a segment that leaves now, where they are in use.
+    /// The timestamps of a segment sent at `now`, where they are in use.
     fn timestamps(&self, now: Instant) -> TcpTimestamps {
         TcpTimestamps {
             value: timestamp_value(now, self.ts_offset),
@@ -143,14 +143,15 @@ impl HalfOpen {
         }
     }
 
-    /// What the SYNs agree on.
+    /// The options that both SYNs agree on.
     fn agreed(&self) -> Negotiated {
         Negotiated::new(&self.offer, &self.peer)
     }
 }
 
 impl Connection {
-    /// A connection in SYN-RECEIVED, from the record of its handshake; the ACK that completes it is processed next.
+    /// A connection in SYN-RECEIVED, from its half-open record. The ACK that completes the
+    /// handshake is processed next.
     pub(crate) fn passive(half_open: &HalfOpen, config: Arc<TcpConfig>, now: Instant) -> Self {
         let mut conn = Self::active(
             half_open.tuple,

@@ -1,11 +1,12 @@
-//! Initial sequence numbers (RFC 6528) and timestamp offsets (RFC 7323 §7.1).
+//! Initial sequence number selection (RFC 6528), and timestamp offsets (RFC 7323 §7.1).
 
 use tidewire_wire::SeqNum;
 
 use crate::time::Instant;
 use crate::types::{FourTuple, HashKey};
 
-/// Makes what an outsider must not be able to guess: F is SipHash with a key of 128 random bits (MUST-9).
+/// Generator of values that an attacker off the path cannot guess: F is SipHash with a key of 128
+/// random bits (MUST-9).
 #[derive(Debug)]
 pub(crate) struct IssGenerator {
     iss: HashKey,
@@ -23,7 +24,8 @@ impl IssGenerator {
         SeqNum::new(clock.wrapping_add(self.iss.hash(tuple) as u32))
     }
 
-    /// One offset per pair of hosts: a later connection between them never seems older (RFC 6191).
+    /// Timestamp offset, one for each pair of hosts, so that a later connection between them never
+    /// has older timestamps (RFC 6191).
     pub(crate) fn timestamp_offset(&self, tuple: &FourTuple) -> u32 {
         self.timestamps.hash(&(tuple.local, tuple.remote)) as u32
     }

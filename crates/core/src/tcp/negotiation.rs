@@ -1,4 +1,4 @@
-//! Options of the SYNs: what we offer, and what both sides agree on.
+//! Option negotiation: the options of our SYN, and those that both SYNs agree on.
 
 use tidewire_wire::{TcpOptions, TcpTimestamps};
 
@@ -6,12 +6,12 @@ use super::config::TcpConfig;
 
 /// Default MSS where the SYN carries no option (RFC 9293 §3.7.1, MUST-15).
 pub(crate) const DEFAULT_MSS: u32 = 536;
-/// A peer that offers less wastes more on headers than it carries (CVE-2019-11479).
+/// Smallest MSS in use: below it the headers are longer than the payload (CVE-2019-11479).
 pub(crate) const MIN_MSS: u32 = 88;
-/// Largest shift of a window field: greater ones count as this (RFC 7323 §2.3).
+/// Largest shift of a window field; greater ones are taken as this one (RFC 7323 §2.3).
 const MAX_SHIFT: u8 = 14;
 
-/// What we offer in a SYN.
+/// The options that our SYN offers.
 #[derive(Copy, Clone, Debug)]
 pub(crate) struct Offer {
     pub(crate) mss: u16,
@@ -21,7 +21,8 @@ pub(crate) struct Offer {
 }
 
 impl Offer {
-    /// `link_mss` is the largest segment that the link carries to us: MTU less fixed headers (RFC 9293 §3.7.1, MUST-67).
+    /// `link_mss` is the largest segment that the link can deliver to us: its MTU without the fixed
+    /// headers (RFC 9293 §3.7.1, MUST-67).
     pub(crate) fn new(config: &TcpConfig, link_mss: u16) -> Self {
         let shift = (0..MAX_SHIFT)
             .find(|&shift| config.recv_buffer.max() >> shift <= usize::from(u16::MAX))
@@ -34,8 +35,8 @@ impl Offer {
         }
     }
 
-    /// The options of our SYN, with this TSval. The MSS is always one of them, and only of a SYN (RFC 9293 §3.7.1,
-    /// MUST-14, MUST-65, SHLD-5, MAY-3).
+    /// The options of our SYN; `value` is its TSval. The MSS option is always in the SYN, and never
+    /// in another segment (RFC 9293 §3.7.1, MUST-14, MUST-65, SHLD-5, MAY-3).
     pub(crate) fn options(&self, value: u32) -> TcpOptions {
         TcpOptions {
             mss: Some(self.mss),
@@ -46,7 +47,8 @@ impl Offer {
         }
     }
 
-    /// The options of our SYN-ACK: of our offer only what the peer's SYN offered too (RFC 7323 §2.5, RFC 2018 §2).
+    /// The options of our SYN-ACK: those of our offer that the peer's SYN offers too
+    /// (RFC 7323 §2.5, RFC 2018 §2).
     pub(crate) fn answer(&self, agreed: &Negotiated, timestamps: TcpTimestamps) -> TcpOptions {
         TcpOptions {
             mss: Some(self.mss),
@@ -58,7 +60,7 @@ impl Offer {
     }
 }
 
-/// What the SYNs agreed on.
+/// The options that both SYNs agreed on.
 #[derive(Copy, Clone, Debug)]
 pub(crate) struct Negotiated {
     /// Largest TCP payload plus options of a segment to the peer: the lesser of its MSS option and what the link
@@ -73,14 +75,14 @@ pub(crate) struct Negotiated {
 /// Shifts of the window fields (RFC 7323 §2.2).
 #[derive(Copy, Clone, Debug, Eq, PartialEq)]
 pub(crate) struct WindowShift {
-    /// Of the windows that the peer sends.
+    /// Shift of the window fields that the peer sends.
     pub(crate) peer: u8,
-    /// Of those that we send.
+    /// Shift of the window fields that we send.
     pub(crate) own: u8,
 }
 
 impl Negotiated {
-    /// Before the peer's SYN: nothing but what the link carries.
+    /// Before the peer's SYN: no options, and the MSS of the link.
     pub(crate) fn nothing(link_mss: u16) -> Self {
         Self {
             mss: u32::from(link_mss).max(MIN_MSS),
@@ -90,7 +92,7 @@ impl Negotiated {
         }
     }
 
-    /// What our offer and the options of the peer's SYN have in common.
+    /// The options that are in our offer and in the peer's SYN.
     pub(crate) fn new(offer: &Offer, peer: &TcpOptions) -> Self {
         let link = u32::from(offer.mss).max(MIN_MSS);
         let peer_mss = peer.mss.map_or(DEFAULT_MSS, u32::from);

@@ -1,13 +1,17 @@
-//! SYN cookies (RFC 4987 §3.6): handshakes that cost no memory, for when there is no room to remember more of them.
+//! SYN cookies (RFC 4987 §3.6): handshakes without a half-open record.
 //!
-//! What a half-open record would hold travels with the peer instead. The MSS, and whether there are timestamps, are in
-//! the sequence number of the SYN-ACK, beside a keyed hash that proves that it is ours. The other options are in the low
-//! bits of its timestamp; without timestamps a connection that began so has neither window scaling nor SACK.
+//! They are in use when there is no room for more half-open records.
 //!
-//! DEVIATION(RFC 9293 §3.4.1, MUST-8): such a sequence number does not follow the clock.
+//! The peer returns the contents of the record. The sequence number of the SYN-ACK encodes the MSS
+//! and whether timestamps are in use, beside a keyed hash that proves its origin. The low bits of
+//! its timestamp encode the other options; without timestamps the connection has neither window
+//! scaling nor SACK.
 //!
-//! DEVIATION(RFC 9293 §3.10.7.2): while cookies are being made, what a peer sends on a connection that began with one and is
-//! gone may look like data behind a third segment that was lost, and gets no reset until its cookie is too old.
+//! DEVIATION(RFC 9293 §3.4.1, MUST-8): the sequence number of a cookie does not follow the clock.
+//!
+//! DEVIATION(RFC 9293 §3.10.7.2): some segments get no reset while cookies are in use. Data of a
+//! connection that began with a cookie and is gone looks like data after a lost third segment,
+//! until its cookie is too old.
 
 use tidewire_wire::{SeqNum, TcpOptions};
 
@@ -15,9 +19,9 @@ use super::negotiation::{DEFAULT_MSS, MIN_MSS};
 use crate::time::{Duration, Instant};
 use crate::types::{FourTuple, HashKey};
 
-/// A cookie is good for this one and the next.
+/// A cookie is valid in its own period and in the next one.
 const PERIOD: Duration = Duration::from_secs(64);
-/// The MSS that a cookie can stand for; of a peer's the next smaller is used.
+/// The MSS values that a cookie can encode; the peer's is rounded down to one of them.
 const MSS: [u16; 8] = [
     MIN_MSS as u16,
     DEFAULT_MSS as u16,
@@ -28,39 +32,39 @@ const MSS: [u16; 8] = [
     1_460,
     8_940,
 ];
-/// Low bits of a cookie: the index of the MSS, and this.
+/// Low bits of a cookie: the index of the MSS, and this flag.
 const HAS_TIMESTAMPS: u32 = 8;
 const DATA_BITS: u32 = 4;
-/// Above them, the proof that it answers a certain SYN, and on top the one that it went to a certain peer.
+/// Above them, a hash of the SYN and the 4-tuple; in the top bits, a hash of the 4-tuple alone.
 const PROOF_BITS: u32 = 14;
 
-/// Low bits of a timestamp: the peer's window shift, or this, and whether it takes SACK.
+/// Low bits of a timestamp: the peer's window shift or `NO_SCALING`, and the SACK flag.
 const NO_SCALING: u32 = 15;
 const TAKES_SACK: u32 = 16;
 const MARK_BITS: u32 = 5;
 const MARK: u32 = (1 << MARK_BITS) - 1;
 
-/// What a sequence number says that comes back.
+/// Outcome of the check of an acknowledged sequence number.
 #[derive(Copy, Clone, Debug, Eq, PartialEq)]
 pub(crate) enum Cookie {
-    /// Nothing: it is none of ours, or too old.
+    /// Not a cookie of this stack, or too old.
     Foreign,
-    /// It went to this peer, but the segment that brings it back is not the one after the SYN.
+    /// A cookie for this peer, but the segment is not the one that follows its SYN.
     OutOfOrder,
-    /// It completes a handshake.
+    /// A valid cookie: the segment completes the handshake.
     Good {
-        /// The MSS that it stands for.
+        /// The MSS that the cookie encodes.
         mss: u16,
         /// Whether timestamps were offered.
         timestamps: bool,
     },
 }
 
-/// Makes cookies, and knows its own.
+/// Generator and verifier of cookies.
 #[derive(Debug)]
 pub(crate) struct SynCookies {
     key: HashKey,
-    /// When one was made last: without any, no stray segment costs a hash.
+    /// Time of the last cookie: without a recent one, a stray segment costs no hash.
     made_at: Option<Instant>,
 }
 
@@ -69,7 +73,8 @@ impl SynCookies {
         Self { key, made_at: None }
     }
 
-    /// The sequence number of a SYN-ACK that answers a SYN with this sequence number and these options.
+    /// The cookie for a SYN with this sequence number and these options: the sequence number of the
+    /// SYN-ACK.
     pub(crate) fn make(
         &mut self,
         now: Instant,
@@ -87,7 +92,7 @@ impl SynCookies {
         self.cookie(period(now), tuple, irs, index | with)
     }
 
-    /// Judges the sequence number that a segment acknowledges, of a peer whose SYN would have had `irs`.
+    /// Checks the sequence number that a segment acknowledges; `irs` is that of the peer's SYN.
     pub(crate) fn check(
         &self,
         now: Instant,
@@ -127,7 +132,7 @@ fn period(now: Instant) -> u64 {
     now.as_nanos() / PERIOD.as_nanos()
 }
 
-/// The largest timestamp up to `value` that says what the peer's SYN offered.
+/// The largest timestamp up to `value` that encodes the options of the peer's SYN.
 pub(crate) fn encode_options(value: u32, peer: &TcpOptions) -> u32 {
     let shift = peer
         .window_scale
@@ -142,7 +147,7 @@ pub(crate) fn encode_options(value: u32, peer: &TcpOptions) -> u32 {
     }
 }
 
-/// The window shift and whether SACK is taken, from a timestamp that came back.
+/// The window shift and whether SACK is permitted, from an echoed timestamp.
 pub(crate) fn decode_options(echo: u32) -> (Option<u8>, bool) {
     let shift = echo & NO_SCALING;
     let shift = (shift != NO_SCALING).then_some(shift as u8);
@@ -218,7 +223,7 @@ mod tests {
         let mut theirs = cookies(2);
         let foreign = theirs.make(now, &tuple(1), IRS, &options(1_460, true));
         assert_eq!(check(1, IRS, foreign), Cookie::Foreign);
-        // None is believed by a stack that has made none.
+        // A stack that has made no cookie accepts none.
         let first = cookies(1).check(now, &tuple(1), IRS, iss);
         assert_eq!(first, Cookie::Foreign);
     }

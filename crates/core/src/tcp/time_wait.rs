@@ -1,6 +1,6 @@
-//! TIME-WAIT as a compact record (RFC 9293 §3.6.1): the last words of a connection, kept for 2 MSL (MUST-13).
+//! TIME-WAIT record (RFC 9293 §3.6.1): a closed connection, kept for 2 MSL (MUST-13).
 //!
-//! Resets are ignored (RFC 1337), a new SYN may take the place (RFC 6191).
+//! Resets are ignored (RFC 1337). A new SYN may replace the record (RFC 6191).
 
 use tidewire_wire::{SeqNum, TcpFlags, TcpOptions, TcpTimestamps};
 
@@ -11,14 +11,14 @@ use super::timestamps::timestamp_value;
 use crate::time::{Duration, Instant};
 use crate::types::{ConnId, FourTuple, IpFields};
 
-/// How long an own connection must be over before its 4-tuple is opened anew.
+/// Time after the end of a connection before our own SYN may reuse its 4-tuple.
 const REUSE_AFTER: Duration = Duration::from_secs(1);
 
 /// A connection in TIME-WAIT.
 #[derive(Clone, Debug)]
 pub(crate) struct TimeWait {
     pub(crate) tuple: FourTuple,
-    /// SND.NXT, RCV.NXT and the window field: what its ACKs say.
+    /// SND.NXT, RCV.NXT and the window field of the record's ACKs.
     pub(crate) snd_nxt: SeqNum,
     pub(crate) rcv_nxt: SeqNum,
     pub(crate) window: u16,
@@ -30,20 +30,20 @@ pub(crate) struct TimeWait {
     wait: Duration,
     pub(crate) deadline: Instant,
     pub(crate) challenges: ChallengeLimit,
-    /// The application still holds the connection, to read what arrived.
+    /// The application still holds the connection, to read the data that arrived.
     pub(crate) conn: Option<ConnId>,
 }
 
-/// What a segment means to a TIME-WAIT record.
+/// Outcome of a segment for a TIME-WAIT record.
 #[derive(Copy, Clone, Debug, Eq, PartialEq)]
 pub(crate) enum TimeWaitVerdict {
-    /// The peer's FIN again: it did not get our last ACK, and the wait starts again.
+    /// Retransmission of the peer's FIN: our last ACK was lost, and the wait starts again.
     FinAgain,
-    /// Something old or strange: it gets an ACK, sparingly.
+    /// An old or unexpected segment: answered with a rate-limited ACK.
     Acknowledge,
     /// A new connection may start.
     Reopen,
-    /// Nothing to say.
+    /// No answer.
     Ignore,
 }
 
@@ -82,7 +82,7 @@ impl TimeWait {
             .seq
             .in_window(self.rcv_nxt, self.rcv_wnd.max(1));
         if segment.len() == 0 && (inside || old) {
-            // A pure ACK needs no answer; two TIME-WAITs would talk for ever.
+            // An answer to a pure ACK could loop between two hosts in TIME-WAIT.
             return TimeWaitVerdict::Ignore;
         }
         let end = segment.header.seq.add(segment.len() as u32);
@@ -93,12 +93,12 @@ impl TimeWait {
         }
     }
 
-    /// The peer's FIN came again: 2 MSL from now (RFC 9293 §3.10.7.4).
+    /// The peer's FIN was retransmitted: 2 MSL start again (RFC 9293 §3.10.7.4).
     pub(crate) fn restart(&mut self, now: Instant) {
         self.deadline = now + self.wait;
     }
 
-    /// Its ACK.
+    /// The ACK that the record sends.
     pub(crate) fn acknowledgement(&self, now: Instant) -> SegmentPlan {
         let timestamps = self.timestamps.map(|(offset, recent)| TcpTimestamps {
             value: timestamp_value(now, offset),
@@ -117,14 +117,15 @@ impl TimeWait {
         )
     }
 
-    /// Whether our own SYN may take the place, as with Linux' tcp_tw_reuse: a second after the connection ended, so
-    /// that our timestamp, which is the same clock for all connections between two hosts, has moved on and tells the
-    /// new connection's segments from old ones (RFC 6191, RFC 7323 §B.2).
+    /// Whether our own SYN may replace the record, as with Linux' tcp_tw_reuse: one second after
+    /// the end of the connection. All connections between two hosts share one timestamp clock, so
+    /// by then our timestamps tell new segments from old ones (RFC 6191, RFC 7323 §B.2).
     pub(crate) fn may_reopen_actively(&self, now: Instant) -> bool {
         self.timestamps.is_some() && now + self.wait >= self.deadline + REUSE_AFTER
     }
 
-    /// RFC 6191 §2 (SHLD-4, MAY-2): a SYN is new if its timestamp or its sequence number is beyond the old connection's.
+    /// RFC 6191 §2 (SHLD-4, MAY-2): the SYN is new if its timestamp or sequence number is beyond
+    /// the old connection's.
     fn may_reopen(&self, segment: &SegmentIn) -> bool {
         let later_seq = segment.header.seq.gt(self.rcv_nxt);
         match (self.timestamps, segment.options.timestamps) {

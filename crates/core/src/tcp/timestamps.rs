@@ -1,11 +1,12 @@
-//! Timestamps of a connection (RFC 7323): our clock with its offset, and the peer's newest value.
+//! Timestamps (RFC 7323): our clock with its offset, and the peer's newest value.
 
 use crate::time::Instant;
 
-/// The state that RFC 7323 asks for.
+/// State of the timestamps option (RFC 7323).
 #[derive(Copy, Clone, Debug, Default)]
 pub(crate) struct TimestampState {
-    /// Added to our clock, so that it tells nothing of other connections (RFC 7323 §7.1).
+    /// Offset added to our clock, so that the timestamps reveal nothing about other connections
+    /// (RFC 7323 §7.1).
     pub(crate) offset: u32,
     /// TS.Recent and when it was set.
     pub(crate) recent: u32,
