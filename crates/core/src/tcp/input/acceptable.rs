@@ -1,4 +1,4 @@
-//! First check: the sequence number (RFC 9293 §3.10.7.4, table 6), and trimming to the window.
+//! Sequence number check (first check of RFC 9293 §3.10.7.4, table 6), and trimming to the window.
 
 use core::ops::ControlFlow;
 
@@ -11,38 +11,39 @@ use crate::tcp::tcb::Connection;
 use crate::time::Instant;
 use crate::types::DropReason;
 
-/// What an acceptable segment carries, after trimming to the window.
+/// Contents of an acceptable segment, trimmed to the window.
 #[derive(Clone, Debug)]
 pub(super) struct Text {
-    /// Position of its sequence number as sent, before trimming; negative before the IRS.
+    /// Position of SEG.SEQ before trimming; negative before the IRS.
     pub(super) start: i64,
-    /// Position of the first payload byte that is left.
+    /// Position of the first payload byte after trimming.
     pub(super) data_start: u64,
-    /// Position of its FIN, where it has one inside the window.
+    /// Position of the FIN, if there is one inside the window.
     pub(super) fin: Option<u64>,
 }
 
 impl Connection {
-    /// Drops segments outside the window, with an ACK; trims the others to what is new and inside.
+    /// Drops segments outside the window and acknowledges them; trims the others to the new part
+    /// inside the window.
     pub(super) fn check_sequence(
         &mut self,
         now: Instant,
         segment: &SegmentIn,
         payload: &mut Payload<'_>,
     ) -> Check<Text> {
-        // Signed: a segment may start before the IRS, as long as it ends inside the window.
+        // Signed, because a segment may start before the IRS if it ends inside the window.
         let nxt = self.rcv.nxt.cast_signed();
         let edge = self.rcv_accepted_edge().cast_signed();
         let start = nxt + i64::from(segment.header.seq.distance(self.rcv.seq(self.rcv.nxt)));
         let end = start.saturating_add_unsigned(segment.len());
-        // The two-sided test for segments with length, the one-sided for those without. At a closed
-        // window what sits exactly at RCV.NXT passes, for its ACK and RST; its text is trimmed to
-        // nothing below.
+        // The two-sided test for segments with length, the one-sided test for those without. At a
+        // closed window a segment exactly at RCV.NXT is accepted for its ACK and RST; its text is
+        // trimmed away below.
         //
-        // DEVIATION(RFC 9293 §3.10.7.4), as in Linux: a segment without text may sit at the right edge
-        // itself, where SND.NXT of a peer is that filled the window and lost a part; and behind a closed
-        // window one octet further, where SND.NXT of a peer is that probed it. Their ACKs are valid, and
-        // may be the only ones to come.
+        // DEVIATION(RFC 9293 §3.10.7.4), as in Linux: two more positions are accepted for segments
+        // without text. The first is the right edge itself: SND.NXT of a peer that filled the
+        // window and lost a part. The second is one octet beyond a closed window: SND.NXT of a peer
+        // that probed it. Their ACKs are valid, and there may be no others.
         let acceptable = match (segment.len(), edge - nxt) {
             (0, 0) => (nxt..=nxt + 1).contains(&start),
             (_, 0) => start == nxt,
@@ -60,8 +61,8 @@ impl Connection {
         }
         let data_start = start + i64::from(segment.has(TcpFlags::SYN));
         let data_end = data_start.saturating_add_unsigned(payload.len() as u64);
-        // A FIN right at the edge takes no memory: a reader who stopped reading still learns that
-        // the peer is done.
+        // A FIN at the right edge takes no memory. It is accepted, so that the FIN arrives although
+        // the application has stopped reading.
         let fin = segment
             .has(TcpFlags::FIN)
             .then_some(data_end)
@@ -69,7 +70,7 @@ impl Connection {
         payload.truncate(usize::try_from(edge - data_start).unwrap_or(0));
         payload.skip(usize::try_from(nxt - data_start).unwrap_or(0));
         if segment.len() > 0 && (end > edge || start < nxt) {
-            // Partly outside: the peer should learn where the window is.
+            // Partly outside the window: the ACK tells the peer where the window is.
             self.ack.send_now();
         }
         ControlFlow::Continue(Text {
@@ -79,11 +80,11 @@ impl Connection {
         })
     }
 
-    /// The part of a segment's text that lies before RCV.NXT was received already (RFC 2883 §4). Of several parts the
-    /// first is reported, and that is this one.
+    /// Text before RCV.NXT is duplicate data (RFC 2883 §4). If a segment has several duplicate
+    /// parts, the first is reported, which is this one.
     fn note_what_arrived_before(&mut self, start: i64, segment: &SegmentIn, len: usize) {
         let data_start = start + i64::from(segment.has(TcpFlags::SYN));
-        // Text cannot come before position 1.
+        // Position 0 is the SYN, so text starts at 1.
         let from = data_start.max(1).cast_unsigned();
         let to = data_start
             .saturating_add_unsigned(len as u64)
@@ -103,12 +104,14 @@ impl Connection {
         self.acknowledge_unacceptable(now, segment, reason)
     }
 
-    /// Data that arrived before is acknowledged at once, since the first ACK may be lost. Anything without data is
-    /// answered sparingly: two ends that disagree would answer each other for ever.
+    /// Duplicate data is acknowledged at once, since the first ACK may be lost. The ACKs for
+    /// segments without data are rate-limited, since two ends that disagree could answer each other
+    /// for ever.
     ///
-    /// What merely lies outside the window, as keep-alive probes of healthy peers do, gets its ACK from the connection's
-    /// own allowance: many such peers must not use up each other's (RFC 9293 §3.10.7.4; RFC 5961 §7 is about what may be
-    /// forged, which a SYN may be).
+    /// Segments outside the window get their ACK from the connection's own limit, not from the
+    /// stack's, since keep-alive probes of correct peers look alike: many such peers must not use
+    /// up the stack's limit (RFC 9293 §3.10.7.4). RFC 5961 §7 is about forged segments, and a SYN
+    /// may be one.
     pub(super) fn acknowledge_unacceptable(
         &mut self,
         now: Instant,

@@ -1,4 +1,6 @@
-//! Fifth check: the ACK field, with SACK, the window and what they mean for recovery and congestion control.
+//! Acknowledgement processing (fifth check of RFC 9293 §3.10.7.4): ACK, SACK and window.
+//!
+//! Includes their effect on loss recovery and congestion control.
 
 use core::ops::ControlFlow;
 
@@ -12,26 +14,26 @@ use crate::tcp::timer::{LifetimeKind, RetransmitKind};
 use crate::time::{Duration, Instant};
 use crate::types::{ConnEvents, DropReason};
 
-/// What an acknowledgement said.
+/// Effects of one acknowledgement.
 #[derive(Copy, Clone, Debug)]
 struct AckReport {
     /// SEG.ACK as a position.
     ack: u64,
-    /// It acknowledges something new cumulatively.
+    /// It advances SND.UNA.
     advanced: bool,
     /// It changed the peer's window.
     window_changed: bool,
     /// It reported ranges not reported before.
     new_sack: bool,
-    /// What is newly acknowledged, cumulatively or selectively.
+    /// The data newly acknowledged, cumulatively or selectively.
     delivered: Delivered,
     /// Bytes in flight before it.
     prior_in_flight: u64,
 }
 
 impl Connection {
-    /// The order is fixed: the window, what was acknowledged, what is lost, the round trip and the congestion window,
-    /// the end of a recovery, the timers.
+    /// Fixed order: the window, the acknowledged data, loss detection, RTT and congestion window,
+    /// the end of recovery, the timers.
     pub(super) fn process_ack(&mut self, now: Instant, segment: &SegmentIn) -> Check {
         let Some(ack) = self.check_ack(now, segment)? else {
             return ControlFlow::Continue(());
@@ -60,19 +62,21 @@ impl Connection {
             self.after_advance(now);
         }
         self.note_limit(now);
-        // Whoever answers is alive: a closed window may stay closed for ever (MUST-36).
+        // The peer answers: its window may stay closed for ever (MUST-36).
         if self.snd.wnd == 0 {
             self.recovery.retries = 0;
         }
         ControlFlow::Continue(())
     }
 
-    /// SND.UNA - MAX.SND.WND <= SEG.ACK <= SND.NXT (RFC 5961 §5.2, MAY-12), and never before the ISS (ghost ACKs).
-    /// `None`: an old but harmless ACK, whose segment is processed without it.
+    /// SND.UNA - MAX.SND.WND <= SEG.ACK <= SND.NXT (RFC 5961 §5.2, MAY-12), and never before the
+    /// ISS (ghost ACKs). `None` for an old, harmless ACK: the rest of the segment is processed
+    /// without it.
     fn check_ack(&mut self, now: Instant, segment: &SegmentIn) -> Check<Option<u64>> {
         let ack = self.snd.position(segment.header.ack);
         if self.state == State::SynReceived {
-            // RFC 9293 §3.10.7.4: in SYN-RECEIVED only the ACK of our SYN will do, anything else is answered by a reset.
+            // RFC 9293 §3.10.7.4: in SYN-RECEIVED only the ACK of our SYN is acceptable; any other
+            // gets a reset.
             if ack.is_none_or(|ack| ack == 0 || ack > self.snd.nxt) {
                 return stop(Verdict::Reset(DropReason::BadAck));
             }
@@ -85,14 +89,15 @@ impl Connection {
         }
     }
 
-    /// SND.WND, by SND.WL1 and SND.WL2: an old segment must not change it (RFC 9293 §3.10.7.4). Says whether it changed.
+    /// Updates SND.WND. SND.WL1 and SND.WL2 keep an old segment from changing it
+    /// (RFC 9293 §3.10.7.4). Returns whether the window changed.
     fn update_window(&mut self, segment: &SegmentIn, ack: u64) -> bool {
         let Some(seq) = self.rcv.position(segment.header.seq) else {
             return false;
         };
-        // DEVIATION(RFC 9293 §3.10.7.4), as in Linux: an ACK of something new is newer whatever its
-        // sequence number. A retransmission carries a low one, and ignoring its window while taking
-        // its ACK would move the right edge beyond what the peer offers.
+        // DEVIATION(RFC 9293 §3.10.7.4), as in Linux: a segment whose ACK advances SND.UNA is newer
+        // at any sequence number. A retransmission has a low one; to take its ACK and not its
+        // window would move the right edge beyond the peer's offer.
         let newer =
             ack > self.snd.una || self.snd.wl1 < seq || self.snd.wl1 == seq && self.snd.wl2 <= ack;
         if !newer {
@@ -107,7 +112,7 @@ impl Connection {
         self.snd.wl2 = ack;
         if before == 0 && wnd > 0 {
             if self.timers.retransmit() == Some(RetransmitKind::Persist) {
-                // What probed the closed window was probably refused.
+                // The peer probably dropped the window probes.
                 self.recovery
                     .mark_all_lost(ack.max(self.snd.una), self.snd.nxt);
                 self.timers.disarm_retransmit();
@@ -119,7 +124,7 @@ impl Connection {
         wnd != before
     }
 
-    /// The cumulative acknowledgement moves on.
+    /// The cumulative acknowledgement advances.
     fn advance(&mut self, now: Instant, ack: u64) -> Delivered {
         let mss = u64::from(self.eff_snd_mss());
         let delivered = self
@@ -135,7 +140,8 @@ impl Connection {
         delivered
     }
 
-    /// SACK blocks count only inside (SND.UNA, SND.NXT] (RFC 2018 §4); others are DSACKs or garbage.
+    /// SACK blocks are used only inside (SND.UNA, SND.NXT] (RFC 2018 §4); others are DSACKs or
+    /// invalid.
     fn process_sack(&mut self, segment: &SegmentIn, report: &mut AckReport) {
         if !self.negotiated.sack {
             return;
@@ -158,7 +164,8 @@ impl Connection {
         }
     }
 
-    /// A first block at or below SEG.ACK, or inside the second, says what the peer received twice (RFC 2883 §5).
+    /// DSACK: a first block at or below SEG.ACK, or inside the second block, reports duplicate data
+    /// (RFC 2883 §5).
     fn count_duplicate_report(&mut self, segment: &SegmentIn) {
         let blocks = segment.options.sack.as_slice();
         let Some(first) = blocks.first().filter(|first| first.left.lt(first.right)) else {
@@ -197,8 +204,8 @@ impl Connection {
         is_news && self.recovery.detect_loss(una, mss) || is_third
     }
 
-    /// RFC 5681 §2: a duplicate has no data, no SYN or FIN, the greatest ACK and an unchanged window; and there is
-    /// something it could be a duplicate for. A closed window's probes are answered alike, and do not count.
+    /// RFC 5681 §2: a duplicate ACK has no data, no SYN or FIN, SEG.ACK = SND.UNA and an unchanged
+    /// window, and data is outstanding. Answers to window probes look alike and do not count.
     fn detect_loss_by_duplicates(&mut self, segment: &SegmentIn, report: &AckReport) -> bool {
         let mss = u64::from(self.eff_snd_mss());
         let (una, nxt) = (self.snd.una, self.snd.nxt);
@@ -221,12 +228,12 @@ impl Connection {
         }
         self.congestion.on_recovery_exit(now);
         if self.recovery.is_repairing() {
-            // Lost beyond the recovery point: that is another window's loss (RFC 5681 §4.3).
+            // Data beyond the recovery point is lost too: a loss of another window (RFC 5681 §4.3).
             self.enter_recovery(now);
         }
     }
 
-    /// Tells congestion control of a loss, once per window.
+    /// Reports a loss to congestion control, once for each window of data.
     fn enter_recovery(&mut self, now: Instant) {
         let entered = self.recovery.enter_recovery(self.snd.una, self.snd.nxt);
         let Some(flight_size) = entered else {
@@ -250,7 +257,7 @@ impl Connection {
         } = *report;
         let rtt = match delivered.sent_at {
             Some(at) => Some(now.duration_since(at)),
-            // Only where the ACK advances does the echo belong to what it acknowledges (RFC 7323 §4.1).
+            // The echo belongs to the acknowledged data only if SND.UNA advances (RFC 7323 §4.1).
             None if advanced => self.rtt_of_echo(now, segment),
             None => None,
         };
@@ -261,7 +268,8 @@ impl Connection {
         self.snd.delivery.on_delivered(now, delivered.bytes, srtt);
         let cwnd = self.congestion.cwnd();
         let slow_start = cwnd < self.congestion.ssthresh();
-        // A window counts as used when it held data back, or when slow start filled half of it (RFC 7661).
+        // The window counts as used if it held data back, or if slow start filled half of it
+        // (RFC 7661).
         let cwnd_limited = self.snd.una <= self.snd.cwnd_limited_until
             || slow_start && prior_in_flight.saturating_mul(2) >= cwnd;
         let sample = AckSample {
@@ -279,7 +287,7 @@ impl Connection {
         self.congestion.on_ack(&sample);
     }
 
-    /// The round trip by our own timestamp that came back (RFC 7323 §4.1).
+    /// The round trip time from the echo of our timestamp (RFC 7323 §4.1).
     pub(super) fn rtt_of_echo(&self, now: Instant, segment: &SegmentIn) -> Option<Duration> {
         let ts = segment
             .options
@@ -287,11 +295,12 @@ impl Connection {
             .filter(|_| self.negotiated.timestamps)?;
         let elapsed = self.ts.value(now).wrapping_sub(ts.echo);
         let rtt = Duration::from_millis(u64::from(elapsed)).max(Duration::from_micros(500));
-        // An echo from the future, or from long ago, is not ours: some send zero instead of it.
+        // An echo from the future or from long ago is invalid; some hosts echo zero.
         (rtt <= self.config.max_rto).then_some(rtt)
     }
 
-    /// New data was acknowledged: RFC 6298 §5.2 and §5.3, and the states that wait for the ACK of our FIN.
+    /// Restarts or stops the retransmission timer (RFC 6298 §5.2 and §5.3), and changes state if
+    /// our FIN is acknowledged.
     fn after_advance(&mut self, now: Instant) {
         if self.snd.una == self.snd.nxt {
             self.timers.disarm_retransmit();

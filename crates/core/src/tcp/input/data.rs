@@ -1,4 +1,4 @@
-//! Seventh check: the segment text (RFC 9293 §3.10.7.4), reassembly (SHLD-31) and the ACK it earns.
+//! Segment text (seventh check of RFC 9293 §3.10.7.4): reassembly (SHLD-31) and its ACKs.
 
 use core::ops::{ControlFlow, Range};
 
@@ -23,16 +23,17 @@ impl Connection {
             return ControlFlow::Continue(());
         }
         if let Some(fin) = self.rcv.fin {
-            // Nothing comes after the FIN, whatever a peer sends: it could never be processed.
+            // Text after the peer's FIN can never be processed, so it is cut off.
             payload.truncate(usize::try_from(fin.saturating_sub(text.data_start)).unwrap_or(0));
         }
         if payload.len() == 0 || !self.state.can_receive() {
-            // After the peer's FIN there is nothing to receive (RFC 9293 §3.10.7.4: "this should not occur").
+            // After the peer's FIN no text is received (RFC 9293 §3.10.7.4: "this should not
+            // occur").
             return drop_for(DropReason::Duplicate);
         }
         if self.app.orphaned {
-            // Nobody will read it, and the peer must know that it was not delivered (RFC 9293 §3.6.1, SHLD-3;
-            // RFC 2525 §2.17): reset.
+            // The data cannot be delivered; a reset tells the peer so (RFC 9293 §3.6.1, SHLD-3;
+            // RFC 2525 §2.17).
             self.fail(crate::error::ConnError::Aborted);
             return stop(Verdict::Reset(DropReason::NoConnection));
         }
@@ -53,7 +54,7 @@ impl Connection {
             }
             return ControlFlow::Continue(());
         }
-        // A payload holds up to twice its size.
+        // A payload takes up to twice its size in memory.
         let limit = usize::try_from(self.rcv_capacity().saturating_mul(2)).unwrap_or(usize::MAX);
         let limit = match self.pressure {
             Pressure::None => limit,
@@ -61,7 +62,7 @@ impl Connection {
             Pressure::Full => 0,
         };
         let kept = self.rcv.buffer.insert(text.data_start, payload, limit);
-        // RFC 5681 §4.2 (MAY-13): an out-of-order segment is acknowledged at once, so that the sender learns of the gap.
+        // RFC 5681 §4.2 (MAY-13): an immediate ACK reports the gap to the sender.
         if self.negotiated.sack {
             self.ack.send_now();
         } else {
@@ -74,8 +75,9 @@ impl Connection {
         }
     }
 
-    /// When memory is full a connection keeps no more than the least: what lies beyond is dropped although the window
-    /// promised room for it, before it is acknowledged, so that it comes again.
+    /// When memory is full, a connection keeps only `MIN_BUFFER` bytes. The rest is dropped
+    /// although it is inside the offered window. It is not acknowledged, so the peer sends it
+    /// again.
     fn take_what_fits(&mut self, payload: &mut Payload<'_>) -> Check {
         if self.pressure != Pressure::Full {
             return ControlFlow::Continue(());
@@ -89,7 +91,7 @@ impl Connection {
         drop_for(DropReason::NoMemory)
     }
 
-    /// Data arrived that had arrived before: it is counted, and reported to a peer that understands it (RFC 2883).
+    /// Counts duplicate data, and reports it to a peer with SACK (RFC 2883).
     pub(super) fn note_duplicate(&mut self, range: &Range<u64>) {
         self.counters.duplicates_in = self.counters.duplicates_in.saturating_add(1);
         if self.negotiated.sack {
@@ -113,7 +115,7 @@ impl Connection {
         self.rcv.data_at = Some(now);
         let may_wait = self.ack.on_data(bytes, self.rcv.mss_seen);
         if filled_gap {
-            // RFC 5681 §4.2: at once when a segment fills all or part of a gap.
+            // RFC 5681 §4.2: an immediate ACK when a segment fills all or part of a gap.
             self.ack.send_now();
         } else if may_wait {
             self.timers.arm_delayed_ack(now + self.config.delayed_ack);

@@ -1,4 +1,4 @@
-//! Eighth check: the FIN (RFC 9293 §3.10.7.4), processed only after everything before it.
+//! FIN processing (eighth check of RFC 9293 §3.10.7.4): once everything before the FIN is received.
 
 use super::acceptable::Text;
 use crate::tcp::state::{State, Transition};
@@ -8,7 +8,8 @@ use crate::types::ConnEvents;
 impl Connection {
     pub(super) fn process_fin(&mut self, text: &Text) {
         if let Some(fin) = text.fin.filter(|_| self.state.can_receive()) {
-            // First received wins: a second FIN elsewhere does not move the end of the stream.
+            // The first FIN received counts: a second FIN elsewhere does not move the end of the
+            // stream.
             self.rcv.fin.get_or_insert(fin);
             self.ack.send_now();
         }

@@ -1,4 +1,4 @@
-//! SEGMENT ARRIVES (RFC 9293 §3.10.7): one file per check, in the order of the checks.
+//! SEGMENT ARRIVES (RFC 9293 §3.10.7): one file for each check, in the order of the checks.
 
 mod acceptable;
 mod ack;
@@ -20,26 +20,26 @@ use crate::error::ConnError;
 use crate::time::Instant;
 use crate::types::DropReason;
 
-/// What became of a segment.
+/// Outcome of a segment.
 #[derive(Copy, Clone, Debug, Eq, PartialEq)]
 pub(crate) enum Verdict {
-    /// It was processed.
+    /// The segment was processed.
     Accepted,
-    /// It was a reset that ended the connection.
+    /// The segment was a reset and ended the connection.
     Ended {
-        /// An attempt to connect ended with it.
+        /// A connection attempt ended with it.
         was_connecting: bool,
     },
-    /// It was dropped, with an ACK where one is due.
+    /// The segment was dropped; its ACK, if any, is due already.
     Dropped(DropReason),
-    /// It was dropped, and the ACK that is due for it alone is a challenge ACK: the stack as a whole may withhold it
-    /// (RFC 5961 §7).
+    /// The segment was dropped, and a challenge ACK is due for it alone. The stack's limit may
+    /// withhold that ACK (RFC 5961 §7).
     Challenged(DropReason),
-    /// It was dropped and has to be answered with a reset.
+    /// The segment was dropped, and a reset is due.
     Reset(DropReason),
 }
 
-/// How a check ends: with what the next one needs, or for the segment as a whole.
+/// Result of a check: the input of the next check, or the verdict on the whole segment.
 type Check<T = ()> = ControlFlow<Verdict, T>;
 
 /// Ends the checks with this verdict.
@@ -47,7 +47,7 @@ const fn stop<T>(verdict: Verdict) -> Check<T> {
     ControlFlow::Break(verdict)
 }
 
-/// Ends the checks: the segment is dropped.
+/// Ends the checks and drops the segment.
 const fn drop_for<T>(reason: DropReason) -> Check<T> {
     stop(Verdict::Dropped(reason))
 }
@@ -71,7 +71,8 @@ impl Connection {
         };
         match result {
             ControlFlow::Continue(()) => Verdict::Accepted,
-            // The ACK that was owed before answers the segment as well, and is not to be withheld.
+            // An ACK that was due before the segment must not be withheld; it answers the segment
+            // as well.
             ControlFlow::Break(Verdict::Challenged(reason)) if owes_ack => Verdict::Dropped(reason),
             ControlFlow::Break(verdict) => verdict,
         }
@@ -89,8 +90,8 @@ impl Connection {
             && segment.has(TcpFlags::SYN)
             && segment.header.seq == self.rcv.irs
         {
-            // The SYN that is known already, now with an ACK: simultaneous open (figure 7, line 6).
-            // Its window is not scaled, others are (RFC 7323 §2.2).
+            // A repetition of the peer's SYN, now with an ACK: simultaneous open (figure 7, line
+            // 6). The window of a SYN is not scaled, other windows are (RFC 7323 §2.2).
             let shift = self.negotiated.peer_shift();
             without_syn = segment.without_syn(shift);
             &without_syn
@@ -107,16 +108,16 @@ impl Connection {
             return drop_for(DropReason::BadFlags);
         }
         self.process_ack(now, segment)?;
-        // Only now is the segment known to be genuine (CVE-2005-0356).
+        // After the ACK check, so that a forged segment cannot set TS.Recent (CVE-2005-0356).
         self.record_timestamp(now, segment, text.start);
-        // URG is carried without harm: the urgent pointer is ignored, its data stays in the stream (RFC 6093 §6).
+        // The urgent pointer is ignored; urgent data stays in the stream (RFC 6093 §6).
         self.process_text(now, segment, &text, payload)?;
         self.process_fin(&text);
         ControlFlow::Continue(())
     }
 
-    /// Drops a suspicious segment and answers it with <SEQ=SND.NXT><ACK=RCV.NXT><CTL=ACK>, unless one was answered just
-    /// now (RFC 5961 §7).
+    /// Drops a suspicious segment. Answers it with <SEQ=SND.NXT><ACK=RCV.NXT><CTL=ACK>, within the
+    /// connection's limit (RFC 5961 §7).
     fn challenge(&mut self, now: Instant, reason: DropReason) -> Verdict {
         if !self.challenges.allow(now) {
             return Verdict::Dropped(reason);
@@ -125,7 +126,7 @@ impl Connection {
         Verdict::Challenged(reason)
     }
 
-    /// A reset that is believed ends the connection.
+    /// Ends the connection after an acceptable reset.
     fn end_by_reset(&mut self, error: ConnError) -> Verdict {
         let was_connecting = self.is_connecting();
         self.fail(error);

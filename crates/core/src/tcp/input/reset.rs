@@ -1,4 +1,4 @@
-//! Second and fourth check: RST and SYN, with the proofs that RFC 5961 asks of them.
+//! RST and SYN checks (second and fourth check of RFC 9293 §3.10.7.4; RFC 5961).
 
 use core::ops::ControlFlow;
 
@@ -13,8 +13,8 @@ use crate::time::Instant;
 use crate::types::DropReason;
 
 impl Connection {
-    /// RFC 5961 §3.2: a reset counts only exactly at RCV.NXT, at a closed window too (MUST-66), with or without data
-    /// (SHLD-2); elsewhere in the window it has to be repeated there.
+    /// RFC 5961 §3.2: a reset is accepted only at exactly RCV.NXT, also at a closed window
+    /// (MUST-66), with or without data (SHLD-2). Elsewhere in the window it gets a challenge ACK.
     pub(super) fn check_reset(&mut self, now: Instant, segment: &SegmentIn, start: i64) -> Check {
         if !segment.has(TcpFlags::RST) {
             return ControlFlow::Continue(());
@@ -31,7 +31,7 @@ impl Connection {
         stop(self.end_by_reset(error))
     }
 
-    /// RFC 5961 §4.2: a SYN in a synchronized state is challenged, whatever its sequence number.
+    /// RFC 5961 §4.2: a SYN in a synchronized state gets a challenge ACK, at any sequence number.
     pub(super) fn check_syn(&mut self, now: Instant, segment: &SegmentIn) -> Check {
         if !segment.has(TcpFlags::SYN) {
             return ControlFlow::Continue(());

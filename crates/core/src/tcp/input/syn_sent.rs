@@ -1,4 +1,4 @@
-//! SYN-SENT (RFC 9293 §3.10.7.3).
+//! SYN-SENT processing (RFC 9293 §3.10.7.3): the four checks before the control block is complete.
 
 use core::ops::ControlFlow;
 
@@ -22,13 +22,13 @@ impl Connection {
         payload: &mut Payload<'_>,
     ) -> Check {
         let has_ack = segment.has(TcpFlags::ACK);
-        // First, the ACK: only that of our SYN is acceptable.
+        // First, the ACK: only the ACK of our SYN is acceptable.
         let acks_syn =
             has_ack && self.snd.position(segment.header.ack) == Some(1) && self.snd.nxt == 1;
         if has_ack && !acks_syn {
             return stop(Verdict::Reset(DropReason::BadAck));
         }
-        // Second, the RST: believed when the ACK proves that it answers our SYN.
+        // Second, the RST: accepted if its ACK proves that it answers our SYN.
         if segment.has(TcpFlags::RST) {
             if !acks_syn {
                 return drop_for(DropReason::BadFlags);
@@ -38,7 +38,7 @@ impl Connection {
         if !segment.has(TcpFlags::SYN) || segment.has(TcpFlags::FIN) && !acks_syn {
             return drop_for(DropReason::BadFlags);
         }
-        // Fourth, the SYN. What it carries beyond is not acknowledged and comes again.
+        // Fourth, the SYN. Text in it is not acknowledged, so the peer sends it again.
         self.negotiate(&segment.options, segment.header.seq, now);
         self.set_window_of_syn(segment);
         payload.truncate(0);
@@ -46,7 +46,7 @@ impl Connection {
         if acks_syn {
             self.on_syn_acked(now, segment);
         } else {
-            // Simultaneous open (MUST-10): our SYN goes out again, with an ACK (figure 7).
+            // Simultaneous open (MUST-10): our SYN is sent again, with an ACK (figure 7).
             self.transition(Transition::SynReceived);
             self.recovery.mark_all_lost(0, self.snd.nxt);
         }
@@ -61,7 +61,7 @@ impl Connection {
         self.snd.wl2 = self.snd.una;
     }
 
-    /// Our SYN is acknowledged and the peer's is known: ESTABLISHED.
+    /// Enters ESTABLISHED: our SYN is acknowledged, and the peer's SYN is known.
     pub(crate) fn on_syn_acked(&mut self, now: Instant, segment: &SegmentIn) {
         let mss = u64::from(self.eff_snd_mss());
         let Delivered { sent_at, .. } = self.recovery.on_ack(0, 1, self.negotiated.sack, mss);
@@ -69,7 +69,7 @@ impl Connection {
         self.snd.una = 1;
         self.snd.proven_at = sent_at;
         self.snd.wl2 = 1;
-        // The handshake measures the first round trip, unless the SYN was sent twice (Karn).
+        // The handshake gives the first RTT sample, unless the SYN was sent twice (Karn).
         let rtt = sent_at
             .map(|at| now.duration_since(at))
             .or_else(|| self.rtt_of_echo(now, segment));

@@ -1,4 +1,4 @@
-//! PAWS and TS.Recent (RFC 7323 §4.3 and §5).
+//! Timestamp check: PAWS and TS.Recent (RFC 7323 §4.3 and §5).
 
 use core::ops::ControlFlow;
 
@@ -10,7 +10,7 @@ use crate::tcp::tcb::Connection;
 use crate::time::{Duration, Instant};
 use crate::types::DropReason;
 
-/// A TS.Recent this old tells nothing: the peer's clock may have wrapped (RFC 7323 §5.5).
+/// Age at which TS.Recent is invalid: the peer's clock may have wrapped (RFC 7323 §5.5).
 const RECENT_EXPIRES: Duration = Duration::from_secs(24 * 24 * 3600);
 
 /// `a < b` for timestamps, which wrap like sequence numbers.
@@ -19,15 +19,15 @@ const fn before(a: u32, b: u32) -> bool {
 }
 
 impl Connection {
-    /// Drops segments from before the last wrap of the sequence space.
+    /// PAWS: drops segments that are older than the last wrap of the sequence space.
     pub(super) fn check_timestamps(&mut self, now: Instant, segment: &SegmentIn) -> Check {
         // Resets are exempt (RFC 7323 §5.2).
         if !self.negotiated.timestamps || segment.has(TcpFlags::RST) {
             return ControlFlow::Continue(());
         }
         let Some(ts) = segment.options.timestamps else {
-            // A SYN without the option is a new attempt of a host that knows nothing of this connection: it must
-            // learn of it by a challenge ACK (RFC 5961 §4.2), which the checks that follow send.
+            // A SYN without the option is a new connection attempt of a host that has lost this
+            // connection. The later checks answer it with a challenge ACK (RFC 5961 §4.2).
             if segment.has(TcpFlags::SYN) {
                 return ControlFlow::Continue(());
             }
@@ -41,8 +41,8 @@ impl Connection {
         ControlFlow::Continue(())
     }
 
-    /// RFC 7323 §4.3 (2): the timestamp of the segment that reaches back to the last ACK is echoed next, which is the
-    /// earliest of those that one delayed ACK covers.
+    /// RFC 7323 §4.3 (2): TS.Recent is the timestamp of the segment that covers Last.ACK.sent: the
+    /// earliest of the segments that one delayed ACK covers.
     pub(super) fn record_timestamp(&mut self, now: Instant, segment: &SegmentIn, start: i64) {
         let Some(ts) = segment
             .options
