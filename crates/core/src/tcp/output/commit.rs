@@ -1,4 +1,4 @@
-//! Commit of a plan: the sequence space, the timers and the ACK that a segment carries are accounted for.
+//! Commit of a plan: accounts for its sequence space, its timers and its ACK.
 
 use core::ops::Range;
 
@@ -31,7 +31,7 @@ impl Connection {
             }
             Plan::KeepAlive => {
                 self.snd.keep_alive_due = false;
-                // SHLD-12: SEG.SEQ = SND.NXT-1 and no data, which every TCP answers.
+                // SHLD-12: SEG.SEQ = SND.NXT-1 and no data; every TCP answers such a segment.
                 let seq = self.snd.seq(self.snd.nxt.saturating_sub(1));
                 self.commit_ack(now, seq)
             }
@@ -74,7 +74,8 @@ impl Connection {
         }
     }
 
-    /// A segment with the sequence space `range`, which may end with the FIN, and begin with what was sent before.
+    /// A segment with the sequence space `range`, which may begin below SND.NXT and end with the
+    /// FIN.
     fn commit_text(&mut self, now: Instant, range: Range<u64>) -> SegmentPlan {
         let data_end = self.snd.buffer.end();
         let payload = range.start.min(data_end)..range.end.min(data_end);
@@ -83,7 +84,7 @@ impl Connection {
         let mss = self.segment_size();
         let mut flags = TcpFlags::ACK;
         if payload.end == data_end && !payload.is_empty() {
-            // RFC 9293 §3.9.1.2: one PSH on the last segment of what is queued (MUST-61, SHLD-27).
+            // RFC 9293 §3.9.1.2: PSH on the last segment of the queued data (MUST-61, SHLD-27).
             flags |= TcpFlags::PSH;
         }
         if range.end > data_end {
@@ -115,7 +116,7 @@ impl Connection {
         }
     }
 
-    /// Takes note of sequence space in flight: what was sent before, and what is new.
+    /// Accounts for the part of `range` below SND.NXT as resent, and for the rest as new.
     fn account_text(&mut self, now: Instant, range: &Range<u64>, mss: u64) {
         let old = range.start..range.end.min(self.snd.nxt);
         let new = range.start.max(self.snd.nxt)..range.end;
@@ -143,8 +144,9 @@ impl Connection {
         }
     }
 
-    /// RFC 6298 §5.1: the timer runs while something is in flight. What is at the left edge gets a whole timeout for
-    /// its answer when it is sent again, as in Linux (RFC 6675 §6 permits it). A probe keeps the persist timer.
+    /// RFC 6298 §5.1: the timer runs while data is in flight. A retransmission at SND.UNA restarts
+    /// it with a whole timeout, as in Linux (RFC 6675 §6 permits it). A window probe keeps the
+    /// persist timer.
     fn arm_rto_for(&mut self, now: Instant, start: u64) {
         match self.timers.retransmit() {
             Some(RetransmitKind::Rto) if start > self.snd.una => {}

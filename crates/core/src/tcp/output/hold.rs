@@ -1,4 +1,6 @@
-//! What holds the sender back, and until when: the one place that takes note of it and sets the timers that end it.
+//! Sender limits: what limits the sender, and the timers that end a wait.
+//!
+//! This is the only place that records the limit and arms these timers.
 
 use super::Held;
 use crate::tcp::info::SendLimit;
@@ -7,7 +9,7 @@ use crate::tcp::timer::RetransmitKind;
 use crate::time::Instant;
 
 impl Connection {
-    /// Nothing with sequence space may leave now.
+    /// Records why no segment with sequence space is sent now.
     pub(super) fn hold(&mut self, now: Instant, why: Held) {
         if !self.state.is_synchronized() {
             return;
@@ -20,14 +22,14 @@ impl Connection {
         self.arm_persist_if_stuck(now);
     }
 
-    /// A window that held data back counts as used: acknowledgements may grow it (RFC 7661 §4).
+    /// A cwnd that holds data back counts as used: acknowledgements may widen it (RFC 7661 §4).
     pub(super) fn note_congestion_limit(&mut self) {
         if let Some(position) = self.congestion_limit() {
             self.snd.cwnd_limited_until = position;
         }
     }
 
-    /// What holds the sender back now.
+    /// What limits the sender now.
     pub(crate) fn limited_by(&self) -> SendLimit {
         if self.snd.end() == self.snd.nxt && self.recovery.next_lost().is_none() {
             SendLimit::Application
@@ -36,7 +38,7 @@ impl Connection {
         }
     }
 
-    /// Accounts for the time in which that holds the sender back.
+    /// Accounts for the time under the present limit.
     pub(crate) fn note_limit(&mut self, now: Instant) {
         let is_busy = self.snd.end() > self.snd.una && self.state.is_synchronized();
         self.snd
@@ -44,7 +46,7 @@ impl Connection {
             .set(now, is_busy.then_some(self.limited_by()));
     }
 
-    /// Something waits, nothing is in flight, and no ACK will come by itself: the persist timer must (MUST-35,
+    /// Arms the persist timer if data waits, nothing is in flight, and so no ACK can come (MUST-35,
     /// MUST-36).
     fn arm_persist_if_stuck(&mut self, now: Instant) {
         let waiting = self.snd.end() > self.snd.nxt
@@ -52,7 +54,7 @@ impl Connection {
         let idle = self.snd.flight_size() == 0 || self.snd.wnd == 0;
         if waiting && idle && self.timers.retransmit().is_none() && !self.timers.awaits_departure()
         {
-            // SHLD-29: the first probe after one RTO.
+            // SHLD-29: the first window probe after one RTO.
             self.snd.progress_at = now;
             let at = self.within_user_timeout(now + self.persist_interval());
             self.timers.arm_retransmit(at, RetransmitKind::Persist);

@@ -1,6 +1,7 @@
-//! Keep-alive probes (RFC 9293 §3.8.4, MAY-5): is the peer of an idle connection still there?
+//! Keep-alive timer and probes (RFC 9293 §3.8.4, MAY-5).
 //!
-//! The timer is corrected when it fires, not with every segment: a busy connection pays nothing for it.
+//! The timer is adjusted when it fires, not with every segment, so that a busy connection pays
+//! nothing for it.
 
 use super::TimerOutcome;
 use crate::tcp::state::State;
@@ -8,7 +9,7 @@ use crate::tcp::tcb::Connection;
 use crate::time::Instant;
 
 impl Connection {
-    /// Keep-alive was turned on, off, or the connection was established: starts over.
+    /// Restarts keep-alive when the option changes and when the connection is established.
     pub(crate) fn restart_keep_alive(&mut self, now: Instant) {
         self.snd.keep_alive_probes = 0;
         self.snd.keep_alive_due = false;
@@ -20,20 +21,22 @@ impl Connection {
         self.timers.set_keep_alive(first);
     }
 
-    /// The peer was heard of: whatever was asked is answered.
+    /// An acceptable segment arrived: outstanding keep-alive probes are answered.
     pub(crate) fn on_heard(&mut self, now: Instant) {
         self.rcv.heard_at = now;
         self.snd.keep_alive_probes = 0;
         self.snd.keep_alive_due = false;
     }
 
-    /// The timer fired. Many unanswered probes end the connection, a single one never does (MUST-29).
+    /// The keep-alive timer fired. Many unanswered probes end the connection, a single one never
+    /// does (MUST-29).
     pub(super) fn on_keep_alive(&mut self, now: Instant) -> TimerOutcome {
         let Some(keepalive) = self.config.keepalive.filter(|_| self.is_kept_alive()) else {
             return TimerOutcome::Alive;
         };
         if self.snd.end() > self.snd.una {
-            // MUST-26: only when nothing is outstanding. What is has timers of its own.
+            // MUST-26: probes only while nothing is outstanding; outstanding data has timers of its
+            // own.
             self.timers.set_keep_alive(Some(now + keepalive.idle));
             return TimerOutcome::Alive;
         }
@@ -45,7 +48,7 @@ impl Connection {
             return TimerOutcome::Alive;
         }
         let limit = self.config.user_timeout.map(|limit| idle_since + limit);
-        // As in Linux: a user timeout takes the place of the count.
+        // As in Linux, a user timeout replaces the number of probes.
         if probes > 0 && limit.map_or(probes >= keepalive.count, |limit| limit <= now) {
             return self.end_with_reset(self.time_out_error());
         }
@@ -59,8 +62,8 @@ impl Connection {
         TimerOutcome::Alive
     }
 
-    /// States that may last without a segment from either side, and FIN-WAIT-1, which leads to one: our FIN is outstanding
-    /// there, and the timer has to go on behind it.
+    /// States that can last without segments in either direction, and FIN-WAIT-1, which leads to
+    /// one: the timer must keep running while our FIN is outstanding.
     fn is_kept_alive(&self) -> bool {
         matches!(
             self.state,

@@ -1,8 +1,9 @@
-//! What to send next (RFC 9293 §3.8.6 and §3.9.1).
+//! Segment output: the next segment to send (RFC 9293 §3.8.6 and §3.9.1).
 //!
-//! [`plan`] says what leaves or what holds it back, and changes nothing; [`commit`] accounts for it as sent, and one
-//! plan is one segment on the wire; [`hold`] takes note of what holds the sender back, and sets the timer that ends it.
-//! Sizes are in [`sizing`], the pace of a congestion controller in [`pacing`], the window we offer in [`window`].
+//! [`plan`] returns the next segment or the reason to wait, and changes nothing. [`commit`]
+//! accounts for a plan as sent; one plan is one segment. [`hold`] records the reason to wait, and
+//! arms the timer that ends it. [`sizing`] has the lengths, [`pacing`] the pacing rate, [`window`]
+//! our offered window.
 
 mod commit;
 mod hold;
@@ -27,16 +28,17 @@ use super::tcb::Connection;
 use super::timer::{LifetimeKind, RetransmitKind};
 use crate::time::Instant;
 
-/// What leaves next. Ranges are positions of the send half; they may end with the FIN.
+/// The next segment. Ranges are positions of the send half and may end with the FIN.
 #[derive(Clone, Debug, Eq, PartialEq)]
 enum Plan {
     /// The SYN, or the SYN-ACK of a simultaneous open.
     Handshake,
-    /// What was lost, and perhaps new data that fills its segment up.
+    /// Lost data, and perhaps new data that fills up its segment.
     Retransmit(Range<u64>),
-    /// What was never sent.
+    /// New data.
     New(Range<u64>),
-    /// A probe of a closed window, or as much as a small window takes when waiting did not open it.
+    /// A probe of a closed window. Also data for a small window that stayed small for a whole
+    /// persist interval.
     Probe(Range<u64>),
     /// A keep-alive probe.
     KeepAlive,
@@ -44,11 +46,11 @@ enum Plan {
     Ack,
 }
 
-/// Why nothing with sequence space leaves.
+/// Why no segment with sequence space is sent.
 #[derive(Copy, Clone, Debug, Eq, PartialEq)]
 struct Held {
     limit: SendLimit,
-    /// When to plan again, should nothing else give reason to.
+    /// When to plan again, if no other event comes first.
     until: Option<Instant>,
 }
 
@@ -66,8 +68,8 @@ impl From<SendLimit> for Held {
 }
 
 impl Connection {
-    /// The next segment to send, if any; `room` is the payload that one frame may carry, at least one segment. It
-    /// counts as sent.
+    /// The next segment to send, if any; it is accounted for as sent. `room` is the largest payload
+    /// of one frame, at least one segment.
     pub(crate) fn next_segment(&mut self, now: Instant, room: usize) -> Option<SegmentPlan> {
         self.restart_after_idle(now);
         let plan = match self.plan(now, room) {
@@ -82,7 +84,8 @@ impl Connection {
         segment
     }
 
-    /// RFC 5681 §4.1: after an idle RTO the ACK clock is gone, and cwnd falls back to the restart window.
+    /// RFC 5681 §4.1: after an idle RTO there is no ACK clock, and cwnd is reduced to the restart
+    /// window.
     fn restart_after_idle(&mut self, now: Instant) {
         let is_idle = self.state.is_synchronized() && self.snd.flight_size() == 0;
         if is_idle
@@ -94,9 +97,10 @@ impl Connection {
         }
     }
 
-    /// The sequence number of a segment without text: SND.NXT, but not beyond the window that the peer offers, where
-    /// its receiver would drop the segment and the ACK, window or RST in it. What probed a closed window lies there,
-    /// and what was sent before the peer shrank it.
+    /// The sequence number of a segment without text: SND.NXT, or the right edge of the peer's
+    /// window if that is lower. Beyond the edge the peer would drop the segment with its ACK,
+    /// window or RST. SND.NXT is beyond it after window probes, and after the peer shrank its
+    /// window.
     pub(super) fn acceptable_seq(&self) -> SeqNum {
         let edge = self.snd.window_edge().max(self.snd.una);
         self.snd.seq(self.snd.nxt.min(edge))
@@ -107,7 +111,7 @@ impl Connection {
         self.timers.arm_retransmit(at, RetransmitKind::Rto);
     }
 
-    /// Whether a call of [`next_segment`](Self::next_segment) may return something.
+    /// Whether [`next_segment`](Self::next_segment) may return a segment.
     pub(crate) fn wants_to_send(&self) -> bool {
         match self.state {
             State::Closed | State::Listen => false,
@@ -126,7 +130,8 @@ impl Connection {
         matches!(self.state, State::SynSent | State::SynReceived)
     }
 
-    /// The reset that ABORT sends (RFC 9293 §3.10.5); none before the peer has anything to reset, or after the end.
+    /// The reset that ABORT sends (RFC 9293 §3.10.5); `None` if the peer has no connection to
+    /// reset.
     pub(crate) fn reset_on_abort(&self) -> Option<ResetReply> {
         match self.state {
             State::SynReceived
@@ -143,7 +148,8 @@ impl Connection {
         }
     }
 
-    /// The application gave its handle back with everything read; what is queued goes out in the background.
+    /// The application released its handle after reading everything; queued data is sent in the
+    /// background.
     pub(crate) fn arm_orphan_timers(&mut self, now: Instant) {
         if self.state == State::FinWait2 {
             self.timers

@@ -1,4 +1,4 @@
-//! Options of the segments after the handshake: timestamps, and SACK while something is missing or came twice.
+//! Options of segments after the handshake: timestamps, SACK and DSACK blocks.
 
 use tidewire_wire::{SackBlock, SackBlocks, TcpOptions, TcpTimestamps};
 
@@ -6,7 +6,7 @@ use crate::tcp::tcb::Connection;
 use crate::time::Instant;
 
 impl Connection {
-    /// The options of a segment that leaves now.
+    /// The options of a segment sent at `now`.
     pub(super) fn options(&self, now: Instant) -> TcpOptions {
         let mut options = TcpOptions::default();
         if self.negotiated.timestamps {
@@ -17,7 +17,8 @@ impl Connection {
         }
         let blocks = self.sack_count();
         if blocks > 0 {
-            // RFC 2883 §4: what came twice goes first, then the block that it belongs to, then the others.
+            // RFC 2883 §4: first the duplicate range, then the block that contains it, then the
+            // others.
             let twice = self.rcv.duplicate().map(|range| SackBlock {
                 left: self.rcv.seq(range.start),
                 right: self.rcv.seq(range.end),
@@ -43,7 +44,7 @@ impl Connection {
         }
     }
 
-    /// SACK blocks of a segment that leaves now.
+    /// Number of SACK blocks in the next segment.
     fn sack_count(&self) -> usize {
         if !self.negotiated.sack {
             return 0;
@@ -58,7 +59,7 @@ impl Connection {
         (twice + self.rcv.buffer.runs()).min(most)
     }
 
-    /// Payload of a full segment that leaves now (RFC 9293 §3.7.1, MUST-16).
+    /// Payload of a full segment with the present options (RFC 9293 §3.7.1, MUST-16).
     pub(super) fn segment_size(&self) -> u32 {
         self.snd_mss().saturating_sub(self.options_len()).max(1)
     }

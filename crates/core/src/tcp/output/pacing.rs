@@ -1,21 +1,21 @@
-//! Pacing: at the rate of a congestion controller that has one, each byte takes its time on the way out.
+//! Pacing: departure times at the rate of a congestion controller that has one.
 
 use super::Held;
 use crate::tcp::info::SendLimit;
 use crate::tcp::tcb::Connection;
 use crate::time::{Duration, Instant};
 
-/// How far a sender that comes late may catch up. Timers are as coarse as a millisecond; a pace that each late one
-/// lowered would never be kept.
+/// Lateness that a sender may make up for. Timers are as coarse as a millisecond; without it each
+/// late timer would lower the rate.
 const CATCH_UP: Duration = Duration::from_millis(2);
 
 impl Connection {
-    /// The rate in bytes per second; a controller that says zero has none.
+    /// The rate in bytes per second; `None` if the controller has none, or returns zero.
     pub(crate) fn pacing_rate(&self) -> Option<u64> {
         self.congestion.pacing_rate().filter(|&rate| rate > 0)
     }
 
-    /// Whether the next segment has to wait for its time.
+    /// Holds the next segment back until its departure time.
     pub(super) fn check_pace(&self, now: Instant) -> Result<(), Held> {
         if self.pacing_rate().is_none() || self.snd.pace_at <= now {
             return Ok(());
@@ -26,7 +26,8 @@ impl Connection {
         })
     }
 
-    /// So many bytes leave now; the next ones have to wait for as long as these take at the controller's rate.
+    /// Accounts for `bytes` sent at `now`: the next ones wait for the time that these take at the
+    /// pacing rate.
     pub(super) fn note_pace(&mut self, now: Instant, bytes: u64) {
         let Some(rate) = self.pacing_rate() else {
             return;

@@ -1,4 +1,4 @@
-//! Plan of the next segment: what leaves, or what holds it back. Planning consumes and changes nothing.
+//! Plan of the next segment, or the reason to wait. Planning changes nothing.
 
 use core::ops::Range;
 
@@ -24,7 +24,8 @@ impl Connection {
             Ok(plan) => return Ok(plan),
             Err(held) => held,
         };
-        // What holds the retransmission back says more of the path than what holds the data behind it.
+        // The limit of the retransmission describes the path better than that of the data behind
+        // it.
         self.plan_new(now, room).map_err(|_| held)
     }
 
@@ -37,7 +38,7 @@ impl Connection {
         }
     }
 
-    /// The SYN, or the SYN-ACK of a simultaneous open, first or again.
+    /// The SYN, or the SYN-ACK of a simultaneous open; also their retransmissions.
     fn plan_handshake(&self) -> Result<Plan, Held> {
         let first = self.snd.nxt == 0;
         let again = self.recovery.next_lost().is_some();
@@ -49,7 +50,7 @@ impl Connection {
         }
     }
 
-    /// A lost range again: whole segments, as far as congestion control and its pace allow.
+    /// Retransmission of a lost range: whole segments, within cwnd and the pacing rate.
     fn plan_retransmission(
         &self,
         now: Instant,
@@ -57,7 +58,7 @@ impl Connection {
         lost: Range<u64>,
     ) -> Result<Plan, Held> {
         if self.snd.wnd == 0 {
-            // A closed window is probed with what is at the left edge, one unit at a time.
+            // A closed window is probed with one octet at SND.UNA.
             return if self.snd.probe {
                 Ok(Plan::Probe(lost.start..lost.start + 1))
             } else {
@@ -72,9 +73,10 @@ impl Connection {
         self.check_pace(now)?;
         let room = (room as u64).max(mss);
         let most = room.min(allowed) / mss * mss;
-        // The peer may have shrunk its window since (RFC 9293 §3.8.6, MUST-34): what lies inside is sent again as
-        // usual (SHLD-16), nothing new goes beyond (SHLD-15), and of the rest one segment at a time (MAY-7) until
-        // it is acknowledged (SHLD-17).
+        // The peer may have shrunk its window since (RFC 9293 §3.8.6, MUST-34). Lost data inside
+        // the window is sent again as usual (SHLD-16), and no new data goes beyond (SHLD-15). Lost
+        // data beyond the window is sent again one segment at a time (MAY-7), until it is
+        // acknowledged (SHLD-17).
         let inside = self.snd.window_edge().saturating_sub(lost.start);
         let end = lost.end.min(lost.start + most.min(inside.max(mss)));
         let end = self.fill_up(lost.start, end, mss.min(inside));
@@ -82,7 +84,7 @@ impl Connection {
         Ok(Plan::Retransmit(lost.start..end))
     }
 
-    /// New data and the FIN behind it, as far as the windows, the pace and Nagle allow.
+    /// New data and the FIN after it, within the windows, the pacing rate and Nagle.
     fn plan_new(&self, now: Instant, room: usize) -> Result<Plan, Held> {
         let nxt = self.snd.nxt;
         let unsent = self.snd.end() - nxt;
@@ -90,7 +92,8 @@ impl Connection {
             return Err(Held::NOTHING_TO_SEND);
         }
         if self.snd.probe && self.snd.flight_size() == 0 {
-            // MUST-36, MUST-37: one octet of new data into a closed window, or as much as a small window takes.
+            // MUST-36, MUST-37: one octet of new data into a closed window, or as much as a small
+            // window allows.
             let window = self.snd.window_edge().saturating_sub(nxt);
             let most = window.max(1).min(u64::from(self.segment_size()));
             return Ok(Plan::Probe(nxt..nxt + unsent.min(most)));

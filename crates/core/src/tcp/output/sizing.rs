@@ -1,5 +1,6 @@
-//! How much to send: windows, whole segments (SHLD-28), Nagle, sender SWS avoidance (RFC 9293 §3.7.4 and §3.8.6.2.1), and
-//! short super-frames that may wait to grow.
+//! Segment sizes: windows, whole segments (SHLD-28), Nagle, sender SWS avoidance.
+//!
+//! RFC 9293 §3.7.4 and §3.8.6.2.1. Short super-frames may wait for more data.
 
 use core::ops::Range;
 
@@ -9,10 +10,11 @@ use crate::tcp::recovery::Phase;
 use crate::tcp::tcb::Connection;
 use crate::time::{Duration, Instant};
 
-/// Bytes in flight behind which a short frame may wait for its predecessors' ACKs: the longest super-frame.
+/// Bytes in flight from which on a short frame may wait for ACKs: the longest super-frame.
 const LONGEST_FRAME: u64 = 64 * 1024;
 
-/// Round trips up to this long are too short for anyone to notice the wait for one of them, and no frame waits longer.
+/// Longest round trip at which a short frame may wait for ACKs, and the longest wait: too short to
+/// be noticed.
 const SHORT_ROUND_TRIP: Duration = Duration::from_millis(1);
 
 /// Room for new data in the congestion window and in the peer's.
@@ -24,7 +26,7 @@ struct WindowRoom {
 }
 
 impl Connection {
-    /// Bytes that congestion control lets be sent again now.
+    /// Bytes that congestion control allows to be retransmitted now.
     pub(super) fn retransmission_room(&self, mss: u64) -> u64 {
         let in_flight = self.in_flight();
         let room = self.congestion.cwnd().saturating_sub(in_flight);
@@ -35,8 +37,8 @@ impl Connection {
         }
     }
 
-    /// A short retransmission at the end of what was sent takes new data with it, up to `full` bytes:
-    /// the octet that probed a closed window does not travel alone once it is open.
+    /// Fills a short retransmission that ends at SND.NXT up with new data, to at most `full` bytes:
+    /// the octet of a window probe is not sent alone once the window is open.
     pub(super) fn fill_up(&self, start: u64, end: u64, full: u64) -> u64 {
         if end == self.snd.nxt && end - start < full {
             self.snd.end().min(start + full).max(end)
@@ -45,7 +47,7 @@ impl Connection {
         }
     }
 
-    /// How many of the `unsent` bytes may leave in one frame now.
+    /// How many of the `unsent` bytes may be sent in one frame now.
     pub(super) fn sendable(&self, now: Instant, unsent: u64, room: usize) -> Result<u64, Held> {
         let mss = u64::from(self.segment_size());
         let room = ((room as u64).max(mss) / mss * mss)
@@ -62,7 +64,7 @@ impl Connection {
             return Err(blocked_by.into());
         }
         let whole = len / mss * mss;
-        // All data there is; a FIN that does not fit beside it follows by itself.
+        // All data that is queued; a FIN that does not fit is sent separately.
         let tail_fits = len >= self.unsent_data().max(1) && self.may_send_small();
         if !tail_fits && whole == 0 {
             return self.fill_small_window(len, unsent, usable, blocked_by);
@@ -76,7 +78,7 @@ impl Connection {
         let in_flight = self.in_flight();
         let mut congestion = self.congestion.cwnd().saturating_sub(in_flight);
         if in_flight == 0 {
-            // Whatever a controller says, one segment keeps the ACK clock running.
+            // At any cwnd, one segment in flight keeps the ACK clock running.
             congestion = congestion.max(mss);
         }
         WindowRoom {
@@ -91,7 +93,8 @@ impl Connection {
         self.snd.buffer.end().saturating_sub(self.snd.nxt)
     }
 
-    /// What both windows let leave. A bare FIN is not held back by congestion: it takes no bandwidth to speak of.
+    /// Bytes that both windows allow. Congestion control does not hold back a FIN without data,
+    /// which takes almost no bandwidth.
     fn usable(&self, windows: WindowRoom) -> u64 {
         if self.unsent_data() == 0 {
             windows.peer
@@ -100,8 +103,8 @@ impl Connection {
         }
     }
 
-    /// Less than a segment, and not all there is, leaves where it fills half of the largest window that the peer ever
-    /// offered (sender SWS avoidance, RFC 9293 §3.8.6.2.1, MUST-38).
+    /// Sender SWS avoidance (RFC 9293 §3.8.6.2.1, MUST-38): part of the queued data, shorter than a
+    /// segment, is sent only if it fills half of the peer's largest window.
     fn fill_small_window(
         &self,
         len: u64,
@@ -122,16 +125,17 @@ impl Connection {
         }
     }
 
-    /// Nagle (SHLD-7, MAY-16), in Minshall's form as Linux has it: a small segment waits only while another small one
-    /// is unacknowledged, and so never for long (MUST-60). A request longer than one segment is then not held up by its
-    /// own first part.
+    /// Nagle (SHLD-7, MAY-16), in Minshall's form as in Linux: a small segment waits only while
+    /// another small segment is unacknowledged (MUST-60). So the last part of a long request does
+    /// not wait for its first part.
     fn may_send_small(&self) -> bool {
         self.app.nodelay || self.snd.fin_queued || self.snd.small_until <= self.snd.una
     }
 
-    /// Whether `len` bytes leave now or may grow: a frame costs the same whatever its length, and where the round trip
-    /// is short the ACKs of what is in flight soon bring more window or more data. Nothing waits while there is a sign
-    /// of loss (limited transmit, RFC 3042), when little is in flight, or for longer than a short round trip.
+    /// Whether `len` bytes are sent now, or wait for more data or more window. The cost of a frame
+    /// does not depend on its length, and at a short round trip the ACKs of the data in flight come
+    /// soon. A frame never waits after a sign of loss (limited transmit, RFC 3042), with little
+    /// data in flight, or for longer than a short round trip.
     fn check_frame(
         &self,
         now: Instant,
@@ -151,10 +155,10 @@ impl Connection {
             return Ok(());
         }
         let (is_enough, limit) = if len == self.snd.end() - self.snd.nxt {
-            // All that the application wrote: it may write more.
+            // All queued data: the application may write more.
             (in_flight < room.max(LONGEST_FRAME), SendLimit::Coalescing)
         } else {
-            // All that a window takes: a quarter of it is a frame worth waiting for.
+            // All that a window allows: a quarter of the window is long enough for a frame.
             let window = self.congestion.cwnd().min(u64::from(self.snd.wnd));
             (len >= window / 4 || in_flight < window / 2, blocked_by)
         };
@@ -180,7 +184,8 @@ impl Connection {
         (is_lost && self.snd.wnd > 0 && self.retransmission_room(mss) < mss).then_some(self.snd.nxt)
     }
 
-    /// A frame has room for so many pieces of the send buffer; the FIN takes none.
+    /// The end of `range`, or of the slices of the send buffer that one frame can take; the FIN
+    /// takes none.
     pub(super) fn cut_to_slices(&self, range: Range<u64>) -> u64 {
         let data_end = self.snd.buffer.end();
         if range.start >= data_end {

@@ -1,4 +1,4 @@
-//! Timers that fire: retransmission and persist timeouts, and the ends that they lead to.
+//! Timeouts: retransmission and persist timers, and the end of a connection that they lead to.
 
 use crate::error::ConnError;
 use crate::tcp::congestion::CongestionEvent;
@@ -7,28 +7,28 @@ use crate::tcp::tcb::Connection;
 use crate::tcp::timer::{Fired, LifetimeKind, RetransmitKind};
 use crate::time::{Duration, Instant};
 
-/// How long a segment waits for a window worth sending to (RFC 9293 §3.8.6.2.1: 0.1 to 1.0 s).
+/// Longest wait of a segment for a larger window (RFC 9293 §3.8.6.2.1: 0.1 to 1.0 s).
 const SWS_OVERRIDE: Duration = Duration::from_millis(500);
 
-/// Probes of a closed window after the application is gone: about a minute's worth.
+/// Window probes after the application released its handle: about one minute of them.
 const MAX_ORPHAN_PROBES: u8 = 8;
 
-/// What the timers did beyond making segments due.
+/// Outcome of the timers that fired.
 #[derive(Copy, Clone, Debug, Eq, PartialEq)]
 pub(crate) enum TimerOutcome {
-    /// Nothing else.
+    /// The connection continues; segments may be due.
     Alive,
-    /// The connection is over.
+    /// The connection ended.
     Ended {
-        /// It was an attempt to connect.
+        /// It was a connection attempt.
         was_connecting: bool,
-        /// What the peer has to be told.
+        /// The reset to send to the peer.
         reset: Option<ResetReply>,
     },
 }
 
 impl Connection {
-    /// Handles every timer that is due. Calling it early does nothing.
+    /// Handles every timer that is due; before the first deadline, does nothing.
     pub(crate) fn on_timer(&mut self, now: Instant) -> TimerOutcome {
         while let Some(fired) = self.timers.take_due(now) {
             let outcome = self.on_fired(now, fired);
@@ -45,12 +45,12 @@ impl Connection {
                 self.ack.on_delay_over();
                 TimerOutcome::Alive
             }
-            // What waited for its time is planned next, as whatever is due.
+            // The held-back segment is planned next, like all due segments.
             Fired::Departure => TimerOutcome::Alive,
             Fired::KeepAlive => self.on_keep_alive(now),
             Fired::Retransmit(RetransmitKind::Persist) => self.on_persist(now),
-            // Data that the peer's window was closed over: probe, do not give up (RFC 9293 §3.8.6.1). It says nothing of
-            // congestion.
+            // The peer closed its window over data in flight: probe the window, and do not give up
+            // (RFC 9293 §3.8.6.1). This is no sign of congestion.
             Fired::Retransmit(RetransmitKind::Rto)
                 if self.snd.wnd == 0 && self.state.is_synchronized() =>
             {
@@ -62,7 +62,7 @@ impl Connection {
         }
     }
 
-    /// The connection is over, and the peer is told with a reset.
+    /// Ends the connection and resets the peer.
     pub(super) fn end_with_reset(&mut self, error: ConnError) -> TimerOutcome {
         let (was_connecting, reset) = (self.is_connecting(), self.reset_on_abort());
         self.fail(error);
@@ -72,7 +72,7 @@ impl Connection {
         }
     }
 
-    /// The connection is over, and there is nobody to be told.
+    /// Ends the connection without a segment.
     fn end_silently(&mut self, error: ConnError) -> TimerOutcome {
         let was_connecting = self.is_connecting();
         self.fail(error);
@@ -82,7 +82,8 @@ impl Connection {
         }
     }
 
-    /// RFC 6298 §5.4 to §5.7; R2 of RFC 9293 §3.8.3 for data and, with a limit of its own, for SYNs (MUST-22).
+    /// Retransmission timeout (RFC 6298 §5.4 to §5.7), with the limit R2 of RFC 9293 §3.8.3; SYNs
+    /// have a limit of their own (MUST-22).
     fn on_rto(&mut self, now: Instant) -> TimerOutcome {
         if self.is_connecting() {
             return self.on_syn_timeout(now);
@@ -91,7 +92,8 @@ impl Connection {
             // RFC 9293 §3.8.3 (MUST-20).
             return self.end_with_reset(self.time_out_error());
         }
-        // What left beyond the window, in exchange for what was selectively acknowledged, is no flight to halve.
+        // FlightSize without the data that was sent beyond cwnd in exchange for selectively
+        // acknowledged data.
         let flight_size = self.snd.flight_size().min(self.congestion.cwnd());
         let repeated = self.recovery.on_timeout(self.snd.una, self.snd.nxt);
         self.rtt.on_timeout();
@@ -105,8 +107,8 @@ impl Connection {
         TimerOutcome::Alive
     }
 
-    /// The SYN was not answered. Both limits hold, as in Linux: a user timeout shortens an attempt, it does not prolong
-    /// it.
+    /// Timeout of a SYN. Both limits apply, as in Linux: a user timeout shortens a connection
+    /// attempt, and does not prolong it.
     fn on_syn_timeout(&mut self, now: Instant) -> TimerOutcome {
         let gave_up = self.recovery.retries >= self.config.syn_retries
             || self.user_timeout_is_over(now) == Some(true);
@@ -119,13 +121,14 @@ impl Connection {
         TimerOutcome::Alive
     }
 
-    /// R2 of RFC 9293 §3.8.3: the application's limit in time where it set one (MUST-21), else a number of attempts.
+    /// R2 of RFC 9293 §3.8.3: the user timeout where the application set one (MUST-21), else a
+    /// number of retransmissions.
     fn is_past_r2(&self, now: Instant) -> bool {
         self.user_timeout_is_over(now)
             .unwrap_or(self.recovery.retries >= self.config.data_retries)
     }
 
-    /// The user timeout was changed while something may be waiting already.
+    /// Applies a changed user timeout to a running retransmission timer.
     pub(crate) fn apply_user_timeout(&mut self, now: Instant) {
         if let Some((at, kind)) = self.timers.retransmit_at() {
             let at = self.within_user_timeout(at).max(now);
@@ -133,32 +136,35 @@ impl Connection {
         }
     }
 
-    /// Whether nothing got through for as long as the application allows; `None` where it set no limit.
+    /// Whether there was no progress for the user timeout; `None` without a user timeout.
     fn user_timeout_is_over(&self, now: Instant) -> Option<bool> {
         let limit = self.config.user_timeout?;
         Some(now.duration_since(self.snd.progress_at) >= limit)
     }
 
-    /// A retransmission timer that fires when the user timeout is over, if that is earlier than `at`.
+    /// The deadline of a retransmission timer: `at`, or the end of the user timeout if that is
+    /// earlier.
     pub(super) fn within_user_timeout(&self, at: Instant) -> Instant {
         let limit = self.config.user_timeout;
         limit.map_or(at, |limit| at.min(self.snd.progress_at + limit))
     }
 
-    /// The window is still closed, or still too small: send what fits, at least one octet (MUST-36,
-    /// MUST-37), and wait twice as long for the next time (SHLD-30). It goes on for ever while the peer
-    /// answers, unless the application set a limit; each answer resets the count of retries.
+    /// The window is still closed or too small: send as much as fits, at least one octet (MUST-36,
+    /// MUST-37), and double the interval (SHLD-30). Without a user timeout this continues for ever
+    /// while the peer answers: each answer resets the count of retries.
     fn on_persist(&mut self, now: Instant) -> TimerOutcome {
         self.snd.probe = true;
         if self.snd.wnd > 0 {
-            // Not a probe but the override of 3.8.6.2.1: it need not be acknowledged to go on.
+            // Not a window probe but the override of RFC 9293 §3.8.6.2.1, which continues without
+            // an answer.
             return TimerOutcome::Alive;
         }
         if self.is_past_r2(now) {
             return self.end_with_reset(self.time_out_error());
         }
         if self.app.orphaned && self.snd.persist_backoff >= MAX_ORPHAN_PROBES {
-            // Nobody waits for an orphan: a peer must not hold its buffers for ever by a closed window.
+            // The application has released the connection: a closed window must not hold its
+            // buffers for ever.
             return self.end_with_reset(ConnError::TimedOut);
         }
         self.recovery.retries = self.recovery.retries.saturating_add(1);
@@ -171,7 +177,7 @@ impl Connection {
         TimerOutcome::Alive
     }
 
-    /// Time until the next probe.
+    /// Time until the next window probe.
     pub(super) fn persist_interval(&self) -> Duration {
         if self.snd.wnd > 0 {
             return self.rto().min(SWS_OVERRIDE);

@@ -1,28 +1,30 @@
-//! The window we offer (RFC 9293 §3.8.6, RFC 7323 §2.3): its right edge never moves left (SHLD-14), may stay where it is
-//! for ever (MAY-8), and moves right only in steps worth a segment (receiver SWS avoidance, §3.8.6.2.2).
+//! Offered window (RFC 9293 §3.8.6, RFC 7323 §2.3).
+//!
+//! Its right edge never moves left (SHLD-14), may stay where it is for ever (MAY-8), and moves
+//! right only in steps of a useful size (receiver SWS avoidance, RFC 9293 §3.8.6.2.2).
 
 use tidewire_wire::SeqNum;
 
 use crate::tcp::tcb::Connection;
 
 impl Connection {
-    /// Bytes that may be held for the application. Rounding to the window's scale may promise up to one unit more
-    /// than is free, so one unit is kept back.
+    /// Receive buffer size that the window may promise. Rounding to the window's scale may promise
+    /// up to one unit more than is free, so one unit is kept back.
     pub(crate) fn rcv_capacity(&self) -> u64 {
         let unit = 1_u64 << self.rcv_shift();
         let buffer = u64::from(self.rcv.tuning.limit()).saturating_sub(unit - 1);
-        // Without window scaling the field ends before a large buffer does.
+        // Without window scaling the window field is smaller than a large buffer.
         buffer.clamp(1, u64::from(u16::MAX) * unit)
     }
 
-    /// The largest right edge that any segment can have shown, rounding included: all that lies before
+    /// The largest right edge that a segment can have offered, rounding included. All text before
     /// it is accepted.
     pub(crate) fn rcv_accepted_edge(&self) -> u64 {
         let rounding = (1 << self.rcv_shift()) - 1;
         (self.rcv.edge + rounding).max(self.rcv.nxt)
     }
 
-    /// [`rcv_capacity`](Self::rcv_capacity), or less while the stack's memory is tight.
+    /// [`rcv_capacity`](Self::rcv_capacity), reduced under memory pressure.
     fn rcv_allowance(&self) -> u64 {
         self.rcv_capacity()
             .min(u64::from(self.pressure.limit(u32::MAX)))
@@ -36,7 +38,7 @@ impl Connection {
                 .saturating_sub(self.rcv.buffer.len() as u64)
     }
 
-    /// SEG.ACK and SEG.WND of a segment that leaves now.
+    /// SEG.ACK and SEG.WND of the next segment.
     pub(super) fn acknowledge(&mut self) -> (SeqNum, u16) {
         self.ack.on_sent();
         self.timers.disarm_delayed_ack();
@@ -46,8 +48,8 @@ impl Connection {
         if free > self.rcv.edge && free - self.rcv.edge >= self.worthwhile_step() {
             self.rcv.edge = free;
         }
-        // Rounded up on the wire, so that what was promised stays promised (RFC 7323 §2.4), but not in
-        // the books: the edge would creep along with every odd byte.
+        // Rounded up in the window field, so that the offered edge never moves left
+        // (RFC 7323 §2.4). `rcv.edge` is not rounded: it would move right with every odd byte.
         let field = self
             .rcv
             .wnd()
@@ -59,7 +61,7 @@ impl Connection {
         )
     }
 
-    /// The application read: tells the peer at once when that opens the window by enough.
+    /// The application read: an ACK is due at once if the window opens by enough.
     pub(crate) fn update_window_after_read(&mut self) {
         if !self.state.can_receive() {
             return;
@@ -72,7 +74,8 @@ impl Connection {
         }
     }
 
-    /// SWS avoidance (MUST-39): the least step of the right edge, min(half of the buffer, one segment).
+    /// Receiver SWS avoidance (MUST-39): the smallest step of the right edge, min(half of the
+    /// buffer, one segment).
     fn worthwhile_step(&self) -> u64 {
         (self.rcv_allowance() / 2)
             .min(u64::from(self.rcv.mss_seen))
