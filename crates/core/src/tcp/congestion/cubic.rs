@@ -1,9 +1,8 @@
 //! CUBIC (RFC 9438): window growth as a cubic function of the time since the last loss.
 //!
-//! The growth depends little on the round trip, and it is at least as fast as Reno's. All
-//! arithmetic is in integers (times in milliseconds, windows in bytes, C = 0.4 and beta = 0.7 as
-//! fractions), so that a run gives the same bytes on every machine. HyStart++ (RFC 9406) is not
-//! part of it.
+//! The growth depends little on the round trip, and is at least as fast as Reno's. All arithmetic
+//! is in integers (times in milliseconds, windows in bytes, C = 0.4 and beta = 0.7 as fractions),
+//! so that a run gives the same bytes on every machine. HyStart++ (RFC 9406) is not implemented.
 
 use alloc::boxed::Box;
 
@@ -15,27 +14,27 @@ use crate::time::{Duration, Instant};
 #[derive(Clone, Debug)]
 pub struct Cubic {
     window: Window,
-    /// W_max: the window where loss happened last, lowered by fast convergence.
+    /// W_max: the window at the last loss, lowered by fast convergence.
     w_max: u64,
     /// cwnd_prior: the window before the last reduction.
     cwnd_prior: u64,
-    /// Boxed, because most connections never see one.
+    /// Boxed, because most connections never have one.
     epoch: Option<Box<Epoch>>,
     last_ack: Instant,
-    /// Bytes of window earned and not yet added.
+    /// Growth of the window that is not yet a whole segment, in bytes.
     credit: u64,
 }
 
 /// A period of congestion avoidance (RFC 9438 §4.2).
 #[derive(Copy, Clone, Debug)]
 struct Epoch {
-    /// t = 0; moved forward over times when the application did not fill the window.
+    /// t = 0; moved forward by the times when the application did not fill the window.
     start: Instant,
-    /// K in milliseconds: when the curve is back at W_max.
+    /// K in milliseconds: the time at which the curve is back at W_max.
     k_ms: u64,
     /// W_max, or cwnd where that is larger already.
     origin: u64,
-    /// W_est: what Reno would have.
+    /// W_est: the window that Reno would have.
     w_est: u64,
     /// Bytes acknowledged that have not yet earned a segment of `w_est`.
     w_est_acked: u64,
@@ -60,8 +59,7 @@ impl Cubic {
     /// 0.7 of the flight, at least two segments (RFC 9438 §4.6), with fast convergence (§4.7).
     fn reduce(&mut self, flight_size: u64) {
         let lowered = self.window.cwnd < self.w_max;
-        // (1 + beta) / 2 of the window, where it did not come back to where it was: that makes room
-        // for new flows.
+        // (1 + beta) / 2 of the window, if it did not reach the last W_max: room for new flows.
         self.w_max = if lowered {
             self.window.cwnd * 17 / 20
         } else {

@@ -1,12 +1,12 @@
-//! Congestion control (RFC 9293 §3.8.2, MUST-19): how many bytes may be in flight, and how fast.
+//! Congestion control (RFC 9293 §3.8.2, MUST-19): bytes in flight, and pacing rate.
 //!
-//! The trait knows bytes and instants only, never sequence numbers: [`recovery`](crate::tcp)
-//! decides which ranges are lost, output decides what is sent. A program may bring a controller of
-//! its own ([`Algorithm::Custom`]).
+//! The trait uses bytes and instants, never sequence numbers. [`recovery`](crate::tcp) detects lost
+//! ranges, and output plans segments. A program may bring a controller of its own
+//! ([`Algorithm::Custom`]).
 //!
-//! Another built-in controller is a file beside this one, a variant of [`Algorithm`] and
-//! [`Controller`] here with the arms that the compiler asks for and its place in
-//! [`Algorithm::BUILT_IN`], and a name in the README. Whoever lists or parses names takes them from
+//! A new built-in controller needs a file beside this one, a variant of [`Algorithm`] and of
+//! [`Controller`] here with the arms that the compiler asks for, an entry in
+//! [`Algorithm::BUILT_IN`], and a name in the README. Programs that list or parse names use
 //! [`Algorithm`].
 
 mod cubic;
@@ -23,21 +23,21 @@ pub use window::initial_window;
 
 use crate::time::{Duration, Instant};
 
-/// What one acknowledgement told the sender.
+/// Result of one acknowledgement for the sender.
 #[derive(Copy, Clone, Debug, Eq, PartialEq)]
 pub struct AckSample {
     /// When the ACK arrived.
     pub now: Instant,
     /// Bytes newly acknowledged, cumulatively or selectively.
     pub newly_acked: u64,
-    /// Whether it acknowledged cumulatively: one that only reports what arrived out of order is a
-    /// first sign of loss, on which the window must not grow (RFC 5681 §3.2, step 1).
+    /// Whether SND.UNA advanced. An ACK that only reports out-of-order data is a first sign of
+    /// loss, on which the window must not grow (RFC 5681 §3.2, step 1).
     pub advanced: bool,
     /// Bytes in flight before this ACK.
     pub prior_in_flight: u64,
     /// Bytes in flight after it.
     pub in_flight: u64,
-    /// The round trip it measured, if it measured one (RFC 6298 §3, Karn's rule).
+    /// The RTT sample of this ACK, if any (RFC 6298 §3, Karn's rule).
     pub rtt: Option<Duration>,
     /// The smoothed round trip, once there is one (RFC 6298 §2).
     pub srtt: Option<Duration>,
@@ -97,7 +97,7 @@ pub trait CongestionControl: Send + Sync + fmt::Debug {
     /// The retransmission timer expired (RFC 5681 §3.1): everything in flight counts as lost.
     fn on_rto(&mut self, event: &CongestionEvent);
 
-    /// Bytes were sent. Most window-based controllers have no use for it.
+    /// Bytes were sent. Most window-based controllers do not need it.
     fn on_sent(&mut self, now: Instant, bytes: u64, in_flight: u64) {
         let _ = (now, bytes, in_flight);
     }
@@ -108,8 +108,8 @@ pub trait CongestionControl: Send + Sync + fmt::Debug {
         let _ = now;
     }
 
-    /// The handshake took more than one repeated SYN: the path is congested, and the connection
-    /// begins with one segment (RFC 5681 §3.1, RFC 6928 §2).
+    /// The handshake needed more than one retransmission of the SYN: the path is congested, and the
+    /// connection begins with one segment (RFC 5681 §3.1, RFC 6928 §2).
     fn on_syn_loss(&mut self) {}
 
     /// Recovery ended: everything sent before it began is acknowledged.
@@ -120,15 +120,15 @@ pub trait CongestionControl: Send + Sync + fmt::Debug {
     /// The effective send MSS is known or changed.
     fn set_mss(&mut self, mss: u32);
 
-    /// The congestion window. The sender keeps at least one segment in flight whatever this says.
+    /// The congestion window. The sender keeps at least one segment in flight, even below that.
     fn cwnd(&self) -> u64;
 
     /// The slow start threshold, `u64::MAX` where there is none yet.
     fn ssthresh(&self) -> u64;
 
-    /// Bytes per second of payload at which to pace; `None` or zero to send as soon as the window
-    /// allows. A sender whose timer was late catches up with at most two milliseconds' worth, and
-    /// begins with as much.
+    /// Pacing rate in payload bytes per second; `None` or zero for no pacing. After a late timer
+    /// the sender catches up with at most the bytes of two milliseconds, and it begins with as
+    /// many.
     fn pacing_rate(&self) -> Option<u64> {
         None
     }
@@ -148,8 +148,8 @@ pub enum Algorithm {
     /// RFC 9438, the default of Linux (RFC 9293 §3.8.2, MAY-18).
     Cubic,
     /// A controller of the application's own, made by this function from the MSS in bytes. It is
-    /// made when the connection begins, from the default MSS of RFC 9293, and anew when the
-    /// handshake has found what the peer takes.
+    /// made twice: when the connection begins, from the default MSS of RFC 9293, and when the
+    /// handshake has found the peer's MSS.
     Custom(fn(mss: u32) -> Box<dyn CongestionControl>),
 }
 
@@ -157,7 +157,7 @@ impl Algorithm {
     /// The built-in controllers.
     pub const BUILT_IN: &'static [Self] = &[Self::NewReno, Self::Cubic];
 
-    /// The built-in controller of this name, as [`CongestionControl::name`] says it.
+    /// The built-in controller of this name, as [`CongestionControl::name`] returns it.
     ///
     /// ```
     /// use tidewire_core::Algorithm;
@@ -171,7 +171,8 @@ impl Algorithm {
         built_in.find(|algorithm| algorithm.name() == Some(name))
     }
 
-    /// The name of a built-in controller; an application's own is known by its controller only.
+    /// The name of a built-in controller; `None` for an application's own, whose name only its
+    /// controller knows.
     #[must_use]
     pub fn name(self) -> Option<&'static str> {
         match self {
@@ -205,7 +206,7 @@ pub(crate) enum Controller {
 }
 
 impl Controller {
-    /// One for a connection with this effective send MSS.
+    /// The controller of a connection with this effective send MSS.
     pub(crate) fn new(algorithm: Algorithm, mss: u32) -> Self {
         match algorithm {
             Algorithm::NewReno => Self::NewReno(NewReno::new(mss)),
@@ -217,7 +218,7 @@ impl Controller {
         }
     }
 
-    /// The handshake found the MSS, and nothing was sent yet.
+    /// The handshake found the MSS; no data was sent yet.
     pub(crate) fn begin(&mut self, mss: u32) {
         match self {
             Self::Custom { make, made } => *made = make(mss),

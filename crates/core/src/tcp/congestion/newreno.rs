@@ -1,5 +1,6 @@
-//! NewReno: slow start, congestion avoidance and multiplicative decrease of RFC 5681, with the byte
-//! counting of RFC 3465 (L = 1 in effect per segment acknowledged).
+//! NewReno: slow start, congestion avoidance and multiplicative decrease (RFC 5681).
+//!
+//! Bytes are counted as in RFC 3465, with L = 1 for each segment acknowledged.
 
 use super::window::Window;
 use super::{AckSample, CongestionControl, CongestionEvent};

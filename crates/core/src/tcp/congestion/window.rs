@@ -1,4 +1,4 @@
-//! Congestion window: what NewReno and CUBIC do alike with MSS, cwnd and ssthresh.
+//! Congestion window: MSS, cwnd and ssthresh, as NewReno and CUBIC share them.
 
 /// The initial window of RFC 6928 §2: ten segments, at most 14,600 bytes unless two segments are
 /// more.
@@ -28,8 +28,8 @@ impl Window {
         }
     }
 
-    /// Slow start by bytes: `acked` bytes widen the window up to the threshold. Returns those that
-    /// are left for congestion avoidance.
+    /// Slow start by bytes: `acked` bytes widen the window up to the threshold. Returns the bytes
+    /// left for congestion avoidance.
     ///
     /// RFC 5681 §3.1, eq. 2: the ACK of a super-frame covers many segments, so the limit of one
     /// segment per ACK is taken per segment acknowledged; ACK division still gains nothing.
@@ -39,9 +39,9 @@ impl Window {
         acked - grow
     }
 
-    /// RFC 5681 eq. 4: lowers the threshold to a share of FlightSize, at least two segments.
-    /// FlightSize and not cwnd, which an idle application may have left far above what the path was
-    /// proven to carry.
+    /// RFC 5681 eq. 4: lowers the threshold to a share of FlightSize, at least two segments. Not to
+    /// a share of cwnd, which may be far above the proven capacity of the path after the
+    /// application was idle.
     pub(super) fn lower_threshold(&mut self, share_of_flight: u64) {
         self.ssthresh = share_of_flight.max(2 * self.mss);
     }
@@ -62,8 +62,8 @@ impl Window {
         self.cwnd = self.cwnd.min(self.initial());
     }
 
-    /// Another MSS: the window stays what it was in bytes (RFC 4821 §7), but an untouched initial
-    /// window is one of segments.
+    /// Changes the MSS: the window keeps its bytes (RFC 4821 §7), but an unused initial window
+    /// keeps its segments.
     pub(super) fn set_mss(&mut self, mss: u32) {
         if self.ssthresh == u64::MAX && self.cwnd == self.initial() {
             self.cwnd = initial_window(mss);

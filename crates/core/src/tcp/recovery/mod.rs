@@ -1,8 +1,8 @@
-//! Loss recovery: which ranges are in flight, selectively acknowledged, or lost.
+//! Loss recovery: the ranges in flight, selectively acknowledged, or lost.
 //!
-//! RFC 6298 (timeout), RFC 5681 and RFC 6582 (duplicate ACKs without SACK), RFC 6675 (SACK). Everything is a set of
-//! positions; SND.NXT never goes back, and a byte is at any time acknowledged, in flight, or lost. How much may be in
-//! flight is congestion control's business, not this module's.
+//! RFC 6298 (timeout), RFC 5681 and RFC 6582 (duplicate ACKs without SACK), RFC 6675 (SACK). All
+//! state is in sets of positions: SND.NXT never moves back, and a byte is always acknowledged, in
+//! flight, or lost. Congestion control, not this module, bounds the data in flight.
 
 mod rtt;
 mod sent;
@@ -16,39 +16,40 @@ use super::pool::Pool;
 use super::ranges::SeqRanges;
 use crate::time::Instant;
 
-/// Duplicate ACKs, or segments' worth of SACKed data above a hole, that make it a loss (RFC 5681 §3.2, RFC 6675 §2).
+/// DupThresh: duplicate ACKs, or segments SACKed above a hole, from which on the hole is lost
+/// (RFC 5681 §3.2, RFC 6675 §2).
 const DUP_THRESH: u64 = 3;
 /// SACKed runs that are always kept.
 const MIN_SACK_RUNS: u64 = 1024;
 
-/// Where the sender is in recovering from loss.
+/// Phase of loss recovery.
 #[derive(Copy, Clone, Debug, Default, Eq, PartialEq)]
 pub(crate) enum Phase {
     /// No loss.
     #[default]
     Open,
-    /// Loss was detected by ACKs; over once `point` is acknowledged (RecoveryPoint, RFC 6675).
+    /// Loss was detected by ACKs; ends when `point` is acknowledged (RecoveryPoint, RFC 6675).
     Recovery { point: u64 },
-    /// The timer expired; likewise.
+    /// The retransmission timer expired; ends likewise.
     Loss { point: u64 },
 }
 
-/// What an acknowledgement covers that none covered before.
+/// Data newly acknowledged by one segment.
 #[derive(Copy, Clone, Debug, Default, Eq, PartialEq)]
 pub(crate) struct Delivered {
     pub(crate) bytes: u64,
-    /// When the newest of them was sent, where that is unambiguous (Karn).
+    /// When the newest byte was sent, if it was sent only once (Karn).
     pub(crate) sent_at: Option<Instant>,
 }
 
-/// Bytes between SND.UNA and SND.NXT, by what is known of them.
+/// Bytes between SND.UNA and SND.NXT by their state.
 #[derive(Copy, Clone, Debug, Default, Eq, PartialEq)]
 pub(crate) struct Outstanding {
     /// Selectively acknowledged.
     pub(crate) sacked: u64,
     /// Lost and not sent again yet.
     pub(crate) lost: u64,
-    /// Sent again, and nothing is known of them since.
+    /// Sent again, and neither acknowledged nor lost since.
     pub(crate) retransmitted: u64,
 }
 
@@ -57,23 +58,24 @@ pub(crate) struct Outstanding {
 pub(crate) struct Recovery {
     phase: Phase,
     sent: SentRecords,
-    /// Received out of order by the peer, as its SACK blocks say.
+    /// Selectively acknowledged by the peer.
     sacked: SeqRanges,
     /// Lost and not sent again yet. Disjoint from `sacked`.
     lost: SeqRanges,
-    /// Loss detection has judged everything below: a byte is marked lost once, and again only by a timeout.
+    /// End of the data that was ever marked lost: data below is marked again only by a timeout.
     judged_to: u64,
     /// Duplicate ACKs in a row, for peers without SACK.
     dup_acks: u32,
-    /// Bytes that those duplicate ACKs say have left the network (RFC 5681 §3.2 "inflation").
+    /// Bytes that left the network according to those duplicate ACKs (RFC 5681 §3.2 "inflation").
     dup_credit: u64,
-    /// SND.NXT when the first sign of loss was seen: what limited transmit (RFC 3042) sent since does not
-    /// count in FlightSize.
+    /// SND.NXT at the first sign of loss: FlightSize excludes later data, which limited transmit
+    /// sent (RFC 3042).
     before_disorder: Option<u64>,
-    /// The first retransmission of an episode leaves whatever the window says (RFC 5681 §3.2 step 3, RFC 6675 §5 step
-    /// 4.3), and so does one for each partial ACK of a peer without SACK (RFC 6582 §3.2 step 5).
+    /// The next retransmission is sent at any cwnd: the first of a recovery (RFC 5681 §3.2 step 3,
+    /// RFC 6675 §5 step 4.3), and one for each partial ACK of a peer without SACK (RFC 6582 §3.2
+    /// step 5).
     first_retransmission_exempt: bool,
-    /// Times that data was acknowledged after later data, without having been sent again.
+    /// Number of times that data sent once was acknowledged after later data.
     reordered: u32,
     /// Timeouts in a row without progress (RFC 9293 §3.8.3).
     pub(crate) retries: u8,
@@ -84,7 +86,8 @@ impl Recovery {
         self.phase
     }
 
-    /// "pipe" of RFC 6675 §4: sent, and neither acknowledged in any way nor lost.
+    /// "pipe" of RFC 6675 §4: bytes sent, and neither acknowledged, selectively acknowledged, nor
+    /// lost.
     pub(crate) fn in_flight(&self, una: u64, nxt: u64) -> u64 {
         (nxt - una).saturating_sub(self.sacked.bytes() + self.lost.bytes() + self.dup_credit)
     }
@@ -94,19 +97,19 @@ impl Recovery {
         self.lost.first().cloned()
     }
 
-    /// A segment with new sequence space left.
+    /// A segment with new sequence space was sent.
     pub(crate) fn on_sent(&mut self, range: Range<u64>, now: Instant) {
         self.sent.push(range, now);
     }
 
-    /// A lost range was sent again: it is in flight.
+    /// A lost range was sent again, and is in flight.
     pub(crate) fn on_resent(&mut self, range: Range<u64>, now: Instant) {
         self.lost.remove(range.clone());
         self.sent.resend(range, now);
     }
 
-    /// The cumulative acknowledgement moved from `una` to `ack`. Returns what had not been selectively acknowledged
-    /// before.
+    /// The cumulative acknowledgement moved from `una` to `ack`. Returns the data that was not
+    /// selectively acknowledged before.
     pub(crate) fn on_ack(&mut self, una: u64, ack: u64, sack_enabled: bool, mss: u64) -> Delivered {
         let late = self.sacked_to().is_some_and(|sacked_to| sacked_to > una);
         let known = self.sacked.remove_below(ack);
@@ -117,8 +120,8 @@ impl Recovery {
         self.dup_acks = 0;
         match self.phase {
             Phase::Recovery { point } if ack < point && !sack_enabled => {
-                // RFC 6582 §3.2 step 5, partial ACK: the next segment is lost too; deflate by what was acknowledged,
-                // but let one segment out for it.
+                // RFC 6582 §3.2 step 5, partial ACK: the next segment is lost too. Deflates by the
+                // acknowledged bytes, and allows one segment.
                 self.dup_credit = (self.dup_credit + mss).saturating_sub(ack - una);
                 self.mark_lost(ack..(ack + mss).min(point));
                 self.first_retransmission_exempt = true;
@@ -134,7 +137,7 @@ impl Recovery {
         }
     }
 
-    /// Ends recovery once its point is acknowledged; says whether it ended.
+    /// Ends recovery once its point is acknowledged. Returns whether it ended.
     pub(crate) fn exit_if_done(&mut self, una: u64) -> bool {
         let (Phase::Recovery { point } | Phase::Loss { point }) = self.phase else {
             return false;
@@ -176,17 +179,17 @@ impl Recovery {
         self.sacked.iter().next_back().map(|run| run.end)
     }
 
-    /// RFC 8985 §6.2 step 4: what was sent once and is acknowledged late was reordered on the way.
+    /// RFC 8985 §6.2 step 4: data sent only once and acknowledged after later data was reordered.
     fn count_reordered(&mut self, reordered: bool) {
         self.reordered = self.reordered.saturating_add(u32::from(reordered));
     }
 
-    /// Times that reordering was seen.
+    /// Number of reorderings seen.
     pub(crate) fn reordered(&self) -> u32 {
         self.reordered
     }
 
-    /// What is known of the bytes in the window.
+    /// The bytes between SND.UNA and SND.NXT by their state.
     pub(crate) fn outstanding(&self) -> Outstanding {
         let retransmitted = self
             .sent
@@ -201,16 +204,17 @@ impl Recovery {
         }
     }
 
-    /// Whether anything is lost, or was and is not known to have arrived since.
+    /// Whether data is lost, or was sent again and is not acknowledged yet.
     pub(crate) fn is_repairing(&self) -> bool {
         !self.lost.is_empty() || self.sent.retransmitted().next().is_some()
     }
 
-    /// A duplicate ACK from a peer without SACK. Says whether it is the one that makes the first segment lost.
+    /// A duplicate ACK from a peer without SACK. Returns whether it is the third, which marks the
+    /// first segment lost.
     pub(crate) fn on_dup_ack(&mut self, una: u64, nxt: u64, mss: u64) -> bool {
         self.dup_acks = self.dup_acks.saturating_add(1);
-        // Limited transmit (RFC 3042) and inflation in one: each duplicate is a segment that left the network.
-        // Limited transmit ends at two segments; only in recovery does inflation go on.
+        // Limited transmit (RFC 3042) and inflation: each duplicate ACK is a segment that left the
+        // network. Limited transmit allows two segments; only recovery inflates further.
         let most = if matches!(self.phase, Phase::Recovery { .. }) {
             nxt - una
         } else {
@@ -221,16 +225,16 @@ impl Recovery {
             || self.phase != Phase::Open
             || una < self.judged_to
         {
-            // RFC 6582 §3.2 step 1: not again for data of an earlier recovery.
+            // RFC 6582 §3.2 step 1: no second recovery for data of an earlier one.
             return false;
         }
         self.mark_lost(una..(una + mss).min(nxt));
         true
     }
 
-    /// An ACK that reported new ranges and acknowledged nothing (RFC 6675 §2, "duplicate acknowledgment"). Says whether it
-    /// is the one that makes the first segment lost (5, step 1): many small segments are little above a hole in bytes,
-    /// but as much of a sign.
+    /// A duplicate ACK with new SACK ranges (RFC 6675 §2, "duplicate acknowledgment"). Returns
+    /// whether it is the third, which marks the first segment lost (RFC 6675 §5 step 1). Many small
+    /// segments are few bytes above a hole, so that the count of bytes alone would miss the loss.
     pub(crate) fn on_sack_dup_ack(&mut self, una: u64, mss: u64) -> bool {
         self.dup_acks = self.dup_acks.saturating_add(1);
         if u64::from(self.dup_acks) != DUP_THRESH
@@ -244,8 +248,8 @@ impl Recovery {
         true
     }
 
-    /// Marks what RFC 6675 §4, IsLost(), calls lost: three runs, or more than two segments, SACKed above it. Returns
-    /// whether anything new is lost.
+    /// Marks data lost by IsLost() of RFC 6675 §4: three runs, or more than two segments, SACKed
+    /// above it. Returns whether new data is lost.
     pub(crate) fn detect_loss(&mut self, una: u64, mss: u64) -> bool {
         let mut above = 0;
         let mut runs = 0;
@@ -267,13 +271,13 @@ impl Recovery {
         self.lost.bytes() > before
     }
 
-    /// A first sign of loss, at this SND.NXT.
+    /// Records SND.NXT at the first sign of loss.
     pub(crate) fn note_disorder(&mut self, nxt: u64) {
         self.before_disorder.get_or_insert(nxt);
     }
 
-    /// Loss was detected: enters recovery. Returns FlightSize where this is news that congestion
-    /// control must hear: it is told once per window (RFC 6675 §5).
+    /// Loss was detected: enters recovery. Returns FlightSize if congestion control must be
+    /// informed, which is once for each window (RFC 6675 §5).
     pub(crate) fn enter_recovery(&mut self, una: u64, nxt: u64) -> Option<u64> {
         if self.phase != Phase::Open {
             return None;
@@ -284,25 +288,25 @@ impl Recovery {
         Some(flight_end.unwrap_or(nxt) - una)
     }
 
-    /// Whether the next retransmission may leave whatever the window says.
+    /// Whether the next retransmission may be sent at any cwnd.
     pub(crate) fn is_first_retransmission_exempt(&self) -> bool {
         self.first_retransmission_exempt
     }
 
-    /// A retransmission leaves: the next one has to wait for the window.
+    /// A retransmission was sent: the next one needs room in cwnd.
     pub(crate) fn use_exemption(&mut self) {
         self.first_retransmission_exempt = false;
     }
 
-    /// Whether there is a sign of loss, and no recovery yet.
+    /// Whether there is a sign of loss, without a recovery.
     pub(crate) fn is_in_disorder(&self) -> bool {
         self.before_disorder.is_some()
     }
 
-    /// The retransmission timer expired: everything in flight counts as lost (RFC 6675 §5.1). Returns whether the same
-    /// data had timed out before.
+    /// The retransmission timer expired: all data in flight is marked lost (RFC 6675 §5.1). Returns
+    /// whether the same data timed out before.
     pub(crate) fn on_timeout(&mut self, una: u64, nxt: u64) -> bool {
-        // What was acknowledged since the last timeout makes this one another loss (RFC 5681 §3.1).
+        // Progress since the last timeout makes this one a new loss (RFC 5681 §3.1).
         let repeated = matches!(self.phase, Phase::Loss { .. }) && self.retries > 0;
         self.retries = self.retries.saturating_add(1);
         self.dup_acks = 0;
@@ -310,12 +314,14 @@ impl Recovery {
         self.forget_reneged(una);
         self.mark_lost(una..nxt);
         self.before_disorder = None;
-        // The point only moves forward: data sent since the first timeout is part of the same episode.
+        // The point only moves forward: data sent since the first timeout belongs to the same
+        // recovery.
         self.phase = Phase::Loss { point: nxt };
         repeated
     }
 
-    /// The receiver may have thrown away what it SACKed (RFC 2018 §8): what it acknowledges next must be sent again.
+    /// Reneging: the receiver may drop data that it SACKed (RFC 2018 §8). A SACKed run at SND.UNA
+    /// that is not acknowledged proves it, and all SACKs are forgotten.
     fn forget_reneged(&mut self, una: u64) {
         let reneged = self.sacked.containing(una).is_some()
             || self.sacked.first().is_some_and(|run| run.start <= una);
@@ -325,14 +331,15 @@ impl Recovery {
         }
     }
 
-    /// Everything in flight has to be sent again: it went into a closed window, or was a SYN that needs an ACK now.
+    /// Marks all data in flight lost for another reason than congestion: it was sent into a closed
+    /// window, or is a SYN that now needs an ACK.
     pub(crate) fn mark_all_lost(&mut self, una: u64, nxt: u64) {
         self.forget_reneged(una);
         self.mark_lost(una..nxt);
         self.prolong(nxt);
     }
 
-    /// What was sent in pieces of more than `len` bytes has to be sent again: it was too large for the path.
+    /// Marks segments of more than `len` bytes lost: they are too large for the path.
     pub(crate) fn mark_longer_lost(&mut self, len: u64) {
         let too_long: alloc::vec::Vec<_> = self.sent.longer_than(len).collect();
         for range in too_long {
@@ -342,20 +349,21 @@ impl Recovery {
         }
     }
 
-    /// What is sent again for another reason than congestion is of the episode that goes on, if one does: its loss is not
-    /// to be told as another one's when that is over.
+    /// Extends a recovery that is going on to data that was lost for another reason than
+    /// congestion, so that this loss is not reported as a new one when the recovery ends.
     fn prolong(&mut self, to: u64) {
         if let Phase::Recovery { point } | Phase::Loss { point } = &mut self.phase {
             *point = (*point).max(to);
         }
     }
 
-    /// Takes a used queue for the records of what is sent next, so that none has to be made.
+    /// Takes a queue for the sent records from the pool.
     pub(crate) fn supply(&mut self, pool: &mut Pool) {
         self.sent.supply(pool);
     }
 
-    /// Gives the queue back while nothing is in flight: an idle connection holds no memory.
+    /// Gives the queue back to the pool while nothing is in flight: an idle connection holds no
+    /// memory.
     pub(crate) fn reclaim(&mut self, pool: &mut Pool) {
         self.sent.reclaim(pool);
     }
@@ -365,7 +373,7 @@ impl Recovery {
         self.sent.held()
     }
 
-    /// What is not selectively acknowledged of `range` is lost.
+    /// Marks the parts of `range` lost that are not selectively acknowledged.
     fn mark_lost(&mut self, range: Range<u64>) {
         self.judged_to = self.judged_to.max(range.end);
         for hole in self.sacked.gaps(range) {

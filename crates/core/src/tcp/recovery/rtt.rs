@@ -1,9 +1,11 @@
-//! Round trip estimation and the retransmission timeout (RFC 6298, with Karn's rule; RFC 9293 §3.8.1, MUST-18).
+//! RTT estimation and retransmission timeout (RFC 6298; RFC 9293 §3.8.1, MUST-18).
+//!
+//! Includes Karn's rule.
 
 use crate::tcp::config::TcpConfig;
 use crate::time::Duration;
 
-/// Clock granularity G of RFC 6298: timers are exact here, the measurement is not better than a microsecond.
+/// Clock granularity G of RFC 6298: timers are exact here, and samples are exact to a microsecond.
 const GRANULARITY: Duration = Duration::from_micros(1);
 
 /// SRTT, RTTVAR and RTO.
@@ -14,14 +16,15 @@ pub(crate) struct RttEstimator {
     min_rtt: Option<Duration>,
     /// Timeouts in a row without a new measurement (RFC 6298 §5.5): each doubles the RTO.
     backoff: u8,
-    /// Times that the SYN timed out.
+    /// Number of timeouts of the SYN.
     syn_timeouts: u8,
-    /// Data flows after a SYN that timed out: RFC 6298 §5.7 wants 3 s until the first measurement.
+    /// The SYN timed out: RFC 6298 §5.7 asks for an RTO of 3 s until the first sample of data.
     cautious: bool,
 }
 
 impl RttEstimator {
-    /// RFC 6298 §2.2 and §2.3. Also ends the back-off, as only a measurement may (Karn).
+    /// A new sample (RFC 6298 §2.2 and §2.3). It also ends the back-off, as only a sample may
+    /// (Karn).
     pub(crate) fn on_sample(&mut self, rtt: Duration) {
         self.backoff = 0;
         self.min_rtt = Some(self.min_rtt.map_or(rtt, |min| min.min(rtt)));
@@ -39,32 +42,32 @@ impl RttEstimator {
         }
     }
 
-    /// The timer expired: RFC 6298 §5.5.
+    /// The retransmission timer expired (RFC 6298 §5.5).
     pub(crate) fn on_timeout(&mut self) {
         self.backoff = self.backoff.saturating_add(1);
     }
 
-    /// The SYN had to be sent again.
+    /// The SYN timed out.
     pub(crate) fn on_syn_timeout(&mut self) {
         self.on_timeout();
         self.syn_timeouts = self.syn_timeouts.saturating_add(1);
     }
 
-    /// Data starts to flow after the handshake.
+    /// The handshake is complete.
     pub(crate) fn on_established(&mut self) {
         self.backoff = 0;
         self.cautious = self.syn_timeouts > 0;
     }
 
-    /// Times that the SYN had to be sent again because nothing came back.
+    /// Number of timeouts of the SYN.
     pub(crate) fn syn_timeouts(&self) -> u8 {
         self.syn_timeouts
     }
 
     /// The timeout in force, back-off included.
     ///
-    /// DEVIATION(RFC 6298 §2.4): the floor applies to the variance term, as in Linux, and not to the sum. A path of
-    /// constant delay would otherwise reach an RTO below the peer's delayed ACK.
+    /// DEVIATION(RFC 6298 §2.4): the minimum applies to the variance term, as in Linux, and not to
+    /// the sum. Otherwise a path of constant delay would have an RTO below the peer's delayed ACK.
     pub(crate) fn rto(&self, config: &TcpConfig) -> Duration {
         let base = match self.srtt {
             None if self.cautious => config.initial_rto.max(Duration::from_secs(3)),

@@ -1,5 +1,6 @@
-//! Sent records: when each transmitted (super-)segment left, split where acknowledgements cut
-//! through it.
+//! Sent records: departure time of each transmitted (super-)segment.
+//!
+//! Records are split where an acknowledgement ends inside them.
 
 use alloc::collections::VecDeque;
 use core::ops::Range;
@@ -7,15 +8,15 @@ use core::ops::Range;
 use crate::tcp::pool::{Pool, Reusable};
 use crate::time::Instant;
 
-/// A run of sequence space that left in one piece.
+/// A run of sequence space that was sent in one segment.
 #[derive(Clone, Debug, Eq, PartialEq)]
 struct Record {
     range: Range<u64>,
-    /// When it was sent last.
+    /// Time of the last transmission.
     sent_at: Instant,
-    /// Sent more than once: its acknowledgement measures nothing (Karn, RFC 6298 §3).
+    /// Sent more than once: its acknowledgement gives no RTT sample (Karn, RFC 6298 §3).
     retransmitted: bool,
-    /// Selectively acknowledged: its round trip has been counted.
+    /// Selectively acknowledged: its RTT sample has been taken.
     sacked: bool,
 }
 
@@ -52,8 +53,8 @@ impl SentRecords {
         }
     }
 
-    /// A range was selectively acknowledged. Returns when its newest part that was sent once only
-    /// was sent.
+    /// A range was selectively acknowledged. Returns when its newest part was sent, of those sent
+    /// only once.
     pub(crate) fn sack(&mut self, range: Range<u64>) -> Option<Instant> {
         let mut newest = None;
         let inside = self.isolate(range);
@@ -69,8 +70,8 @@ impl SentRecords {
         newest
     }
 
-    /// Everything below `position` was acknowledged. Returns when the newest part of it was sent,
-    /// unless any of it was sent twice: then the acknowledgement is ambiguous (RFC 6298 §3).
+    /// Everything below `position` was acknowledged. Returns when the newest part was sent; `None`
+    /// if a part was sent twice, which makes the acknowledgement ambiguous (RFC 6298 §3).
     pub(crate) fn ack_to(&mut self, position: u64) -> Option<Instant> {
         let mut newest = None;
         let mut ambiguous = false;
@@ -92,7 +93,7 @@ impl SentRecords {
         newest.filter(|_| !ambiguous)
     }
 
-    /// What was sent again and not acknowledged since.
+    /// The ranges that were sent again and not acknowledged since.
     pub(crate) fn retransmitted(&self) -> impl Iterator<Item = Range<u64>> + '_ {
         let again = |record: &&Record| record.retransmitted && !record.sacked;
         self.records
@@ -101,7 +102,7 @@ impl SentRecords {
             .map(|record| record.range.clone())
     }
 
-    /// The ranges of the transmissions that were longer than this.
+    /// The ranges of the transmissions longer than `len`.
     pub(crate) fn longer_than(&self, len: u64) -> impl Iterator<Item = Range<u64>> {
         self.records
             .iter()
@@ -109,7 +110,7 @@ impl SentRecords {
             .filter(move |range| range.end - range.start > len)
     }
 
-    /// The receiver took back what it had selectively acknowledged (RFC 2018 §8).
+    /// The receiver dropped data that it had selectively acknowledged (RFC 2018 §8).
     pub(crate) fn forget_sacks(&mut self) {
         for record in &mut self.records {
             record.sacked = false;
@@ -132,8 +133,8 @@ impl SentRecords {
         self.records.size()
     }
 
-    /// Makes one record of a SACKed run and its SACKed neighbours, so that there are no more
-    /// records than transmissions and runs, however finely a peer cuts its blocks (CVE-2019-11478).
+    /// Merges a SACKed run with its SACKed neighbours. So the number of records is bounded by
+    /// transmissions and runs, even if a peer sends very small blocks (CVE-2019-11478).
     fn merge_sacked(&mut self, inside: Range<usize>) {
         let is_sacked = |index: usize| self.records.get(index).is_some_and(|record| record.sacked);
         let from = if inside.start > 0 && is_sacked(inside.start - 1) {
@@ -165,7 +166,7 @@ impl SentRecords {
         }
     }
 
-    /// Splits records at the edges of `range` and returns the indices of those inside it.
+    /// Splits records at both ends of `range`, and returns the indices of those inside.
     fn isolate(&mut self, range: Range<u64>) -> Range<usize> {
         self.split_at(range.start);
         self.split_at(range.end);
