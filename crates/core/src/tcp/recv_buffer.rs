@@ -70,26 +70,26 @@ impl Payload<'_> {
     }
 
     /// The payload by reference, or a copy.
-    fn take(&mut self) -> Held {
+    fn take(&mut self) -> ChargedBytes {
         if self.is_worth_adopting() {
-            Held {
+            ChargedBytes {
                 charge: self.frame.truesize(),
                 bytes: self.frame.adopt(self.range.clone()),
             }
         } else {
-            Held::copy(self.bytes())
+            ChargedBytes::copy(self.bytes())
         }
     }
 }
 
 /// Bytes, and the memory that they keep alive.
 #[derive(Debug)]
-struct Held {
+struct ChargedBytes {
     bytes: Bytes,
     charge: usize,
 }
 
-impl Held {
+impl ChargedBytes {
     /// A part by reference; a copy if it is small, so that it does not pin the whole.
     fn part(&self, part: Range<usize>) -> Option<Self> {
         let bytes = self.bytes.get(part.clone())?;
@@ -116,7 +116,7 @@ enum Piece {
     /// Small payloads, copied next to each other; those before `read` have been read.
     Block { data: Vec<u8>, read: usize },
     /// A large payload in its frame.
-    Frame(Held),
+    Frame(ChargedBytes),
 }
 
 impl Piece {
@@ -124,21 +124,21 @@ impl Piece {
     fn bytes(&self) -> &[u8] {
         match self {
             Self::Block { data, read } => data.get(*read..).unwrap_or_default(),
-            Self::Frame(held) => &held.bytes,
+            Self::Frame(payload) => &payload.bytes,
         }
     }
 
     fn skip(&mut self, n: usize) {
         match self {
             Self::Block { read, .. } => *read += n,
-            Self::Frame(held) => held.bytes.advance(n),
+            Self::Frame(payload) => payload.bytes.advance(n),
         }
     }
 
     fn charge(&self) -> usize {
         match self {
             Self::Block { data, .. } => data.capacity(),
-            Self::Frame(held) => held.charge,
+            Self::Frame(payload) => payload.charge,
         }
     }
 
@@ -180,16 +180,17 @@ pub(crate) struct RecvBuffer {
     /// None while empty: an idle connection holds no memory.
     store: Option<Box<Store>>,
     queued: usize,
-    held: usize,
+    /// Bytes of memory behind the data in order.
+    memory: usize,
     out_of_order: Option<Box<OutOfOrder>>,
 }
 
 #[derive(Debug, Default)]
 struct OutOfOrder {
-    pieces: BTreeMap<u64, Held>,
+    pieces: BTreeMap<u64, ChargedBytes>,
     ranges: SeqRanges,
-    /// Bytes of memory that the pieces keep alive.
-    held: usize,
+    /// Bytes of memory behind the pieces.
+    memory: usize,
     /// Positions of the latest arrivals, newest first: the order of the SACK blocks (RFC 2018 §4).
     recent: VecDeque<u64>,
 }
@@ -204,10 +205,10 @@ impl OutOfOrder {
             let part = offset(gap.start)..offset(gap.end);
             let piece = match &adopted {
                 Some(whole) => whole.part(part),
-                None => payload.bytes().get(part).map(Held::copy),
+                None => payload.bytes().get(part).map(ChargedBytes::copy),
             };
             if let Some(piece) = piece {
-                self.held += piece.charge;
+                self.memory += piece.charge;
                 self.pieces.insert(gap.start, piece);
             }
         }
@@ -224,7 +225,7 @@ impl OutOfOrder {
     }
 
     fn cost(&self) -> usize {
-        self.held
+        self.memory
             .saturating_add(self.pieces.len().saturating_mul(PIECE_OVERHEAD))
             .saturating_add(GAP_OVERHEAD)
     }
@@ -237,8 +238,8 @@ impl RecvBuffer {
     }
 
     /// Bytes of memory held: whole blocks, and the frames kept by reference.
-    pub(crate) fn held(&self) -> usize {
-        self.held + self.out_of_order.as_ref().map_or(0, |ooo| ooo.cost())
+    pub(crate) fn memory_held(&self) -> usize {
+        self.memory + self.out_of_order.as_ref().map_or(0, |ooo| ooo.cost())
     }
 
     /// Takes a block for copying `len` bytes from the pool.
@@ -294,7 +295,7 @@ impl RecvBuffer {
         let mut end = at;
         while let Some(piece) = ooo.pieces.remove(&end) {
             end += piece.bytes.len() as u64;
-            ooo.held -= piece.charge;
+            ooo.memory -= piece.charge;
             self.push_piece(piece);
         }
         ooo.ranges.remove_below(end);
@@ -399,7 +400,7 @@ impl RecvBuffer {
         let len = front.bytes().len();
         let n = len.min(max);
         let chunk = match front {
-            Piece::Frame(held) => held.bytes.split_to(n),
+            Piece::Frame(payload) => payload.bytes.split_to(n),
             // A chunk in the application's hands must not pin a block that is mostly empty or still
             // used.
             Piece::Block { data, read } if n < len || 2 * n < data.capacity() => {
@@ -408,7 +409,7 @@ impl RecvBuffer {
                 chunk
             }
             Piece::Block { data, read } => {
-                self.held -= data.capacity();
+                self.memory -= data.capacity();
                 let mut chunk = Bytes::from(core::mem::take(data));
                 chunk.advance(core::mem::take(read));
                 chunk
@@ -453,7 +454,7 @@ impl RecvBuffer {
             .as_mut()
             .and_then(|store| store.queue.pop_front())
         {
-            self.held -= piece.charge();
+            self.memory -= piece.charge();
             piece.give_back(pool);
         }
     }
@@ -467,12 +468,12 @@ impl RecvBuffer {
         }
     }
 
-    fn push_piece(&mut self, piece: Held) {
+    fn push_piece(&mut self, piece: ChargedBytes) {
         if piece.bytes.len() < MIN_BLOCK {
             return self.copy(&piece.bytes);
         }
         self.queued += piece.bytes.len();
-        self.held += piece.charge;
+        self.memory += piece.charge;
         let store = self.store.get_or_insert_default();
         store.queue.push_back(Piece::Frame(piece));
     }
@@ -493,7 +494,7 @@ impl RecvBuffer {
                 continue;
             }
             let block = store.spare.take().unwrap_or_else(|| new_block(data.len()));
-            self.held += block.capacity();
+            self.memory += block.capacity();
             store.queue.push_back(Piece::Block {
                 data: block,
                 read: 0,

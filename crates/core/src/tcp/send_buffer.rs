@@ -64,7 +64,8 @@ pub(crate) struct SendBuffer {
     store: Option<Box<Store>>,
     start: u64,
     end: u64,
-    held: usize,
+    /// Bytes of memory behind the chunks.
+    memory: usize,
 }
 
 impl SendBuffer {
@@ -74,7 +75,7 @@ impl SendBuffer {
             store: None,
             start,
             end: start,
-            held: 0,
+            memory: 0,
         }
     }
 
@@ -93,8 +94,8 @@ impl SendBuffer {
     }
 
     /// Bytes of memory held, blocks that are not full included.
-    pub(crate) fn held(&self) -> usize {
-        self.held
+    pub(crate) fn memory_held(&self) -> usize {
+        self.memory
     }
 
     /// Copies `data` to the end.
@@ -111,7 +112,7 @@ impl SendBuffer {
                     // The block size grows with the queue, so that request-response connections
                     // stay small.
                     let block = pool.block(data.len().max(queued));
-                    self.held += block.capacity();
+                    self.memory += block.capacity();
                     store.chunks.push_back(Chunk {
                         start: self.end,
                         data: Data::Block(block),
@@ -135,7 +136,7 @@ impl SendBuffer {
         }
         let start = self.end;
         self.end += data.len() as u64;
-        self.held += data.len();
+        self.memory += data.len();
         let store = self.store.get_or_insert_with(|| pool.queue());
         store.chunks.push_back(Chunk {
             start,
@@ -196,11 +197,11 @@ impl SendBuffer {
         {
             match store.chunks.pop_front().map(|chunk| chunk.data) {
                 Some(Data::Block(block)) => {
-                    self.held -= block.capacity();
+                    self.memory -= block.capacity();
                     pool.give_block(block);
                 }
                 Some(Data::Shared(bytes)) => {
-                    self.held -= bytes.len();
+                    self.memory -= bytes.len();
                     pool.released.give(bytes);
                 }
                 None => break,
@@ -266,10 +267,10 @@ mod tests {
         let mut buffer = SendBuffer::new(0);
         let mut pool = Pool::default();
         buffer.write(&[7; 3 * MAX_BLOCK], &mut pool);
-        assert_eq!(buffer.held(), 3 * MAX_BLOCK);
+        assert_eq!(buffer.memory_held(), 3 * MAX_BLOCK);
         buffer.clear();
         buffer.reclaim(&mut pool);
-        assert_eq!((buffer.len(), buffer.held()), (0, 0));
+        assert_eq!((buffer.len(), buffer.memory_held()), (0, 0));
         assert!(pool.bytes() >= 3 * MAX_BLOCK);
         assert!(buffer.store.is_none());
     }
@@ -278,6 +279,6 @@ mod tests {
     fn a_small_write_takes_a_small_block() {
         let mut buffer = SendBuffer::new(0);
         buffer.write(b"hello", &mut Pool::default());
-        assert_eq!(buffer.held(), 512);
+        assert_eq!(buffer.memory_held(), 512);
     }
 }

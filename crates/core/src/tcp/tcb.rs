@@ -428,7 +428,7 @@ impl Connection {
 
     /// Bytes of memory held, without the control block itself.
     pub(crate) fn memory_held(&self) -> usize {
-        self.snd.buffer.held() + self.rcv.buffer.held() + self.recovery.held()
+        self.snd.buffer.memory_held() + self.rcv.buffer.memory_held() + self.recovery.memory_held()
     }
 
     /// Gives unused memory back to the pool: an idle connection holds none.

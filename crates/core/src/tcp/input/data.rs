@@ -41,10 +41,10 @@ impl Connection {
         let full = u32::try_from(wire_segment).unwrap_or(u32::MAX);
         self.rcv.mss_seen = self.rcv.mss_seen.max(full).min(u32::from(self.offer.mss));
         let range = text.data_start..text.data_start + payload.len() as u64;
-        if let Some(held) = self.rcv.buffer.first_duplicate(&range)
+        if let Some(duplicate) = self.rcv.buffer.first_duplicate(&range)
             && self.rcv.duplicate().is_none()
         {
-            self.note_duplicate(&held);
+            self.note_duplicate(&duplicate);
         }
         self.take_what_fits(payload)?;
         if text.data_start == self.rcv.nxt {

@@ -369,8 +369,8 @@ impl Recovery {
     }
 
     /// Bytes of memory held.
-    pub(crate) fn held(&self) -> usize {
-        self.sent.held()
+    pub(crate) fn memory_held(&self) -> usize {
+        self.sent.memory_held()
     }
 
     /// Marks the parts of `range` lost that are not selectively acknowledged.

@@ -129,7 +129,7 @@ impl SentRecords {
         }
     }
 
-    pub(super) fn held(&self) -> usize {
+    pub(super) fn memory_held(&self) -> usize {
         self.records.size()
     }
 

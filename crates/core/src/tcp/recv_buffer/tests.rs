@@ -84,9 +84,9 @@ proptest! {
         let want: Vec<u8> = model.iter().map_while(|b| *b).collect();
         prop_assert_eq!(read, want);
         prop_assert!(buffer.store.is_none());
-        prop_assert_eq!(buffer.held, 0);
+        prop_assert_eq!(buffer.memory, 0);
         let out_of_order = buffer.out_of_order.as_ref().map_or(0, |ooo| ooo.pieces.values().map(|piece| piece.charge).sum());
-        prop_assert_eq!(buffer.out_of_order.as_ref().map_or(0, |ooo| ooo.held), out_of_order);
+        prop_assert_eq!(buffer.out_of_order.as_ref().map_or(0, |ooo| ooo.memory), out_of_order);
     }
 }
 
@@ -148,7 +148,7 @@ fn out_of_order_data_is_bounded_by_what_it_costs() {
         )
     });
     assert!(kept.count() <= 64 * 1024 / PIECE_OVERHEAD);
-    assert!(buffer.held() <= 64 * 1024);
+    assert!(buffer.memory_held() <= 64 * 1024);
     deliver(&mut buffer, &mut nxt, 0..2, 0, false);
     assert_eq!(nxt, 3);
 }
@@ -163,7 +163,7 @@ fn a_payload_over_many_runs_is_bounded_by_the_pieces_that_it_adds() {
     for run in 1..=RUNS {
         deliver(&mut buffer, &mut nxt, 2 * run..2 * run + 1, 0, false);
     }
-    let limit = buffer.held() + 10 * PIECE_OVERHEAD;
+    let limit = buffer.memory_held() + 10 * PIECE_OVERHEAD;
     let over = data(2..2 * RUNS, 1);
     let mut frame: &[u8] = &over;
     let mut payload = Payload {
@@ -175,7 +175,7 @@ fn a_payload_over_many_runs_is_bounded_by_the_pieces_that_it_adds() {
     payload.truncate(9);
     assert!(buffer.insert(2, &mut payload, limit));
     assert_eq!(buffer.out_of_order() as u64, RUNS + 4);
-    assert!(buffer.held() <= limit);
+    assert!(buffer.memory_held() <= limit);
 }
 
 /// Each frame brings one new byte of a run.
