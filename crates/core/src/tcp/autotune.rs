@@ -15,7 +15,7 @@ use crate::time::{Duration, Instant};
 const INITIAL_RECV: usize = 64 * 1024;
 /// Smallest size of a send buffer: several super-frames while cwnd is still small, and a whole
 /// request of an application that writes all of it before it reads the answer.
-const LEAST_SEND: usize = 1024 * 1024;
+const MIN_SEND: usize = 1024 * 1024;
 /// Round trip before the first measurement.
 const DEFAULT_RTT: Duration = Duration::from_millis(100);
 
@@ -23,7 +23,7 @@ const DEFAULT_RTT: Duration = Duration::from_millis(100);
 #[derive(Copy, Clone, Debug)]
 pub(crate) struct RecvTuning {
     /// Present size in bytes.
-    limit: u32,
+    size: u32,
     /// Start of the measurement period, bytes that the application read in it, and bytes read in
     /// one round trip of the period before.
     since: Instant,
@@ -38,12 +38,12 @@ pub(crate) struct RecvTuning {
 
 impl RecvTuning {
     pub(crate) fn new(config: &TcpConfig, now: Instant) -> Self {
-        let limit = match config.recv_buffer {
+        let size = match config.recv_buffer {
             BufferSize::Auto { max } => max.min(INITIAL_RECV),
             BufferSize::Fixed(size) => size,
         };
         Self {
-            limit: u32::try_from(limit).unwrap_or(u32::MAX),
+            size: u32::try_from(size).unwrap_or(u32::MAX),
             since: now,
             read: 0,
             before: 0,
@@ -52,8 +52,8 @@ impl RecvTuning {
         }
     }
 
-    pub(crate) fn limit(&self) -> u32 {
-        self.limit
+    pub(crate) fn size(&self) -> u32 {
+        self.size
     }
 
     /// Data echoed one of our timestamps after this time.
@@ -89,7 +89,7 @@ impl RecvTuning {
             let growth = u32::try_from(growth).unwrap_or(u32::MAX);
             wanted = wanted.saturating_add(growth.min(wanted));
         }
-        self.limit = self.limit.max(wanted.min(max));
+        self.size = self.size.max(wanted.min(max));
         if self.least_us != u32::MAX {
             self.rtt_us = core::mem::replace(&mut self.least_us, u32::MAX);
         }
@@ -103,18 +103,18 @@ impl Connection {
     /// Bytes that may be queued for sending.
     pub(crate) fn send_capacity(&self) -> usize {
         match self.config.send_buffer {
-            BufferSize::Fixed(size) => self.press(size),
+            BufferSize::Fixed(size) => self.under_pressure(size),
             BufferSize::Auto { max } => {
                 let window = usize::try_from(self.congestion.cwnd()).unwrap_or(usize::MAX);
-                self.press(window.saturating_mul(2).clamp(LEAST_SEND.min(max), max))
+                self.under_pressure(window.saturating_mul(2).clamp(MIN_SEND.min(max), max))
             }
         }
     }
 
     /// A buffer size, reduced under memory pressure.
-    fn press(&self, size: usize) -> usize {
+    fn under_pressure(&self, size: usize) -> usize {
         let size = u32::try_from(size).unwrap_or(u32::MAX);
-        self.pressure.limit(size) as usize
+        self.pressure.cap(size) as usize
     }
 
     /// Free bytes in the send buffer.
@@ -126,7 +126,7 @@ impl Connection {
     pub(crate) fn tune_window(&mut self, now: Instant, bytes: usize) {
         if let BufferSize::Auto { max } = self.config.recv_buffer {
             let max = u32::try_from(max).unwrap_or(u32::MAX);
-            if self.rcv.tuning.limit < max && self.pressure == Pressure::None {
+            if self.rcv.tuning.size < max && self.pressure == Pressure::None {
                 let (srtt, mss) = (self.rtt.srtt(), self.rcv.mss_seen);
                 self.rcv.tuning.on_read(now, bytes, srtt, mss, max);
             }
@@ -161,13 +161,13 @@ mod tests {
             now += 20;
             tuning.on_read(ms(now), flight as usize, None, MSS, MAX);
             flight *= 2;
-            assert!(tuning.limit() >= flight, "{} < {flight}", tuning.limit());
+            assert!(tuning.size() >= flight, "{} < {flight}", tuning.size());
         }
         for _ in 0..10 {
             now += 20;
             tuning.on_read(ms(now), 100 << 20, None, MSS, MAX);
         }
-        assert_eq!(tuning.limit(), MAX);
+        assert_eq!(tuning.size(), MAX);
     }
 
     #[test]
@@ -181,7 +181,7 @@ mod tests {
             tuning.on_rtt(Duration::from_millis(20));
             tuning.on_read(ms(1_020 + 20 * n), 30_000, None, MSS, MAX);
         }
-        assert!(tuning.limit() > 80_000, "{}", tuning.limit());
+        assert!(tuning.size() > 80_000, "{}", tuning.size());
     }
 
     #[test]
@@ -190,6 +190,6 @@ mod tests {
         for second in 1..1_000 {
             tuning.on_read(ms(1_000 * second), 60_000, None, MSS, MAX);
         }
-        assert_eq!(tuning.limit() as usize, INITIAL_RECV);
+        assert_eq!(tuning.size() as usize, INITIAL_RECV);
     }
 }

@@ -187,7 +187,7 @@ impl Connection {
             send_queue: self.snd.buffer.len(),
             unsent: usize::try_from(unsent).unwrap_or(usize::MAX),
             send_buffer: self.send_capacity(),
-            recv_buffer: self.rcv.tuning.limit() as usize,
+            recv_buffer: self.rcv.tuning.size() as usize,
             recv_queue: self.rcv.buffer.len(),
             out_of_order: self.rcv.buffer.out_of_order(),
             bytes_sent: self.counters.bytes_sent,

@@ -15,8 +15,8 @@ pub(crate) enum Pressure {
 }
 
 impl Pressure {
-    /// A buffer's size under this pressure.
-    pub(crate) fn limit(self, size: u32) -> u32 {
+    /// A buffer size, reduced under this pressure.
+    pub(crate) fn cap(self, size: u32) -> u32 {
         match self {
             Self::None => size,
             Self::High => size.min(HIGH_PRESSURE_BUFFER),

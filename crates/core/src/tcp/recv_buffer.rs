@@ -307,11 +307,11 @@ impl RecvBuffer {
 
     /// Stores the new parts of a payload beyond a gap. `max_memory` bounds the memory of all
     /// out-of-order data. Returns whether the payload is stored now.
-    pub(crate) fn insert(&mut self, at: u64, payload: &mut Payload<'_>, limit: usize) -> bool {
+    pub(crate) fn insert(&mut self, at: u64, payload: &mut Payload<'_>, max_memory: usize) -> bool {
         let end = at + payload.len() as u64;
         let ooo = self.out_of_order.get_or_insert_default();
         let cost = ooo.cost_of(at..end);
-        if cost > 0 && ooo.cost().saturating_add(cost) > limit {
+        if cost > 0 && ooo.cost().saturating_add(cost) > max_memory {
             if ooo.ranges.is_empty() {
                 self.out_of_order = None;
             }

@@ -55,13 +55,14 @@ impl Connection {
             return ControlFlow::Continue(());
         }
         // A payload takes up to twice its size in memory.
-        let limit = usize::try_from(self.rcv_capacity().saturating_mul(2)).unwrap_or(usize::MAX);
-        let limit = match self.pressure {
-            Pressure::None => limit,
-            Pressure::High => limit.min(self.pressure.limit(u32::MAX) as usize),
+        let max_memory =
+            usize::try_from(self.rcv_capacity().saturating_mul(2)).unwrap_or(usize::MAX);
+        let max_memory = match self.pressure {
+            Pressure::None => max_memory,
+            Pressure::High => max_memory.min(self.pressure.cap(u32::MAX) as usize),
             Pressure::Full => 0,
         };
-        let kept = self.rcv.buffer.insert(text.data_start, payload, limit);
+        let kept = self.rcv.buffer.insert(text.data_start, payload, max_memory);
         // RFC 5681 §4.2 (MAY-13): an immediate ACK reports the gap to the sender.
         if self.negotiated.sack {
             self.ack.send_now();

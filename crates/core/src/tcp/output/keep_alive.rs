@@ -47,17 +47,17 @@ impl Connection {
                 .set_keep_alive(Some(idle_since + keepalive.idle));
             return TimerOutcome::Alive;
         }
-        let limit = self.config.user_timeout.map(|limit| idle_since + limit);
+        let timeout_at = self.config.user_timeout.map(|timeout| idle_since + timeout);
         // As in Linux, a user timeout replaces the number of probes.
-        if probes > 0 && limit.map_or(probes >= keepalive.count, |limit| limit <= now) {
+        if probes > 0 && timeout_at.map_or(probes >= keepalive.count, |at| at <= now) {
             return self.end_with_reset(self.time_out_error());
         }
         self.snd.keep_alive_probes = probes.saturating_add(1);
         self.snd.keep_alive_due = true;
         let again = now + keepalive.interval;
-        let again = limit
-            .filter(|&limit| limit > now)
-            .map_or(again, |limit| limit.min(again));
+        let again = timeout_at
+            .filter(|&at| at > now)
+            .map_or(again, |at| at.min(again));
         self.timers.set_keep_alive(Some(again));
         TimerOutcome::Alive
     }

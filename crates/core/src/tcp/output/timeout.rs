@@ -138,15 +138,15 @@ impl Connection {
 
     /// Whether there was no progress for the user timeout; `None` without a user timeout.
     fn user_timeout_is_over(&self, now: Instant) -> Option<bool> {
-        let limit = self.config.user_timeout?;
-        Some(now.duration_since(self.snd.progress_at) >= limit)
+        let timeout = self.config.user_timeout?;
+        Some(now.duration_since(self.snd.progress_at) >= timeout)
     }
 
     /// The deadline of a retransmission timer: `at`, or the end of the user timeout if that is
     /// earlier.
     pub(super) fn within_user_timeout(&self, at: Instant) -> Instant {
-        let limit = self.config.user_timeout;
-        limit.map_or(at, |limit| at.min(self.snd.progress_at + limit))
+        let timeout = self.config.user_timeout;
+        timeout.map_or(at, |timeout| at.min(self.snd.progress_at + timeout))
     }
 
     /// The window is still closed or too small: send as much as fits, at least one octet (MUST-36,

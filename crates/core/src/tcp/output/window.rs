@@ -12,7 +12,7 @@ impl Connection {
     /// up to one unit more than is free, so one unit is kept back.
     pub(crate) fn rcv_capacity(&self) -> u64 {
         let unit = 1_u64 << self.rcv_shift();
-        let buffer = u64::from(self.rcv.tuning.limit()).saturating_sub(unit - 1);
+        let buffer = u64::from(self.rcv.tuning.size()).saturating_sub(unit - 1);
         // Without window scaling the window field is smaller than a large buffer.
         buffer.clamp(1, u64::from(u16::MAX) * unit)
     }
@@ -27,7 +27,7 @@ impl Connection {
     /// [`rcv_capacity`](Self::rcv_capacity), reduced under memory pressure.
     fn rcv_allowance(&self) -> u64 {
         self.rcv_capacity()
-            .min(u64::from(self.pressure.limit(u32::MAX)))
+            .min(u64::from(self.pressure.cap(u32::MAX)))
     }
 
     /// The right edge that free memory allows. Out-of-order data lies inside the window, so it is not deducted.

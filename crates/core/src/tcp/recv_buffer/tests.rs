@@ -11,7 +11,7 @@ use super::{PIECE_OVERHEAD, Payload, RecvBuffer};
 use crate::offload::FrameBuffer;
 use crate::tcp::pool::Pool;
 
-const LIMIT: usize = 1 << 20;
+const MAX_MEMORY: usize = 1 << 20;
 
 /// The byte at a position of the stream. Each copy has other bytes, to prove that the first
 /// received one stays.
@@ -40,7 +40,7 @@ fn deliver(buffer: &mut RecvBuffer, nxt: &mut u64, range: Range<u64>, copy: u8, 
     if range.start <= *nxt {
         *nxt = buffer.append(*nxt, &mut payload);
     } else {
-        buffer.insert(range.start, &mut payload, LIMIT);
+        buffer.insert(range.start, &mut payload, MAX_MEMORY);
     }
 }
 
@@ -163,19 +163,19 @@ fn a_payload_over_many_runs_is_bounded_by_the_pieces_that_it_adds() {
     for run in 1..=RUNS {
         deliver(&mut buffer, &mut nxt, 2 * run..2 * run + 1, 0, false);
     }
-    let limit = buffer.memory_held() + 10 * PIECE_OVERHEAD;
+    let max_memory = buffer.memory_held() + 10 * PIECE_OVERHEAD;
     let over = data(2..2 * RUNS, 1);
     let mut frame: &[u8] = &over;
     let mut payload = Payload {
         frame: &mut frame,
         range: 0..over.len(),
     };
-    assert!(!buffer.insert(2, &mut payload, limit));
+    assert!(!buffer.insert(2, &mut payload, max_memory));
     assert_eq!(buffer.out_of_order() as u64, RUNS);
     payload.truncate(9);
-    assert!(buffer.insert(2, &mut payload, limit));
+    assert!(buffer.insert(2, &mut payload, max_memory));
     assert_eq!(buffer.out_of_order() as u64, RUNS + 4);
-    assert!(buffer.memory_held() <= limit);
+    assert!(buffer.memory_held() <= max_memory);
 }
 
 /// Each frame brings one new byte of a run.
@@ -191,7 +191,7 @@ fn overlapping_frames_are_not_pinned_for_a_byte() {
                 frame: &mut shared,
                 range: 0..60_000,
             },
-            LIMIT,
+            MAX_MEMORY,
         );
     }
     let pinned = buffer.out_of_order.as_ref().map_or(0, |ooo| {
