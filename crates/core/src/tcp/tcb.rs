@@ -65,7 +65,7 @@ pub(crate) struct SendSide {
     /// Position up to which cwnd held data back: acknowledgements below it may widen cwnd.
     pub(crate) cwnd_limited_until: u64,
     /// The persist timer fired: a window probe is due, one byte beyond the window.
-    pub(crate) probe: bool,
+    pub(crate) persist_due: bool,
     /// Exponent of the window probes' back-off: the probes sent since the window closed.
     pub(crate) persist_backoff: u8,
     pub(crate) last_sent: Instant,
@@ -101,7 +101,7 @@ impl SendSide {
             fin_queued: false,
             small_until: 0,
             cwnd_limited_until: 0,
-            probe: false,
+            persist_due: false,
             persist_backoff: 0,
             last_sent: now,
             pace_at: now,

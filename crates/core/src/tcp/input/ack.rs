@@ -118,7 +118,7 @@ impl Connection {
                 self.timers.disarm_retransmit();
                 self.recovery.retries = 0;
             }
-            self.snd.probe = false;
+            self.snd.persist_due = false;
             self.snd.persist_backoff = 0;
         }
         wnd != before

@@ -25,8 +25,8 @@ impl Connection {
                 self.note_congestion_limit();
                 self.commit_text(now, range)
             }
-            Plan::Probe(range) => {
-                self.snd.probe = false;
+            Plan::WindowProbe(range) => {
+                self.snd.persist_due = false;
                 self.commit_text(now, range)
             }
             Plan::KeepAlive => {
@@ -126,7 +126,7 @@ impl Connection {
         if new.is_empty() {
             return;
         }
-        self.snd.probe = false;
+        self.snd.persist_due = false;
         if self.snd.una == self.snd.nxt && self.timers.retransmit().is_none() {
             self.snd.progress_at = now;
             self.snd.delivery.on_start(now);

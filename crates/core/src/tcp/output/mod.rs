@@ -39,7 +39,7 @@ enum Plan {
     New(Range<u64>),
     /// A probe of a closed window. Also data for a small window that stayed small for a whole
     /// persist interval.
-    Probe(Range<u64>),
+    WindowProbe(Range<u64>),
     /// A keep-alive probe.
     KeepAlive,
     /// An ACK without text.
@@ -90,7 +90,7 @@ impl Connection {
         let is_idle = self.state.is_synchronized() && self.snd.flight_size() == 0;
         if is_idle
             && self.snd.end() > self.snd.nxt
-            && !self.snd.probe
+            && !self.snd.persist_due
             && now.duration_since(self.snd.last_sent) > self.rto()
         {
             self.congestion.on_idle_restart(now);

@@ -59,8 +59,8 @@ impl Connection {
     ) -> Result<Plan, Held> {
         if self.snd.wnd == 0 {
             // A closed window is probed with one octet at SND.UNA.
-            return if self.snd.probe {
-                Ok(Plan::Probe(lost.start..lost.start + 1))
+            return if self.snd.persist_due {
+                Ok(Plan::WindowProbe(lost.start..lost.start + 1))
             } else {
                 Err(SendLimit::ReceiveWindow.into())
             };
@@ -91,12 +91,12 @@ impl Connection {
         if unsent == 0 {
             return Err(Held::NOTHING_TO_SEND);
         }
-        if self.snd.probe && self.snd.flight_size() == 0 {
+        if self.snd.persist_due && self.snd.flight_size() == 0 {
             // MUST-36, MUST-37: one octet of new data into a closed window, or as much as a small
             // window allows.
             let window = self.snd.window_edge().saturating_sub(nxt);
             let most = window.max(1).min(u64::from(self.segment_size()));
-            return Ok(Plan::Probe(nxt..nxt + unsent.min(most)));
+            return Ok(Plan::WindowProbe(nxt..nxt + unsent.min(most)));
         }
         if nxt < self.snd.buffer.end() {
             self.check_pace(now)?;

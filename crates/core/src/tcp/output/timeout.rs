@@ -11,7 +11,7 @@ use crate::time::{Duration, Instant};
 const SWS_OVERRIDE: Duration = Duration::from_millis(500);
 
 /// Window probes after the application released its handle: about one minute of them.
-const MAX_ORPHAN_PROBES: u8 = 8;
+const MAX_ORPHAN_WINDOW_PROBES: u8 = 8;
 
 /// Outcome of the timers that fired.
 #[derive(Copy, Clone, Debug, Eq, PartialEq)]
@@ -153,7 +153,7 @@ impl Connection {
     /// MUST-37), and double the interval (SHLD-30). Without a user timeout this continues for ever
     /// while the peer answers: each answer resets the count of retries.
     fn on_persist(&mut self, now: Instant) -> TimerOutcome {
-        self.snd.probe = true;
+        self.snd.persist_due = true;
         if self.snd.wnd > 0 {
             // Not a window probe but the override of RFC 9293 §3.8.6.2.1, which continues without
             // an answer.
@@ -162,7 +162,7 @@ impl Connection {
         if self.is_past_r2(now) {
             return self.end_with_reset(self.time_out_error());
         }
-        if self.app.orphaned && self.snd.persist_backoff >= MAX_ORPHAN_PROBES {
+        if self.app.orphaned && self.snd.persist_backoff >= MAX_ORPHAN_WINDOW_PROBES {
             // The application has released the connection: a closed window must not hold its
             // buffers for ever.
             return self.end_with_reset(ConnError::TimedOut);
