@@ -61,9 +61,9 @@ pub(crate) struct SendSide {
     pub(crate) fin_queued: bool,
     /// End of the last segment sent below the MSS: while it is unacknowledged, Nagle holds back
     /// further small segments.
-    pub(crate) small_until: u64,
+    pub(crate) small_segment_to: u64,
     /// Position up to which cwnd held data back: acknowledgements below it may widen cwnd.
-    pub(crate) cwnd_limited_until: u64,
+    pub(crate) cwnd_limited_to: u64,
     /// The persist timer fired: a window probe is due, one byte beyond the window.
     pub(crate) persist_due: bool,
     /// Exponent of the window probes' back-off: the probes sent since the window closed.
@@ -99,8 +99,8 @@ impl SendSide {
             wl2: 0,
             buffer: SendBuffer::new(1),
             fin_queued: false,
-            small_until: 0,
-            cwnd_limited_until: 0,
+            small_segment_to: 0,
+            cwnd_limited_to: 0,
             persist_due: false,
             persist_backoff: 0,
             last_sent: now,

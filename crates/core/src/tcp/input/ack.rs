@@ -270,7 +270,7 @@ impl Connection {
         let slow_start = cwnd < self.congestion.ssthresh();
         // The window counts as used if it held data back, or if slow start filled half of it
         // (RFC 7661).
-        let cwnd_limited = self.snd.una <= self.snd.cwnd_limited_until
+        let cwnd_limited = self.snd.una <= self.snd.cwnd_limited_to
             || slow_start && prior_in_flight.saturating_mul(2) >= cwnd;
         let sample = AckSample {
             now,

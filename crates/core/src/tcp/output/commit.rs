@@ -22,7 +22,7 @@ impl Connection {
                 self.commit_text(now, range)
             }
             Plan::New(range) => {
-                self.note_congestion_limit();
+                self.note_cwnd_limit();
                 self.commit_text(now, range)
             }
             Plan::WindowProbe(range) => {
@@ -135,7 +135,7 @@ impl Connection {
         self.recovery.on_sent(new.clone(), now);
         let is_whole = (range.end - range.start).is_multiple_of(mss);
         if !is_whole && self.snd.wnd > 0 {
-            self.snd.small_until = new.end;
+            self.snd.small_segment_to = new.end;
         }
         let in_flight = self.in_flight();
         self.congestion.on_sent(now, new.end - new.start, in_flight);

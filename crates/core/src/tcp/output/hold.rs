@@ -15,7 +15,7 @@ impl Connection {
             return;
         }
         self.snd.limited_by = why.limit;
-        self.note_congestion_limit();
+        self.note_cwnd_limit();
         if let Some(until) = why.until {
             self.timers.arm_departure(until);
         }
@@ -23,9 +23,9 @@ impl Connection {
     }
 
     /// A cwnd that holds data back counts as used: acknowledgements may widen it (RFC 7661 §4).
-    pub(super) fn note_congestion_limit(&mut self) {
-        if let Some(position) = self.congestion_limit() {
-            self.snd.cwnd_limited_until = position;
+    pub(super) fn note_cwnd_limit(&mut self) {
+        if let Some(position) = self.cwnd_limited_to() {
+            self.snd.cwnd_limited_to = position;
         }
     }
 

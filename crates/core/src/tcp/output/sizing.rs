@@ -129,7 +129,7 @@ impl Connection {
     /// another small segment is unacknowledged (MUST-60). So the last part of a long request does
     /// not wait for its first part.
     fn may_send_small(&self) -> bool {
-        self.app.nodelay || self.snd.fin_queued || self.snd.small_until <= self.snd.una
+        self.app.nodelay || self.snd.fin_queued || self.snd.small_segment_to <= self.snd.una
     }
 
     /// Whether `len` bytes are sent now, or wait for more data or more window. The cost of a frame
@@ -172,7 +172,7 @@ impl Connection {
     }
 
     /// The position up to which the congestion window holds data back, if it does.
-    pub(super) fn congestion_limit(&self) -> Option<u64> {
+    pub(super) fn cwnd_limited_to(&self) -> Option<u64> {
         let mss = u64::from(self.segment_size());
         let unsent = self.snd.end() - self.snd.nxt;
         let windows = self.window_room(mss);

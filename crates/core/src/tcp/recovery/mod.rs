@@ -63,7 +63,7 @@ pub(crate) struct Recovery {
     /// Lost and not sent again yet. Disjoint from `sacked`.
     lost: SeqRanges,
     /// End of the data that was ever marked lost: data below is marked again only by a timeout.
-    judged_to: u64,
+    marked_to: u64,
     /// Duplicate ACKs in a row, for peers without SACK.
     dup_acks: u32,
     /// Bytes that left the network according to those duplicate ACKs (RFC 5681 §3.2 "inflation").
@@ -223,7 +223,7 @@ impl Recovery {
         self.dup_credit = (self.dup_credit + mss).min(most);
         if u64::from(self.dup_acks) != DUP_THRESH
             || self.phase != Phase::Open
-            || una < self.judged_to
+            || una < self.marked_to
         {
             // RFC 6582 §3.2 step 1: no second recovery for data of an earlier one.
             return false;
@@ -239,7 +239,7 @@ impl Recovery {
         self.dup_acks = self.dup_acks.saturating_add(1);
         if u64::from(self.dup_acks) != DUP_THRESH
             || self.phase != Phase::Open
-            || una < self.judged_to
+            || una < self.marked_to
         {
             return false;
         }
@@ -262,7 +262,7 @@ impl Recovery {
                 break;
             }
         }
-        let from = una.max(self.judged_to);
+        let from = una.max(self.marked_to);
         let Some(to) = lost_below.filter(|&to| to > from) else {
             return false;
         };
@@ -375,7 +375,7 @@ impl Recovery {
 
     /// Marks the parts of `range` lost that are not selectively acknowledged.
     fn mark_lost(&mut self, range: Range<u64>) {
-        self.judged_to = self.judged_to.max(range.end);
+        self.marked_to = self.marked_to.max(range.end);
         for hole in self.sacked.gaps(range) {
             self.lost.insert(hole);
         }
