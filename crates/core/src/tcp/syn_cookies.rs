@@ -41,8 +41,8 @@ const PROOF_BITS: u32 = 14;
 /// Low bits of a timestamp: the peer's window shift or `NO_SCALING`, and the SACK flag.
 const NO_SCALING: u32 = 15;
 const TAKES_SACK: u32 = 16;
-const MARK_BITS: u32 = 5;
-const MARK: u32 = (1 << MARK_BITS) - 1;
+const OPTION_BITS: u32 = 5;
+const OPTION_MASK: u32 = (1 << OPTION_BITS) - 1;
 
 /// Outcome of the check of an acknowledged sequence number.
 #[derive(Copy, Clone, Debug, Eq, PartialEq)]
@@ -106,16 +106,16 @@ impl SynCookies {
         }
         let data = iss.raw() & ((1 << DATA_BITS) - 1);
         let current = period(now);
-        let theirs =
+        let expected =
             [current, current.wrapping_sub(1)].map(|period| self.cookie(period, tuple, irs, data));
         let peer = |cookie: SeqNum| cookie.raw() >> (PROOF_BITS + DATA_BITS);
         let mss = MSS.get((data & !HAS_TIMESTAMPS) as usize).copied();
         match mss {
-            Some(mss) if theirs.contains(&iss) => Cookie::Good {
+            Some(mss) if expected.contains(&iss) => Cookie::Good {
                 mss,
                 timestamps: data & HAS_TIMESTAMPS != 0,
             },
-            _ if theirs.iter().any(|&cookie| peer(cookie) == peer(iss)) => Cookie::OutOfOrder,
+            _ if expected.iter().any(|&cookie| peer(cookie) == peer(iss)) => Cookie::OutOfOrder,
             _ => Cookie::Foreign,
         }
     }
@@ -138,12 +138,12 @@ pub(crate) fn encode_options(value: u32, peer: &TcpOptions) -> u32 {
         .window_scale
         .map_or(NO_SCALING, |shift| u32::from(shift.min(14)));
     let sack = if peer.sack_permitted { TAKES_SACK } else { 0 };
-    let mark = shift | sack;
-    let marked = (value & !MARK) | mark;
-    if mark > value & MARK {
-        marked.wrapping_sub(1 << MARK_BITS)
+    let options = shift | sack;
+    let encoded = (value & !OPTION_MASK) | options;
+    if options > value & OPTION_MASK {
+        encoded.wrapping_sub(1 << OPTION_BITS)
     } else {
-        marked
+        encoded
     }
 }
 
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn a_marked_timestamp_is_never_ahead_and_says_what_the_syn_offered() {
+    fn an_encoded_timestamp_is_never_ahead_and_says_what_the_syn_offered() {
         for value in (0..200).chain(u32::MAX - 200..=u32::MAX) {
             for shift in [None, Some(0), Some(7), Some(14)] {
                 for sack in [false, true] {

@@ -50,7 +50,7 @@ impl Connection {
             (0, _) => (nxt..=edge).contains(&start),
             _ => start < edge && end > nxt,
         };
-        self.note_what_arrived_before(start, segment, payload.len());
+        self.note_old_text(start, segment, payload.len());
         if !acceptable {
             let reason = if end <= nxt {
                 DropReason::Duplicate
@@ -82,7 +82,7 @@ impl Connection {
 
     /// Text before RCV.NXT is duplicate data (RFC 2883 §4). If a segment has several duplicate
     /// parts, the first is reported, which is this one.
-    fn note_what_arrived_before(&mut self, start: i64, segment: &SegmentIn, len: usize) {
+    fn note_old_text(&mut self, start: i64, segment: &SegmentIn, len: usize) {
         let data_start = start + i64::from(segment.has(TcpFlags::SYN));
         // Position 0 is the SYN, so text starts at 1.
         let from = data_start.max(1).cast_unsigned();

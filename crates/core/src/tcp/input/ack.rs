@@ -200,8 +200,8 @@ impl Connection {
         }
         let is_duplicate = report.new_sack && !report.advanced;
         let is_third = is_duplicate && self.recovery.on_sack_dup_ack(una, mss);
-        let is_news = report.new_sack || report.advanced;
-        is_news && self.recovery.detect_loss(una, mss) || is_third
+        let is_progress = report.new_sack || report.advanced;
+        is_progress && self.recovery.detect_loss(una, mss) || is_third
     }
 
     /// RFC 5681 §2: a duplicate ACK has no data, no SYN or FIN, SEG.ACK = SND.UNA and an unchanged

@@ -46,7 +46,7 @@ impl Connection {
         {
             self.note_duplicate(&duplicate);
         }
-        self.take_what_fits(payload)?;
+        self.truncate_under_pressure(payload)?;
         if text.data_start == self.rcv.nxt {
             self.receive_in_order(now, payload);
             if let Some(rtt) = self.rtt_of_echo(now, segment) {
@@ -79,7 +79,7 @@ impl Connection {
     /// When memory is full, a connection keeps only `MIN_BUFFER` bytes. The rest is dropped
     /// although it is inside the offered window. It is not acknowledged, so the peer sends it
     /// again.
-    fn take_what_fits(&mut self, payload: &mut Payload<'_>) -> Check {
+    fn truncate_under_pressure(&mut self, payload: &mut Payload<'_>) -> Check {
         if self.pressure != Pressure::Full {
             return ControlFlow::Continue(());
         }

@@ -67,7 +67,7 @@ impl Connection {
             State::Closed | State::Listen | State::TimeWait => {
                 stop(Verdict::Reset(DropReason::NoConnection))
             }
-            _ => self.on_segment_otherwise(now, segment, payload),
+            _ => self.on_segment_in_other_states(now, segment, payload),
         };
         match result {
             ControlFlow::Continue(()) => Verdict::Accepted,
@@ -79,7 +79,7 @@ impl Connection {
     }
 
     /// RFC 9293 §3.10.7.4: all states from SYN-RECEIVED on.
-    fn on_segment_otherwise(
+    fn on_segment_in_other_states(
         &mut self,
         now: Instant,
         segment: &SegmentIn,

@@ -19,16 +19,19 @@ impl Connection {
         if blocks > 0 {
             // RFC 2883 §4: first the duplicate range, then the block that contains it, then the
             // others.
-            let twice = self.rcv.duplicate().map(|range| SackBlock {
+            let duplicate = self.rcv.duplicate().map(|range| SackBlock {
                 left: self.rcv.seq(range.start),
                 right: self.rcv.seq(range.end),
             });
-            let rest = blocks - usize::from(twice.is_some());
-            let missing = self
+            let rest = blocks - usize::from(duplicate.is_some());
+            let received = self
                 .rcv
                 .buffer
                 .sack_blocks(rest, |position| self.rcv.seq(position));
-            options.sack = twice.into_iter().chain(missing.iter().copied()).collect();
+            options.sack = duplicate
+                .into_iter()
+                .chain(received.iter().copied())
+                .collect();
         }
         debug_assert_eq!(options.emitted_len(), self.options_len() as usize);
         options
@@ -55,8 +58,8 @@ impl Connection {
         } else {
             SackBlocks::CAPACITY
         };
-        let twice = usize::from(self.rcv.duplicate().is_some());
-        (twice + self.rcv.buffer.runs()).min(most)
+        let duplicate = usize::from(self.rcv.duplicate().is_some());
+        (duplicate + self.rcv.buffer.runs()).min(most)
     }
 
     /// Payload of a full segment with the present options (RFC 9293 §3.7.1, MUST-16).

@@ -111,11 +111,11 @@ impl Recovery {
     /// The cumulative acknowledgement moved from `una` to `ack`. Returns the data that was not
     /// selectively acknowledged before.
     pub(crate) fn on_ack(&mut self, una: u64, ack: u64, sack_enabled: bool, mss: u64) -> Delivered {
-        let late = self.sacked_to().is_some_and(|sacked_to| sacked_to > una);
+        let overtaken = self.sacked_to().is_some_and(|sacked_to| sacked_to > una);
         let known = self.sacked.remove_below(ack);
         self.lost.remove_below(ack);
         let sent_at = self.sent.ack_to(ack);
-        self.count_reordered(late && sent_at.is_some());
+        self.count_reordered(overtaken && sent_at.is_some());
         self.retries = 0;
         self.dup_acks = 0;
         match self.phase {
@@ -165,12 +165,12 @@ impl Recovery {
             return Delivered::default();
         }
         self.lost.remove(range.clone());
-        let late = self
+        let overtaken = self
             .sacked_to()
             .is_some_and(|sacked_to| sacked_to > range.start);
         let bytes = self.sacked.insert(range.clone());
         let sent_at = self.sent.sack(range);
-        self.count_reordered(late && sent_at.is_some());
+        self.count_reordered(overtaken && sent_at.is_some());
         Delivered { bytes, sent_at }
     }
 
