@@ -1,10 +1,10 @@
-//! When data is acknowledged (RFC 9293 §3.8.6.3, RFC 5681 §4.2).
+//! Acknowledgement policy (RFC 9293 §3.8.6.3, RFC 5681 §4.2).
 
 use tidewire_core::Duration;
 
 use crate::common::*;
 
-/// Past the start of the connection, when every segment is acknowledged at once.
+/// After the quick start, in which every segment is acknowledged at once.
 fn steady() -> Tester {
     let mut t = Tester::established(PLAIN);
     t.end_quick_start(100);
@@ -140,7 +140,7 @@ fn an_application_that_answers_carries_the_acks_from_then_on() {
         t.expect(seg(ACK).ack(101 + n * 100).len(50));
         t.silent();
     }
-    // Without an answer the delay applies once; then the peer is thought to be sending in bulk.
+    // Without an answer the delay applies once; from then on the peer counts as a bulk sender.
     t.peer(seg(ACK).len(100));
     t.expect_after(ms(40), seg(ACK).len(0));
     t.peer(seg(ACK).len(100));

@@ -1,4 +1,4 @@
-//! Local addresses that are bound before anybody listens or connects there.
+//! Bound addresses: binding before listen or connect.
 
 use tidewire_core::{BindOptions, ConnectError, ConnectOptions, ListenError, ListenOptions};
 
@@ -114,7 +114,7 @@ fn a_port_that_is_chosen_has_no_connections_while_there_are_others() {
         assert!(connected.is_ok(), "{n}: {connected:?}");
         host.stack.unbind(id);
     }
-    // Then any will do: it may be towards another destination.
+    // Then any ephemeral port is allowed: the other connection may be to another destination.
     let id = host.stack.bind(any, PLAIN).unwrap();
     let local = host.stack.bound_addr(id);
     let elsewhere = "10.0.0.3:80".parse().unwrap();
@@ -139,7 +139,7 @@ fn no_connection_gets_a_bound_port_by_itself() {
         host.stack.connect(now, to, options)
     };
     assert_eq!(connect(None), Err(ConnectError::PortsExhausted));
-    // Whoever bound it connects from it.
+    // The binding's owner connects from it.
     assert!(connect(Some(bound[0].1)).is_ok());
     host.stack.unbind(bound[1].0);
     let options = ConnectOptions::default();

@@ -1,4 +1,4 @@
-//! The end of a connection: FINs (RFC 9293 §3.10.7.4, eighth check), CLOSE and ABORT (§3.10.4, §3.10.5).
+//! Closing: FINs (RFC 9293 §3.10.7.4, eighth check), CLOSE and ABORT (§3.10.4, §3.10.5).
 
 use tidewire_core::{BufferSize, ConnError, ReadError, ShutdownError, State, WriteError};
 
@@ -206,7 +206,7 @@ fn a_closed_connection_that_nobody_answers_goes_away() {
 
 #[test]
 fn data_after_close_is_reset() {
-    // RFC 2525 §2.17: nobody will read it.
+    // RFC 2525 §2.17: the data cannot be delivered.
     for acked in [1, 2] {
         let mut t = Tester::established(PLAIN);
         t.close();
@@ -377,7 +377,7 @@ fn orphans_past_the_limit_are_reset_and_counted() {
     }
     assert_eq!(t.stack.closing_connections(), 2);
     assert_eq!(t.stack.stats().orphans_reset, 1);
-    // Nobody answers them; once they are given up there is room again.
+    // They stay unanswered; once they time out, there is room again.
     t.advance(secs(2_000));
     t.sent.clear();
     assert_eq!(t.stack.closing_connections(), 0);

@@ -272,7 +272,7 @@ impl CongestionControl for Paced {
     }
 }
 
-/// Lets time pass without looking at the timers before its end.
+/// Lets time pass without handling timers before its end.
 fn late(t: &mut Tester, by: Duration) {
     t.now += by;
     t.stack.handle_timeout(t.now);
@@ -288,7 +288,7 @@ fn a_controllers_pace_is_kept() {
         .set_congestion(Algorithm::Custom(|_| Box::new(Paced(Some(1_000 * MSS)))));
     t.advance(ms(10));
     t.write(40 * MSS as usize);
-    // Two milliseconds' worth beforehand, and the one that is on time.
+    // The initial two milliseconds' worth, and the segment that is due.
     assert_eq!(t.drain().len(), 3);
     let info = t.conn().info();
     assert_eq!(info.limited_by, SendLimit::Pacing);
@@ -297,10 +297,10 @@ fn a_controllers_pace_is_kept() {
         t.advance(ms(1));
         assert_eq!(t.drain().len(), 1);
     }
-    // A timer that is late by a millisecond loses nothing of the rate.
+    // A timer late by one millisecond does not lower the rate.
     late(&mut t, ms(2));
     assert_eq!(t.drain().len(), 2);
-    // One that is very late does not burst.
+    // A very late timer causes no burst.
     late(&mut t, ms(10));
     assert_eq!(t.drain().len(), 3);
     t.advance(ms(12));

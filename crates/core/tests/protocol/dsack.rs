@@ -1,4 +1,4 @@
-//! Reports of duplicates (RFC 2883): every example of its section 4, and what a sender makes of them.
+//! Duplicate SACK (RFC 2883): every example of its section 4, and the sender's counters.
 
 use crate::common::*;
 
@@ -160,7 +160,7 @@ fn reports_of_the_peer_are_counted_and_change_nothing_else() {
     let info = t.conn().info();
     assert_eq!((info.duplicates_reported, info.in_recovery), (2, false));
     assert_eq!(info.in_flight, 14_600 - 1_460 - 2_920);
-    // An ordinary block is none, and garbage is none.
+    // An ordinary block is no DSACK, nor is an invalid one.
     t.peer(seg(ACK).ack(1_461).sack(&[(4_381, 7_301)]));
     t.peer(seg(ACK).ack(1_461).sack(&[(1_461, 1_461)]));
     assert_eq!(t.conn().info().duplicates_reported, 2);

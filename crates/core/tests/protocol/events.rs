@@ -123,7 +123,8 @@ fn a_spurious_timeout_does_nothing() {
 
 #[test]
 fn whatever_waits_for_the_peer_has_a_deadline() {
-    // Law `EveryWaitEnds`: without one, a lost segment would be waited for for ever.
+    // Law `EveryWaitEnds`: without a deadline the connection would wait for a lost segment for
+    // ever.
     let mut unsent = Tester::listening(16, |_| {});
     unsent.flow.window = 0;
     unsent.handshake(PLAIN);

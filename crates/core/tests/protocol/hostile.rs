@@ -1,4 +1,4 @@
-//! Frames that no honest peer sends: nothing is taken, nothing panics, everything is counted.
+//! Malformed and forged frames: dropped and counted, without a panic.
 
 use tidewire_core::wire::{SeqNum, TcpFlags, TcpHeader, TcpOptions, TcpTimestamps};
 use tidewire_core::{BufferSize, DropReason, RxChecksum, RxMeta, State};
@@ -30,7 +30,7 @@ fn a_frame_with_one_byte_changed_is_dropped_and_counted() {
     let frame = t.frame_of(&seg(ACK | PSH).len(20));
     let mut changes = 0;
     for at in 0..frame.len() {
-        // Who sent it on the link is nobody's business.
+        // The Ethernet source address does not matter.
         if (6..12).contains(&at) {
             continue;
         }
@@ -62,7 +62,7 @@ fn padding_behind_the_packet_is_not_data() {
 
 #[test]
 fn options_of_any_shape_are_survived() {
-    // MUST-6 and MUST-7: unknown kinds are skipped, illegal lengths end nobody.
+    // MUST-6 and MUST-7: unknown options are skipped, illegal lengths do not end the connection.
     let mut t = Tester::established(PLAIN);
     let frame = t.frame_of(&seg(ACK).len(8));
     for kind in 0..=u8::MAX {
@@ -85,8 +85,8 @@ fn options_of_any_shape_are_survived() {
 
 #[test]
 fn options_stand_in_any_segment_at_any_place() {
-    // MUST-4, MUST-5, MUST-64: no-operations move the others to odd places, the end mark hides what follows, and an MSS
-    // outside of a SYN means nothing (MUST-65).
+    // MUST-4, MUST-5, MUST-64: no-operation options shift the others to odd offsets, the
+    // end-of-list option hides the rest, and an MSS option outside of a SYN is ignored (MUST-65).
     for flags in [ACK, ACK | PSH, FIN_ACK] {
         let mut t = Tester::established(PLAIN);
         let mss = t.conn().info().snd_mss;
@@ -113,7 +113,7 @@ fn options_stand_in_any_segment_at_any_place() {
     }
 }
 
-/// A small generator, so that a failure is found again.
+/// A small generator with a fixed seed, so that a failure can be reproduced.
 struct Random(u64);
 
 impl Random {
@@ -131,7 +131,8 @@ impl Random {
 
 #[test]
 fn random_changes_to_frames_of_a_live_connection_are_survived() {
-    // 100,000 frames with up to four bytes changed, behind a device that vouches for every checksum.
+    // 100,000 frames with up to four bytes changed, on a device that reports every checksum as
+    // valid.
     let mut random = Random(0x1234_5678_9abc_def1);
     let mut t = Tester::established(FULL);
     for _ in 0..100_000 {
@@ -166,7 +167,7 @@ fn random_changes_to_frames_of_a_live_connection_are_survived() {
 
 #[test]
 fn random_segments_around_the_window_are_survived() {
-    // 100,000 segments at the interesting places, with an application that goes on meanwhile.
+    // 100,000 segments around the edges of the windows, while the application reads and writes.
     let mut random = Random(0xfeed_f00d_dead_beef);
     let mut t = Tester::listening(4, |config| {
         config.tcp.recv_buffer = BufferSize::Fixed(20_000);
@@ -222,7 +223,7 @@ fn random_segments_around_the_window_are_survived() {
         t.frame(&tcp_frame(t.flow.ip, header, &options, &payload));
         let answer = t.sent.drain(..).rfind(|sent| sent.header.flags == SYN_ACK);
         if let Some(sent) = answer.filter(|_| random.below(10) != 0) {
-            // The peer means it this time.
+            // The peer completes this handshake.
             t.flow.isn = sent.header.ack.sub(1);
             t.flow.stack_isn = sent.header.seq;
             let last = seg(ACK).seq(1).ack(1).win(random.next() as u16);
@@ -258,7 +259,7 @@ fn random_segments_around_the_window_are_survived() {
         assert!(connections <= 8 && half_open <= 8 && time_wait <= 4);
         ids.retain(|&id| t.stack.conn(id).is_some());
     }
-    // In the end everything goes away by itself.
+    // In the end all state times out.
     for id in ids {
         let now = t.now;
         if let Some(conn) = t.stack.conn(id) {

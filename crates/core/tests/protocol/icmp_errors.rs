@@ -60,14 +60,14 @@ fn errors_end_an_attempt_to_connect() {
 
 #[test]
 fn an_error_about_another_segment_ends_nothing() {
-    // RFC 5927 §4.1: whoever cannot see the connection has to guess ports and a sequence number in flight.
+    // RFC 5927 §4.1: an attacker off the path must guess the ports and a sequence number in flight.
     let mut t = Tester::connecting(|_| {});
     let right = quote(&t, 0, 60);
     for wrong in [-1, 1, 1 << 20] {
         let quoted = quote(&t, wrong, 60);
         unreachable(&mut t, 3, &quoted);
     }
-    // Other ports, another peer, somebody else's packet, another protocol, cut short.
+    // Other ports, another peer, a foreign packet, another protocol, cut short.
     for (at, value) in [(21, 1), (23, 1), (19, 9), (15, 9), (9, 17)] {
         let mut quoted = right.clone();
         quoted[at] ^= value;
@@ -136,7 +136,7 @@ fn errors_end_no_connection_and_are_told_when_it_is_asked() {
                 (t.state(), t.conn().info().soft_error),
                 (state, Some(error))
             );
-            // Progress proves it wrong.
+            // Progress clears the error.
             t.peer(seg(ACK));
             assert_eq!(t.conn().info().soft_error, None);
         }
@@ -236,7 +236,8 @@ fn no_error_answers_a_fragment_or_a_broadcast() {
     assert!(t.other.is_empty());
 }
 
-/// What the stack answers to a packet with these extension headers, `next` being the first of them: code and pointer.
+/// The stack's answer to a packet with these extension headers, the first of type `next`: code and
+/// pointer.
 fn answer_to(next: u8, headers: &[u8], to_group: bool) -> Option<(u8, u32)> {
     let mut host = Host::new(&["2001:db8::a/64"]);
     host.frame(&solicit(B_MAC, "2001:db8::b", "2001:db8::a"));
@@ -270,7 +271,8 @@ fn headers_that_are_not_understood_are_pointed_at() {
     assert_eq!(answer_to(60, &options(0x1e, 17), false), Some((1, 40)));
     assert_eq!(answer_to(17, &[0; 8], true), None, "never to a group");
     assert_eq!(answer_to(59, &[0; 8], false), None, "nothing follows");
-    // RFC 8200 §4.2: what an option's two high bits say. 00 is skipped, and what follows is unknown.
+    // RFC 8200 §4.2: the action in the two high bits of an option. 00 is skipped, and the next
+    // header is unknown.
     assert_eq!(answer_to(60, &options(0x5e, 6), false), None);
     assert_eq!(answer_to(60, &options(0x9e, 6), false), Some((2, 42)));
     assert_eq!(answer_to(60, &options(0x9e, 6), true), Some((2, 42)));

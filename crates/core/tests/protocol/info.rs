@@ -1,4 +1,4 @@
-//! What `TcpInfo` says (RFC 9293 §3.10.6, STATUS).
+//! `TcpInfo` (RFC 9293 §3.10.6, STATUS).
 
 use tidewire_core::{SendLimit, State, TcpInfo};
 
@@ -38,7 +38,7 @@ fn times_since_the_last_segments() {
     t.advance(ms(20));
     t.peer(seg(ACK));
     t.advance(ms(30));
-    // The stack knows of the time what it was told last.
+    // The stack's time is that of the last call.
     t.stack.handle_timeout(t.now);
     let info = info(&mut t);
     assert_eq!(

@@ -140,7 +140,8 @@ fn half_closed_connections_are_probed_too() {
     }
 }
 
-/// The timer fires, or is set, while the FIN is outstanding: the half-closed connection that comes of it is probed too.
+/// The timer fires, or is set, while the FIN is outstanding: the half-closed connection that
+/// follows is probed too.
 #[test]
 fn an_outstanding_fin_does_not_end_keep_alive() {
     for set_before in [true, false] {

@@ -144,7 +144,7 @@ fn listen_accept_queue_full_ignores_the_final_ack_until_there_is_room() {
         ((2, 1, 0), 1)
     );
 
-    // The peer believes it is established; its data does not help either.
+    // The peer is in ESTABLISHED; its data does not complete the handshake either.
     t.peer(seg(ACK).len(10));
     t.silent();
     t.accept();

@@ -1,4 +1,4 @@
-//! Connections of a stack with itself: they work, and the link never hears of them.
+//! Loopback: connections of a stack with itself, which put no frame on the link.
 
 use std::net::SocketAddr;
 
@@ -145,7 +145,7 @@ fn a_socket_that_connects_to_itself_opens_simultaneously() {
 
 #[test]
 fn own_addresses_that_come_from_the_wire_are_still_refused() {
-    // LAND: what goes round inside does not open the door outside.
+    // LAND attack: loopback inside the stack does not permit own addresses from the link.
     let mut t = Tester::listening(16, |_| {});
     t.flow.ip = STACK_IP;
     t.peer(seg(SYN).seq(0));

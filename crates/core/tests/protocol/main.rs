@@ -1,5 +1,5 @@
-//! What one stack puts on the wire, segment by segment, against a peer that the tests play themselves: RFC 9293 §3.10.7
-//! state by state, and the timers, options and neighbours around it.
+//! Protocol tests: one stack, segment by segment, against a peer played by the test.
+//! RFC 9293 §3.10.7 state by state, and timers, options and neighbours.
 
 #[path = "../common/mod.rs"]
 mod common;

@@ -1,11 +1,12 @@
-//! The memory budget as a peer meets it.
+//! Memory budget: its effect on a peer.
 
 use crate::common::*;
 use tidewire_core::{ConnectError, ConnectOptions, DropReason, LinkCaps, ReadError};
 
 const BUDGET: usize = 64 << 10;
 
-/// Whatever a peer sends beyond a gap, the budget holds; and once the gap is filled, all that was promised comes again.
+/// Out-of-order data never exceeds the budget. Once the gap is filled, the peer sends again what
+/// was dropped inside the window.
 #[test]
 fn data_out_of_order_stays_within_the_budget_and_is_not_lost() {
     let mut t = Tester::established_with(SACK, |config| config.memory = BUDGET);
@@ -27,7 +28,8 @@ fn data_out_of_order_stays_within_the_budget_and_is_not_lost() {
     assert_eq!(total, 60 * len as usize);
 }
 
-/// What was promised and does not fit is dropped before it is acknowledged; nothing that was acknowledged is missing.
+/// Data inside the window that does not fit is dropped and not acknowledged; no acknowledged data
+/// is lost.
 #[test]
 fn what_is_acknowledged_is_there_when_memory_is_full() {
     let mut t = Tester::established_with(FULL, |config| config.memory = 20_000);
@@ -56,8 +58,8 @@ fn what_is_acknowledged_is_there_when_memory_is_full() {
     assert_eq!(t.read(1 << 20), Ok(1_000), "it goes on");
 }
 
-/// The least step of a window is measured by what memory allows, not by a segment that it could never hold: whoever reads
-/// can receive, whatever others hold.
+/// The smallest step of the window depends on the memory allowed, not on a segment that would not
+/// fit: a connection that is read can receive while others hold all memory.
 #[test]
 fn large_segments_get_through_when_memory_is_full() {
     let offer = Offer {
@@ -71,7 +73,7 @@ fn large_segments_get_through_when_memory_is_full() {
     let mut hoarder = t.flow;
     t.flow = flow(6_000, PORT);
     t.handshake(offer);
-    // Nobody reads from the first connection.
+    // The first connection is not read.
     core::mem::swap(&mut hoarder, &mut t.flow);
     for n in 0..6 {
         t.peer(seg(ACK).seq(1 + n * 8_960).len(8_960));
@@ -99,7 +101,8 @@ fn large_segments_get_through_when_memory_is_full() {
     panic!("{read} bytes got through, {} more are offered", edge - next);
 }
 
-/// SYNs of a flood are dropped when the budget is used up, connecting fails, and time gives the memory back.
+/// SYNs of a flood are dropped when the budget is used up, and `connect` fails. Timeouts free the
+/// memory.
 #[test]
 fn a_syn_flood_stays_within_the_budget() {
     let mut t = Tester::listening(4_096, |config| {

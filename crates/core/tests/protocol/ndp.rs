@@ -55,7 +55,7 @@ fn a_solicitation_is_answered_to_its_sender() {
 fn solicitations_for_others_are_not_answered() {
     let mut host = host();
     host.frame(&solicit(B_MAC, B, "2001:db8::77"));
-    // Of the same solicited-node group as our address, but another one.
+    // Another address with the same solicited-node group as ours.
     host.frame(&solicit(B_MAC, B, "2001:db8:0:0:1::a"));
     assert!(host.sent.is_empty());
 }
@@ -132,7 +132,7 @@ fn groups_that_we_are_not_in_are_not_listened_to() {
     host.frame(&icmpv6_frame(B_MAC, (v6(B), v6("ff02::2")), 64, &echo));
     assert!(host.sent.is_empty());
     assert_eq!(host.dropped(DropReason::NotForUs), 3);
-    // All nodes we are; its answer comes from an own address.
+    // The all-nodes address is ours too; the answer comes from an own address.
     host.frame(&icmpv6_frame(B_MAC, (v6(B), ALL_NODES), 64, &echo));
     host.frame(&solicit(B_MAC, B, A));
     assert!(
@@ -188,7 +188,7 @@ fn without_the_override_flag_a_known_neighbour_does_not_move() {
     host.sent.clear();
     connect(&mut host, B);
     assert_eq!(syns_to(&mut host), [B_MAC]);
-    // With the flag it does (RFC 4861 §7.2.5): a host may change its card.
+    // With the override flag it is replaced (RFC 4861 §7.2.5): a host may change its network card.
     host.frame(&advert(THIEF, B, ALL_NODES, (false, true)));
     connect(&mut host, B);
     assert_eq!(syns_to(&mut host), [THIEF]);
@@ -212,8 +212,8 @@ fn a_stale_neighbour_is_asked_only_where_nothing_confirms_it() {
         pair.advance(secs(1));
     }
     assert_eq!(pair.lines("neighbor solicitation").len(), asked);
-    // Idle for a minute, and then a single segment whose answer is never followed by another: after five seconds the
-    // neighbour is asked, by unicast.
+    // Idle for a minute, then a single segment without a following answer: after five seconds the
+    // neighbour is probed by unicast.
     pair.advance(secs(60));
     let now = pair.now;
     pair.a.conn(client).unwrap().write(now, b"ping").unwrap();

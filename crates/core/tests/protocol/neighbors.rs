@@ -53,7 +53,8 @@ fn arp_probes_are_answered_and_teach_nothing() {
 
 #[test]
 fn an_address_that_is_being_probed_is_not_answered_for() {
-    // RFC 5227 §2.1.1: it may be somebody else's, and who asks meanwhile must not be sent to us.
+    // RFC 5227 §2.1.1: the address may belong to another host, so requests for it are not answered
+    // yet.
     let mut t = Tester::new();
     let now = t.now;
     t.stack.probe_address(now, STACK_IP.into());
@@ -120,7 +121,7 @@ fn arp_claims_to_an_own_address_are_reported() {
     assert_eq!(t.stack.address_conflict(), Some((STACK_IP.into(), THIEF)));
 }
 
-/// Everything with which a thief may claim to be the peer, several times over.
+/// Every ARP packet with which an attacker may claim the peer's address, several times each.
 fn forge(t: &mut Tester) {
     for _ in 0..3 {
         for (operation, target) in [
@@ -164,12 +165,13 @@ fn a_neighbour_that_moved_is_found_again() {
     t.neighbors = vec![(PEER_IP, THIEF)];
     t.advance(secs(31));
     t.write(100);
-    // Five seconds in which traffic may confirm it, three requests to where it was, one to everybody.
+    // Five seconds in which traffic may confirm the address, three unicast requests, one broadcast
+    // request.
     t.advance(secs(20));
     assert_eq!(t.sent.pop_back().unwrap().to, THIEF);
 }
 
-/// An acknowledgement of something that left before the neighbour moved says nothing of where it is now.
+/// An ACK of data sent before the neighbour moved does not confirm its present address.
 #[test]
 fn a_late_acknowledgement_of_old_data_does_not_keep_an_old_address() {
     let mut t = Tester::established(PLAIN);
@@ -241,12 +243,12 @@ fn a_late_answer_lets_the_syn_go() {
 
 #[test]
 fn a_neighbour_that_vanished_is_why_the_data_times_out() {
-    // RFC 9293 §3.8.3: whatever the reason, R2 ends it; the reason, which takes three
-    // seconds to be known, is what the application learns, as in Linux.
+    // RFC 9293 §3.8.3: R2 ends the connection. The application gets the reason, which is known
+    // after three seconds, as in Linux.
     let mut t = Tester::connecting(|config| config.tcp.data_retries = 6);
     t.peer(seg(SYN_ACK).seq(0).ack(1).mss(1460));
     t.neighbors.clear();
-    // Long enough for the neighbour to be doubted, and dropped.
+    // Long enough for the neighbour to be probed and dropped.
     t.advance(secs(31));
     let now = t.now;
     t.conn().write(now, b"x").unwrap();
@@ -264,7 +266,7 @@ fn a_write_to_a_neighbour_that_vanished_long_ago_times_out_too() {
     t.peer(seg(SYN_ACK).seq(0).ack(1).mss(1460));
     t.neighbors.clear();
     t.advance(secs(31));
-    // A window update asks for the neighbour, and finds that it is gone: the next write has nobody to go to.
+    // A window update starts address resolution, which fails: the next write has no next hop.
     t.peer(seg(ACK).seq(-5));
     t.advance(secs(10));
     let now = t.now;
@@ -462,7 +464,7 @@ fn tcp_to_everybody_is_not_answered() {
     assert_eq!(t.counts(), (0, 0, 0));
 }
 
-/// RFC 5227 §2.3: two announcements, two seconds apart, so that nobody goes on with an old MAC address.
+/// RFC 5227 §2.3: two announcements, two seconds apart, so that no host keeps an old MAC address.
 #[test]
 fn own_addresses_are_announced_twice() {
     let mut t = Tester::new();

@@ -1,4 +1,4 @@
-//! What an application sets on one connection, and what leaves the stack accordingly.
+//! Connection options: what the application sets, and its effect on the wire.
 
 use tidewire_core::{ConfigError, KeepAlive, Secret, Stack};
 

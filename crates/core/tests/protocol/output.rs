@@ -1,4 +1,4 @@
-//! What is sent and in which pieces: the MSS (RFC 9293 §3.7.1), Nagle (§3.7.4), PSH (§3.9.1.2).
+//! Segment sizes: the MSS (RFC 9293 §3.7.1), Nagle (§3.7.4), PSH (§3.9.1.2).
 
 use crate::common::*;
 
@@ -114,7 +114,7 @@ fn nagle_lets_whole_segments_go() {
 
 #[test]
 fn nagle_does_not_hold_the_end_of_a_longer_write() {
-    // A write is not held up by its own first part, as on Linux.
+    // The last part of a write does not wait for its first part, as on Linux.
     let mut t = Tester::established(PLAIN);
     t.write(1_470);
     assert_eq!(t.drain(), [(1, 1_460), (1_461, 10)]);
@@ -186,11 +186,12 @@ fn nothing_leaves_while_the_link_is_down() {
     t.expect(seg(ACK).seq(1).len(100).ack(11));
 }
 
-/// Behind much in flight a short frame may wait for an ACK where ACKs come at once, not where they take 100 ms.
+/// With much data in flight, a short frame waits for an ACK if ACKs come at once, and not if they
+/// take 100 ms.
 #[test]
 fn the_end_of_a_long_write_does_not_wait_a_long_round_trip() {
     let mut t = Tester::with_rtt(FULL);
-    // Slow start up to a window that has room for all of it.
+    // Slow start, until the window has room for all of it.
     t.flow.window = 8_000;
     for _ in 0..8 {
         t.write(100_000);

@@ -1,4 +1,4 @@
-//! Path MTU discovery (RFC 1191, RFC 8201): a link on the way that is smaller than ours.
+//! Path MTU discovery (RFC 1191, RFC 8201): a router with a link smaller than ours.
 
 use std::net::IpAddr;
 
@@ -200,7 +200,7 @@ fn a_smaller_link_on_the_way_is_found_and_costs_neither_time_nor_window() {
             let info = net.pair.a.conn(conns.0).unwrap().info();
             assert_eq!((info.timeouts, info.recoveries), (0, 0), "no congestion");
             assert_eq!(net.pair.a.stats().path_mtu_lowered, 1);
-            // What was too large left twice, all else once.
+            // Segments that were too large were sent twice, all others once.
             let sent: usize = net.passed.iter().sum();
             assert!(sent < 560_000, "{sent} bytes passed");
         }
@@ -281,7 +281,7 @@ fn forged_reports_change_nothing() {
         let error = too_big(&frame, 600);
         net.report(&error);
     }
-    // And one about data that was acknowledged since.
+    // Nor an error about data acknowledged since.
     let now = net.pair.now;
     net.pair
         .b

@@ -42,7 +42,7 @@ fn every_port_of_the_range_is_used_and_then_none() {
     }
     assert!(used.into_iter().eq(50_000..=50_099));
     assert_eq!(connect_to(&mut t, 80), Err(ConnectError::PortsExhausted));
-    // Towards another destination the same ports serve again.
+    // For another destination the same ports are free again.
     assert!(connect_to(&mut t, 81).is_ok());
 }
 
@@ -74,7 +74,7 @@ fn a_port_that_is_listened_on_is_not_given_away() {
 
 #[test]
 fn a_listener_may_take_the_port_of_a_connection_that_is_being_opened() {
-    // MUST-42, MUST-41: and it does not disturb it.
+    // MUST-42, MUST-41: the listener does not disturb the connection.
     let mut t = Tester::connecting(|_| {});
     t.expect(seg(SYN));
     let local = t.conn().local_addr();

@@ -111,8 +111,8 @@ fn ten_thousand_runs_are_kept_while_memory_allows() {
     assert_eq!(t.dropped(DropReason::NoMemory), 0);
 }
 
-/// A peer that sends every second byte makes the most of bookkeeping: twice the window is what the
-/// receiver spends on data out of order, whatever its shape, and the stream goes on.
+/// A peer that sends every second byte causes the highest overhead. Out-of-order data takes at most
+/// twice the window in memory, in any pattern, and the stream continues.
 #[test]
 fn single_bytes_out_of_order_stay_within_the_memory_of_the_window() {
     const WINDOW: i64 = 64 << 10;

@@ -1,4 +1,5 @@
-//! Loss recovery: fast retransmit with and without SACK (RFC 5681, 6582, 6675), after a timeout, and from garbage.
+//! Loss recovery: fast retransmit with and without SACK (RFC 5681, 6582, 6675), timeouts, and
+//! invalid SACK blocks.
 
 use crate::common::*;
 
@@ -299,7 +300,8 @@ fn small_segments_that_were_lost_are_sent_again_together() {
     t.expect(seg(ACK).seq(14).len(37).push(true));
 }
 
-/// Small segments weigh little, but each ACK that reports one more of them is a duplicate (RFC 6675 §5, step 1).
+/// Small segments are few bytes, but each ACK that reports another one is a duplicate (RFC 6675 §5,
+/// step 1).
 #[test]
 fn three_acks_with_news_of_small_segments_send_the_hole_again() {
     let mut t = Tester::established(SACK);
@@ -325,7 +327,7 @@ fn losses_in_two_successive_windows_lower_the_window_twice() {
     t.write(20 * MSS as usize);
     t.peer(seg(ACK).ack(1).sack(&[(at(1), at(5))]));
     t.peer(seg(ACK).ack(1).sack(&[(at(1), at(10))]));
-    // What is new in flight now lost its first segment.
+    // The first segment of the new data is lost.
     let sent_to = t.drain().iter().map(|&(seq, len)| seq + len as i64).max();
     assert!(sent_to >= Some(at(14)), "{sent_to:?}");
     assert_eq!(t.conn().info().ssthresh, 5 * 1_460);
@@ -359,7 +361,8 @@ fn an_old_sign_of_loss_does_not_make_the_next_flight_small() {
     );
 }
 
-/// While one segment is lost again and again, new ones go on leaving for those that arrive: they are no window to halve.
+/// One segment is lost repeatedly while new segments are sent and arrive: these are no window to
+/// halve.
 #[test]
 fn a_timeout_in_recovery_does_not_raise_the_threshold() {
     let mut t = ten_in_flight(SACK);
@@ -384,7 +387,7 @@ fn a_timeout_in_recovery_does_not_raise_the_threshold() {
     );
 }
 
-/// What was acknowledged since makes a second timeout another loss (RFC 5681 §3.1).
+/// Progress after a timeout makes the next one a new loss (RFC 5681 §3.1).
 #[test]
 fn a_timeout_after_progress_lowers_the_threshold_again() {
     let mut t = ten_in_flight(SACK);

@@ -1,5 +1,5 @@
-//! When a segment leaves and what holds it back: paced retransmissions, the timer of the head, limited transmit and the
-//! growth of frames on links with offload.
+//! Departure of segments: paced retransmissions, the retransmission timer at SND.UNA, limited
+//! transmit, and growing frames on links with offload.
 
 use tidewire_core::{
     AckSample, Algorithm, BufferSize, CongestionControl, CongestionEvent, Direction, Duration,
@@ -80,8 +80,8 @@ impl CongestionControl for PacedReno {
     }
 }
 
-/// Twenty paced segments of which the first is lost, three are SACKed `after` milliseconds after the first left, and
-/// nothing is heard of the others.
+/// Twenty paced segments. The first is lost, three are SACKed `after` milliseconds after the first
+/// was sent, and the others stay unacknowledged.
 fn paced_loss(after: u64) -> Tester {
     let mut t = Tester::with_rtt(SACK);
     t.stack.set_trace(1_000);
@@ -107,8 +107,8 @@ fn traced_retransmissions(t: &mut Tester, start: Instant) -> Vec<(u64, usize)> {
     found
 }
 
-/// RFC 6675 §5 (4.3): the first retransmission of a recovery leaves whatever the window says. A pace may delay it, and
-/// does not take its exemption away.
+/// RFC 6675 §5 (4.3): the first retransmission of a recovery is sent at any cwnd. Pacing may delay
+/// it, and does not end its exemption.
 #[test]
 fn a_paced_fast_retransmission_leaves_when_its_time_has_come() {
     let mut t = paced_loss(195);
@@ -132,13 +132,13 @@ fn only_the_first_retransmission_of_a_recovery_is_exempt_from_the_window() {
     let mut t = Tester::with_rtt(SACK);
     t.write(20 * MSS as usize);
     assert_eq!(t.drain().len(), 10);
-    // Three segments at the left edge are lost, and so much is in flight that the halved window is full.
+    // Three segments at SND.UNA are lost, and so much is in flight that the halved window is full.
     t.peer(seg(ACK).ack(1).sack(&[(at(3), at(6))]));
     assert_eq!(t.drain(), [(1, 1_460)]);
     assert_eq!(t.conn().info().limited_by, SendLimit::Congestion);
 }
 
-/// What is sent again at the left edge has a whole timeout for its answer, as in Linux (RFC 6675 §6 permits it): the
+/// A retransmission at SND.UNA gets a whole timeout, as in Linux (RFC 6675 §6 permits it): the
 /// timer does not count from the cumulative ACK before it.
 #[test]
 fn the_timer_counts_from_the_retransmission_of_the_head() {
@@ -187,7 +187,7 @@ fn limited_transmit_is_not_held_back_for_a_larger_frame() {
     }
 }
 
-/// A window's worth of ACKs on a long path: whatever an ACK lets leave, leaves.
+/// ACKs of a whole window on a long path: each ACK releases data at once.
 #[test]
 fn no_frame_waits_to_grow_where_the_round_trip_is_long() {
     let mut t = over_offload(50_000);
@@ -216,7 +216,7 @@ fn a_frame_that_waits_to_grow_waits_for_a_millisecond_at_most() {
     assert!(t.drain().len() >= 2, "no ACK came");
 }
 
-/// The same for what the application writes behind much that is in flight.
+/// The same for new writes of the application with much data in flight.
 #[test]
 fn a_short_write_behind_a_long_flight_waits_for_a_millisecond_at_most() {
     let mut t = over_offload(100);

@@ -1,5 +1,5 @@
-//! First checks of RFC 9293 §3.10.7.4: sequence numbers, resets, SYNs and acknowledgements, with the proofs that RFC 5961
-//! asks of them.
+//! First checks of RFC 9293 §3.10.7.4: sequence numbers, resets, SYNs and ACKs, with the challenge
+//! ACKs of RFC 5961.
 
 use tidewire_core::{BufferSize, ConnError, DropReason, ReadError, State};
 
@@ -19,8 +19,9 @@ fn with_small_window() -> Tester {
 
 #[test]
 fn acceptable_with_an_open_window() {
-    // (sequence number, length, acceptable): table 6, third and fourth row, but for an ACK at the edge itself, where
-    // SND.NXT is of a peer that filled the window. 100 bytes have arrived already.
+    // (sequence number, length, acceptable): table 6, third and fourth row. In addition, an ACK at
+    // the right edge is accepted: SND.NXT of a peer that filled the window. 100 bytes have arrived
+    // already.
     let (next, edge) = (101, 1 + WINDOW);
     for (seq, len, acceptable) in [
         (next, 0, true),
@@ -55,8 +56,8 @@ fn acceptable_with_an_open_window() {
 
 #[test]
 fn acceptable_with_a_closed_window() {
-    // Table 6, first and second row; but ACKs at RCV.NXT count even where the data that they carry does not, and so do
-    // those one octet further, where SND.NXT is of a peer that probed the window.
+    // Table 6, first and second row. In addition, ACKs at RCV.NXT are accepted with text that is
+    // not, and so are ACKs one octet further: SND.NXT of a peer that probed the window.
     let next = 1 + WINDOW;
     for (seq, len, acked) in [
         (next, 0, true),
@@ -106,7 +107,7 @@ fn rst_tells_reader_and_writer() {
     t.peer(seg(ACK).len(5));
     t.sent.clear();
     t.peer(seg(RST));
-    // What arrived before it can still be read; the reset never looks like a clean end.
+    // Earlier data can still be read; the reset is never reported as an end of stream.
     assert_eq!(t.read(100), Ok(5));
     let reset = Err(ReadError::Failed(ConnError::Reset));
     assert_eq!((t.read(100), t.read(100)), (reset, reset));
@@ -176,7 +177,7 @@ fn challenges_are_limited_per_connection() {
     t.silent();
     assert_eq!(t.dropped(DropReason::Challenged), 100);
 
-    // The limit of one connection is not another's (CVE-2016-5696).
+    // Each connection has a limit of its own (CVE-2016-5696).
     let first = t.flow;
     t.flow = flow(1_002, PORT);
     t.handshake(PLAIN);
@@ -308,7 +309,7 @@ fn challenges_of_all_connections_together_are_limited_too() {
     assert!((5..=10).contains(&answers(&mut t)));
 }
 
-/// Keep-alive probes of many healthy peers do not use up each other's answers.
+/// Keep-alive probes of many correct peers do not use up a common limit.
 #[test]
 fn keep_alive_probes_of_many_peers_are_all_answered() {
     let mut t = Tester::listening(64, |config| config.challenge_acks_per_second = 10);

@@ -1,5 +1,5 @@
-//! Every state against every suspicious segment: who answers, with what, and what becomes of the state (RFC 9293
-//! §3.10.7 in its order of checks, RFC 5961, RFC 1337).
+//! State table: the answer and the next state for every suspicious segment in every state
+//! (RFC 9293 §3.10.7 in its order of checks, RFC 5961, RFC 1337).
 
 use tidewire_core::State;
 
@@ -43,14 +43,14 @@ fn wanted(state: State, arrives: Arrives) -> (Answer, bool) {
     use Answer as W;
     use Arrives as A;
     match (state, arrives) {
-        // 3.10.7.1: there is nothing. A reset is never answered, everything else is.
+        // RFC 9293 §3.10.7.1: no connection. A reset is never answered, everything else is.
         (State::Closed, A::RstExact | A::RstInWindow | A::RstOutside) => (W::Silence, true),
         (State::Closed, _) => (W::Reset, true),
         // §3.10.7.2.
         (State::Listen, A::SynInWindow | A::SynOutside) => (W::SynAck, false),
         (State::Listen, A::AckOld | A::AckFuture) => (W::Reset, false),
         (State::Listen, _) => (W::Silence, false),
-        // 3.10.7.3: no sequence number is known yet. A SYN makes it a simultaneous open.
+        // RFC 9293 §3.10.7.3: no sequence number is known yet. A SYN leads to a simultaneous open.
         (State::SynSent, A::SynInWindow | A::SynOutside) => (W::SynAck, false),
         (State::SynSent, A::AckOld | A::AckFuture) => (W::Reset, false),
         (State::SynSent, _) => (W::Silence, false),
@@ -58,7 +58,7 @@ fn wanted(state: State, arrives: Arrives) -> (Answer, bool) {
         (State::TimeWait, A::SynInWindow) => (W::SynAck, true),
         (State::TimeWait, A::SynOutside) => (W::Ack, false),
         (State::TimeWait, _) => (W::Silence, false),
-        // 3.10.7.4: first the sequence number, then RST, SYN, ACK.
+        // RFC 9293 §3.10.7.4: first the sequence number, then RST, SYN, ACK.
         (_, A::RstExact) => (W::Silence, true),
         (_, A::RstInWindow) => (W::Ack, false),
         (_, A::RstOutside) => (W::Silence, false),
@@ -88,7 +88,7 @@ fn in_state(state: State) -> Tester {
     }
 }
 
-/// Whether what the state was about is gone.
+/// Whether the connection or record is gone.
 fn is_over(t: &mut Tester, state: State) -> bool {
     match state {
         State::Closed => true,

@@ -1,4 +1,4 @@
-//! Handshakes that are not remembered, while there is no room for more half-open connections (RFC 4987 §3.6).
+//! SYN cookies (RFC 4987 §3.6): handshakes while the half-open table is full.
 
 use tidewire_core::{DropReason, StackConfig, State};
 
@@ -30,7 +30,7 @@ fn a_syn_without_room_is_answered_and_not_remembered() {
         (t.counts(), t.stack.stats().syn_cookies_sent),
         ((0, 1, 0), 1)
     );
-    // Nobody sends it again.
+    // There is no record, and so no retransmission.
     let stays = t.flow;
     t.advance(secs(200));
     assert!(t.sent.iter().all(|sent| sent.header.dst_port != stays.port));
@@ -125,7 +125,7 @@ fn a_third_segment_may_be_lost_with_the_data_behind_it() {
     let mut t = flooded(16, |_| {});
     t.syn(FULL);
     t.expect(seg(SYN_ACK));
-    // The first 1,000 bytes are lost, too: their sender must not be reset, but send them again.
+    // The first 1,000 bytes are lost, too: the peer must get no reset, and sends them again.
     t.peer(seg(ACK).seq(1_001).ack(1).len(500));
     t.silent();
     assert_eq!(
@@ -234,7 +234,7 @@ fn peers_that_wait_for_a_slow_application_are_no_flood() {
     t.advance(secs(1));
     t.accept();
     t.sent.clear();
-    // The one that waits has answered: who comes now is remembered as usual.
+    // The waiting handshake has its third segment: a new SYN gets a half-open record as usual.
     t.flow = flows[5];
     t.syn(PLAIN);
     t.expect(seg(SYN_ACK));
@@ -246,7 +246,7 @@ fn peers_that_wait_for_a_slow_application_are_no_flood() {
 
 #[test]
 fn who_completes_a_handshake_when_the_accept_queue_has_filled_gets_another_chance() {
-    // The peer believes to be connected and may wait for us to speak: it must not wait for ever.
+    // The peer is in ESTABLISHED and may wait for our data, so the SYN-ACK is sent again.
     let mut t = Tester::listening(1, |_| {});
     t.syn(PLAIN);
     t.expect(seg(SYN_ACK));

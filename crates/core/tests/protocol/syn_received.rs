@@ -54,7 +54,7 @@ fn syn_received_syn_again_is_answered_again() {
 
 #[test]
 fn syn_received_syn_again_uses_up_no_retransmission() {
-    // R2 counts what the timer sent, not what the peer asked for.
+    // R2 counts retransmissions of the timer, not those that the peer's SYNs caused.
     let mut t = syn_received(PLAIN);
     for _ in 0..20 {
         t.syn(PLAIN);
@@ -123,7 +123,8 @@ fn syn_received_without_the_negotiated_timestamp_is_dropped_silently() {
 
 #[test]
 fn syn_received_is_not_kept_by_a_peer_that_repeats_its_syn() {
-    // RFC 4987 §2: one SYN a second from somebody who never answers must not hold a place for ever.
+    // RFC 4987 §2: a peer that repeats its SYN every second and never answers must not keep its
+    // record for ever.
     let mut t = Tester::listening(16, |config| config.tcp.syn_retries = 3);
     t.syn(PLAIN);
     t.expect(seg(SYN_ACK));

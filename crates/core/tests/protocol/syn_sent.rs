@@ -1,4 +1,4 @@
-//! SYN-SENT (RFC 9293 §3.10.7.3), and how long a SYN is repeated.
+//! SYN-SENT (RFC 9293 §3.10.7.3), and the retransmission of the SYN.
 
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -207,7 +207,7 @@ fn syn_sent_repeats_the_syn_after_1_2_4_seconds_and_gives_up() {
     t.silent();
     assert_eq!(result(&mut t), Some(Err(ConnError::TimedOut)));
     assert_eq!(t.stack.stats().failed_attempts, 1);
-    // A late SYN-ACK finds nobody.
+    // A late SYN-ACK finds no connection.
     t.peer(seg(SYN_ACK).seq(0).ack(1));
     t.expect(seg(RST).seq(1));
 }
@@ -295,7 +295,7 @@ fn sequence_numbers_of_the_stack_wrap() {
     t.expect(seg(ACK));
     t.write(30_000);
     assert_eq!(t.drain().len(), 10);
-    // Everything but the fifth segment arrives, which begins before the wrap; then the rest.
+    // All segments arrive except the fifth, which begins before the wrap; then the rest.
     let hole = 1 + 4 * 1_460;
     let right = t.flow.expects;
     let block = (hole + 1_460, right);

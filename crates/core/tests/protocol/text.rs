@@ -64,8 +64,8 @@ fn out_of_order_data_is_acknowledged_at_once_and_again_when_the_gap_is_filled() 
 
 #[test]
 fn every_segment_out_of_order_earns_its_own_duplicate_without_sack() {
-    // RFC 9293: MAY-13.
-    // RFC 5681 §3.2: the sender counts them, also where the stack is polled once for several frames.
+    // RFC 9293: MAY-13. RFC 5681 §3.2: the sender counts duplicate ACKs, so each frame gets one,
+    // also where the stack is polled once for several frames.
     let mut t = Tester::established(PLAIN);
     for n in 1..=3 {
         t.inject(seg(ACK).seq(1 + n * 100).len(100));
@@ -133,7 +133,7 @@ fn of_an_overlap_the_first_received_wins() {
     t.peer(seg(ACK).seq(1).len(30).fill(b'C'));
     let wanted = [&b"CCCCC"[..], b"BBBBB", b"AAAAAAAAAA", b"BBBBB", b"CCCCC"].concat();
     assert_eq!(read_raw(&mut t), wanted);
-    // What was delivered already cannot change either.
+    // Data that the application has read cannot change either.
     t.peer(seg(ACK).seq(21).len(20).fill(b'D'));
     assert_eq!(read_raw(&mut t), b"DDDDDDDDDD");
 }
@@ -206,7 +206,7 @@ fn one_ack_at_most_answers_a_segment() {
     assert_eq!(t.read(100_000), Ok(11 * 700));
 }
 
-/// A peer that goes on after its own FIN must not keep that FIN from being processed.
+/// Data after the peer's FIN must not keep the FIN from being processed.
 #[test]
 fn text_beyond_a_fin_is_not_part_of_the_stream() {
     let mut t = Tester::established(PLAIN);

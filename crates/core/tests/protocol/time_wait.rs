@@ -60,7 +60,8 @@ fn time_wait_fin_again_is_acknowledged_and_restarts_two_msl() {
 
 #[test]
 fn time_wait_fin_of_something_else_does_not_restart_two_msl() {
-    // First check: not acceptable, acknowledged and dropped. Else a blind sender could keep the record for ever.
+    // First check: not acceptable, so acknowledged and dropped. Otherwise a blind attacker could
+    // keep the record for ever.
     let mut t = time_wait(PLAIN);
     t.advance(secs(30));
     t.peer(seg(FIN_ACK).seq(1_000_000).ack(2));

@@ -128,7 +128,7 @@ fn the_ack_of_a_retransmission_measures_nothing_and_keeps_the_back_off() {
 
 #[test]
 fn timestamps_measure_a_retransmission_too() {
-    // RFC 7323 §4.1: the echo tells which transmission it was.
+    // RFC 7323 §4.1: the echo identifies the transmission.
     let mut t = Tester::with_rtt(TIMESTAMPS);
     t.write(100);
     t.expect(seg(ACK));

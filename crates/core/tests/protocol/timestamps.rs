@@ -74,7 +74,8 @@ fn a_missing_timestamp_is_dropped_silently() {
     assert_eq!(t.dropped(DropReason::MissingTimestamp), 2);
 }
 
-/// The peer forgot the connection and tries anew, without the option: it must learn of it (RFC 5961 §4.2).
+/// The peer lost the connection and opens it again, without the option: it must get a challenge ACK
+/// (RFC 5961 §4.2).
 #[test]
 fn a_syn_without_timestamp_is_challenged() {
     let (mut t, _) = with_timestamps();
@@ -159,7 +160,7 @@ fn a_recent_timestamp_of_25_days_ago_is_forgotten() {
     assert_eq!(sent.options.timestamps.unwrap().echo, clock.wrapping_sub(5));
 }
 
-/// Some hosts echo zero: an acknowledgement of what was sent twice must not measure days by it.
+/// Some hosts echo zero: after a retransmission it must not give an RTT sample of days.
 #[test]
 fn an_echo_from_long_ago_measures_nothing() {
     for ago in [1 << 30, 121_000] {

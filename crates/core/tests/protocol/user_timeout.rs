@@ -32,7 +32,7 @@ fn unacknowledged_data_ends_the_connection_exactly_then() {
 
 #[test]
 fn it_runs_while_the_link_is_down() {
-    // Whatever other timer the connection has.
+    // Also with other timers armed.
     let mut t = with_timeout(secs(10));
     let now = t.now;
     let keep_alive = Some(KeepAlive::default());
@@ -125,7 +125,7 @@ fn it_shortens_an_attempt_to_connect() {
     assert!(timed_out(&mut t));
 }
 
-/// Hours of probes that nobody answers are more than a counter of one byte holds.
+/// Hours of unanswered probes: more than a counter of one byte holds.
 #[test]
 fn a_closed_window_is_probed_for_as_long_as_hours() {
     let mut t = Tester::listening(16, |config| {

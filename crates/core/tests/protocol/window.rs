@@ -17,7 +17,7 @@ fn snd_wnd(t: &mut Tester) -> u32 {
     t.conn().info().snd_wnd
 }
 
-/// The peer acknowledges everything as it comes; how many bytes that was in the end.
+/// The peer acknowledges everything at once; returns the number of bytes.
 fn everything_acknowledged(t: &mut Tester, window: u16) -> u64 {
     for _ in 0..20 {
         t.peer(seg(ACK).win(window));
@@ -102,8 +102,8 @@ fn closed_window_is_probed_after_one_rto_then_ever_less_often_for_ever() {
     assert_eq!(everything_acknowledged(&mut t, 10_000), 5_000);
 }
 
-/// What the peer refused lies beyond its window; a segment at SND.NXT would be refused as well, and with it the ACK, the
-/// window or the RST that it carries.
+/// The probe lies beyond the peer's window. The peer would drop a segment at SND.NXT, with its ACK,
+/// window or RST.
 #[test]
 fn acks_and_resets_do_not_lie_beyond_a_window_that_was_probed() {
     for taken in [false, true] {
@@ -123,7 +123,7 @@ fn acks_and_resets_do_not_lie_beyond_a_window_that_was_probed() {
     }
 }
 
-/// The same where the peer took back what it had offered.
+/// The same after the peer shrank its window.
 #[test]
 fn acks_do_not_lie_beyond_a_window_that_shrank() {
     let mut t = offered(5_000);
@@ -322,7 +322,8 @@ fn a_shutdown_makes_a_full_connection_writable() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
-    /// Whatever is read when, the right edge of the window never moves left, and what lies inside it is taken.
+    /// For any order of reads the right edge of the window never moves left, and text inside the
+    /// window is accepted.
     #[test]
     fn the_right_edge_never_moves_left(
         scaled in any::<bool>(),
@@ -359,7 +360,7 @@ proptest! {
     }
 }
 
-/// Filling the buffer to its last byte is as much as finding it full: `WRITABLE` follows.
+/// A buffer filled to its last byte counts as full: `WRITABLE` follows.
 #[test]
 fn a_write_that_fills_the_buffer_is_followed_by_an_event() {
     let mut t = Tester::established_with(PLAIN, |config| {
@@ -372,7 +373,7 @@ fn a_write_that_fills_the_buffer_is_followed_by_an_event() {
     assert_eq!(t.events(), [Event::Conn(id, ConnEvents::WRITABLE)]);
 }
 
-/// A peer that keeps its window closed does not keep a connection that nobody holds any more.
+/// A connection without an application ends in spite of a closed window.
 #[test]
 fn an_orphan_before_a_closed_window_is_given_up() {
     let mut t = offered(0);
@@ -404,7 +405,7 @@ fn windows_are_unsigned_and_fill_32_bits() {
     }
 }
 
-/// A late copy of the ACK that closed the window says nothing of what has left since it opened again.
+/// A late copy of the ACK that closed the window does not apply to data sent since it opened again.
 #[test]
 fn a_repeated_closed_window_does_not_send_everything_again() {
     let mut t = offered(5_000);
@@ -425,7 +426,7 @@ fn a_repeated_closed_window_does_not_send_everything_again() {
     assert_eq!(t.conn().info().segs_retransmitted, 0);
 }
 
-/// A FIN does not make what precedes it too much for the window (RFC 9293 §3.8.6.2.1, rule 2).
+/// A queued FIN does not hold back the data before it (RFC 9293 §3.8.6.2.1, rule 2).
 #[test]
 fn data_that_fills_a_small_window_does_not_wait_because_of_its_fin() {
     let mut t = offered(60_000);
