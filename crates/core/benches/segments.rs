@@ -1,4 +1,4 @@
-//! What a segment costs beside 10 and beside 100,000 idle connections: it should be the same.
+//! Cost of a segment with 10 and with 100,000 idle connections, which should be the same.
 //!
 //! `cargo bench -p tidewire-core --bench segments`. One process, virtual time for the stacks and real time for the
 //! figures; the two sizes take turns, and the medians are compared. Not a test: timings depend on the machine. Caches

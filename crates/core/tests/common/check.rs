@@ -1,4 +1,4 @@
-//! What left the stack, compared with what a test says.
+//! Checks: the segments sent, compared with those that the test expects.
 
 use tidewire_core::Duration;
 use tidewire_core::wire::SeqNum;

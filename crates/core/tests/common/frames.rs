@@ -1,4 +1,4 @@
-//! Frames as they are on the wire, built and taken apart with `tidewire-wire`.
+//! Frames on the wire, built and parsed with `tidewire-wire`.
 
 use std::net::Ipv4Addr;
 
@@ -34,7 +34,7 @@ pub(crate) enum Left {
     Other(Vec<u8>),
 }
 
-/// Takes a frame of the stack apart; everything that must hold of each frame is checked here.
+/// Parses a frame of the stack, and checks what must hold for each frame.
 pub(crate) fn dissect(at: Instant, bytes: &[u8], mtu: usize) -> Left {
     // RFC 9293: MUST-2, MUST-65.
     let frame = Frame::parse(bytes).expect("the stack sends well-formed frames");

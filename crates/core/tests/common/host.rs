@@ -15,7 +15,7 @@ pub(crate) const ALL_NODES: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1
 pub(crate) struct Host {
     pub(crate) now: Instant,
     pub(crate) stack: Stack,
-    /// What it sent and nobody looked at yet.
+    /// Frames sent and not yet checked.
     pub(crate) sent: Vec<Vec<u8>>,
 }
 
@@ -63,7 +63,7 @@ impl Host {
         self.now = until;
     }
 
-    /// What it sent since the last look, one line each.
+    /// Frames sent since the last check, one line each.
     pub(crate) fn lines(&mut self) -> Vec<String> {
         let frames = std::mem::take(&mut self.sent);
         let line = |frame: &Vec<u8>| Frame::parse(frame).unwrap().to_string();

@@ -1,4 +1,4 @@
-//! One stack in virtual time whose peer is the test.
+//! Test harness: one stack in virtual time, whose peer is the test.
 
 mod check;
 mod frames;
@@ -83,7 +83,7 @@ pub(crate) struct Tester {
     pub(crate) flow: Flow,
     pub(crate) listener: Option<ListenerId>,
     pub(crate) id: Option<ConnId>,
-    /// TCP segments that left and were not looked at yet.
+    /// TCP segments sent and not yet checked.
     pub(crate) sent: VecDeque<Sent>,
     /// ARP packets, each with its Ethernet destination, and all other frames that left.
     pub(crate) arp: Vec<(ArpPacket, MacAddr)>,

@@ -1,4 +1,4 @@
-//! A segment as a test writes it: to inject it, or to say what must have left.
+//! Test segments: to inject, or to compare with the segments sent.
 //!
 //! Sequence numbers are relative to the ISN of the side that counts them, as in RFC 9293: 0 is the SYN, 1 the first byte.
 
@@ -15,8 +15,8 @@ pub(crate) const FIN_ACK: TcpFlags = TcpFlags::FIN.union(TcpFlags::ACK);
 pub(crate) const RST_ACK: TcpFlags = TcpFlags::RST.union(TcpFlags::ACK);
 pub(crate) const NONE: TcpFlags = TcpFlags::EMPTY;
 
-/// A segment. To inject one, what is left out is what a well-behaved peer would send now; to match one, what is left out
-/// may be anything.
+/// A segment. When injected, fields left out have the values of a correct peer; when compared,
+/// fields left out may have any value.
 #[derive(Clone, Debug)]
 pub(crate) struct Segment {
     pub(crate) flags: TcpFlags,

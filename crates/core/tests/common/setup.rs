@@ -1,4 +1,4 @@
-//! How a test begins: a stack, a listener, a connection in the state that the test is about.
+//! Setup of tests: a stack, a listener, a connection in a given state.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -126,7 +126,8 @@ impl Tester {
         tester
     }
 
-    /// A connection that reached `state` the usual way. The peer sent nothing but what that took; so did the stack.
+    /// A connection in `state`, reached the usual way. Peer and stack sent only the segments that
+    /// this takes.
     pub(crate) fn in_state(state: State, offer: Offer) -> Self {
         let mut tester = Self::established(offer);
         let closes_first = matches!(

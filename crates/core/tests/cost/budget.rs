@@ -1,4 +1,4 @@
-//! The memory budget: nothing makes a stack hold more, and nobody is stuck or loses a byte for it.
+//! Memory budget: a stack never holds more, and no connection stalls or loses a byte.
 
 use tidewire_core::{ConnId, Duration, Instant, Stack};
 
@@ -6,7 +6,7 @@ use crate::pair::{Ends, Pair};
 
 const CONNECTIONS: usize = 1_000;
 const BUDGET: usize = 16 << 20;
-/// What each sender has to send: four times the budget together.
+/// Bytes of each sender: four times the budget together.
 const EACH: usize = 64 << 10;
 
 /// The byte at a place of a connection's stream.
@@ -14,7 +14,7 @@ fn byte(conn: usize, at: usize) -> u8 {
     (at % 251) as u8 ^ conn as u8
 }
 
-/// How far a connection has come.
+/// Progress of a connection.
 struct Progress {
     ends: Ends,
     written: usize,
@@ -33,8 +33,8 @@ fn write(stack: &mut Stack, now: Instant, id: ConnId, conn: usize, at: &mut usiz
     }
 }
 
-/// A thousand fast senders, and nobody reads: both stacks stay within the budget. Then everybody reads, and every byte
-/// arrives.
+/// A thousand fast senders without readers: both stacks stay within the budget. Then all
+/// connections are read, and every byte arrives.
 pub(crate) fn holds_against_a_thousand_senders_without_readers() {
     let mut pair = Pair::with(true, |config| config.memory = BUDGET);
     let mut all: Vec<Progress> = Vec::new();

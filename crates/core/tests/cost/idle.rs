@@ -1,4 +1,4 @@
-//! The cost of connections that do nothing.
+//! Memory of idle connections.
 
 use tidewire_core::Duration;
 
@@ -40,7 +40,7 @@ pub(crate) fn costs_less_than_1024_bytes() {
     assert_eq!(allocations(&stats), 0);
 }
 
-/// What each connection holds more than an idle one after it has carried a megabyte each way and gone silent.
+/// Memory that each connection holds beyond an idle one, after a megabyte each way and a silence.
 pub(crate) fn buffers_are_given_back_after_bulk() {
     const BUSY: usize = 500;
     let mut pair = Pair::new(true);

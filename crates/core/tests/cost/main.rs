@@ -1,5 +1,5 @@
-//! What things cost in memory and allocations: counted by the process' allocator, which is why these tests run one
-//! after the other and in the main thread.
+//! Memory and allocations, counted by the allocator of the process. So these tests run one after
+//! the other, in the main thread.
 //!
 //! Bytes are those asked for; what the system's allocator adds to each block (8 to 16 bytes) is not among them.
 

@@ -8,7 +8,7 @@ use tidewire_core::Duration;
 use crate::pair::{Pair, transfer};
 use crate::{allocations, measured};
 
-/// Enough for windows, and with them all queues, to have reached their sizes.
+/// Bytes after which windows and queues have reached their final sizes.
 const WARM_UP: usize = 100;
 const ROUNDS: usize = 100;
 
@@ -53,7 +53,7 @@ pub(crate) fn requests_and_answers_allocate_nothing() {
     }
 }
 
-/// A byte in one direction: each is acknowledged alone, by a timer.
+/// One byte in one direction at a time: a timer sends a separate ACK for each.
 pub(crate) fn delayed_acks_allocate_nothing() {
     let mut pair = Pair::new(false);
     let ends = pair.open();
