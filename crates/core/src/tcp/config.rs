@@ -38,12 +38,12 @@ impl KeepAlive {
 /// Size of a buffer.
 #[derive(Copy, Clone, Debug, Eq, PartialEq)]
 pub enum BufferSize {
-    /// It grows with what the connection can use, up to `max` bytes.
+    /// Grows with the need of the connection, up to `max` bytes.
     Auto {
         /// Most bytes.
         max: usize,
     },
-    /// This many bytes, whatever the connection can use: what an application asked for (SO_SNDBUF, SO_RCVBUF).
+    /// Always this many bytes, as set by the application (SO_SNDBUF, SO_RCVBUF).
     Fixed(usize),
 }
 
@@ -58,14 +58,15 @@ impl BufferSize {
     }
 }
 
-/// Defaults of a connection; a listener's apply to the connections it accepts.
+/// Configuration of a connection; a listener's applies to the connections that it accepts.
 #[derive(Clone, Debug)]
 pub struct TcpConfig {
-    /// Most bytes of application data held for sending, acknowledged ones excluded. By default it follows the
+    /// Limit of the send buffer: bytes written and not yet acknowledged. By default it follows the
     /// congestion window, up to 4 MiB.
     pub send_buffer: BufferSize,
-    /// Most bytes held for the application to read; the largest window ever advertised. By default it follows what the
-    /// application reads in a round trip, from 64 KiB up to 4 MiB.
+    /// Limit of the receive buffer: bytes not yet read, and the largest window ever advertised. By
+    /// default it follows the data that the application reads in a round trip, from 64 KiB up to 4
+    /// MiB.
     pub recv_buffer: BufferSize,
     /// Send small segments at once (true) or gather them while data is in flight (false: Nagle, RFC 9293 §3.7.4).
     pub nodelay: bool,
@@ -75,9 +76,10 @@ pub struct TcpConfig {
     pub delayed_ack: Duration,
     /// RTO before the first measurement, RFC 6298 §2.1: 1 s.
     pub initial_rto: Duration,
-    /// Least RTO. DEVIATION(RFC 6298 §2.4): 200 ms as Linux has it, where the RFC says 1 s; RFC 8961 §4 allows it.
+    /// Smallest RTO. DEVIATION(RFC 6298 §2.4): 200 ms as in Linux, where the RFC says 1 s;
+    /// RFC 8961 §4 allows it.
     pub min_rto: Duration,
-    /// Greatest RTO, RFC 6298 §2.5: at least 60 s.
+    /// Largest RTO, RFC 6298 §2.5: at least 60 s.
     pub max_rto: Duration,
     /// Retransmissions of a SYN or SYN-ACK before the attempt fails. DEVIATION(RFC 9293 §3.8.3,
     /// MUST-23): 6 as in Linux, which is 127 s, where the RFC says three minutes; 7 is 255 s.

@@ -63,8 +63,8 @@ impl Offer {
 /// The options that both SYNs agreed on.
 #[derive(Copy, Clone, Debug)]
 pub(crate) struct Negotiated {
-    /// Largest TCP payload plus options of a segment to the peer: the lesser of its MSS option and what the link
-    /// carries.
+    /// Largest payload with options of a segment to the peer: the smaller of its MSS option and the
+    /// MSS of the link.
     pub(crate) mss: u32,
     /// `None` where window scaling is off.
     pub(crate) shift: Option<WindowShift>,

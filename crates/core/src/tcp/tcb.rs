@@ -396,8 +396,8 @@ impl Connection {
         self.recovery.in_flight(self.snd.una, self.snd.nxt)
     }
 
-    /// Applies a transition of RFC 9293 figure 5. A pair that cannot occur leaves the state as it
-    /// is.
+    /// Applies a transition of RFC 9293 figure 5; a pair that cannot occur does not change the
+    /// state.
     pub(crate) fn transition(&mut self, transition: Transition) {
         debug_assert!(
             self.state.after(transition).is_some(),
