@@ -1,19 +1,18 @@
 //! Range sets: stream positions received out of order, selectively acknowledged, or lost.
 
 use alloc::boxed::Box;
-use alloc::collections::VecDeque;
+use alloc::collections::BTreeMap;
 use core::ops::Range;
 
-/// A set with fewer ranges keeps its memory until it is empty.
-const MIN_CAPACITY: usize = 16;
-
-/// Disjoint, non-adjacent, non-empty ranges in ascending order. An empty set holds no memory.
+/// Disjoint, non-adjacent, non-empty ranges. An empty set holds no memory. What a call costs grows
+/// with the logarithm of the number of ranges, and with the ranges that it removes or returns.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(crate) struct SeqRanges(Option<Box<Ranges>>);
 
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 struct Ranges {
-    ranges: VecDeque<Range<u64>>,
+    /// End of each range, by its start.
+    ends: BTreeMap<u64, u64>,
     bytes: u64,
 }
 
@@ -29,42 +28,37 @@ impl SeqRanges {
 
     /// Number of ranges.
     pub(crate) fn count(&self) -> usize {
-        self.0.as_ref().map_or(0, |set| set.ranges.len())
+        self.0.as_ref().map_or(0, |set| set.ends.len())
     }
 
-    pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = &Range<u64>> {
-        self.0.iter().flat_map(|set| set.ranges.iter())
+    /// The ranges in ascending order.
+    pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = Range<u64>> {
+        let sets = self.0.iter();
+        sets.flat_map(|set| set.ends.iter().map(|(&start, &end)| start..end))
     }
 
-    pub(crate) fn first(&self) -> Option<&Range<u64>> {
-        self.0.as_ref()?.ranges.front()
+    pub(crate) fn first(&self) -> Option<Range<u64>> {
+        let (&start, &end) = self.0.as_ref()?.ends.first_key_value()?;
+        Some(start..end)
     }
 
     /// The range that holds `position`.
-    pub(crate) fn containing(&self, position: u64) -> Option<&Range<u64>> {
-        let set = self.0.as_ref()?;
-        set.ranges
-            .get(set.first_ending_after(position))
-            .filter(|range| range.start <= position)
+    pub(crate) fn containing(&self, position: u64) -> Option<Range<u64>> {
+        let first = self.0.as_ref()?.ending_after(position).next()?;
+        (first.start <= position).then_some(first)
     }
 
     /// The first part of `within` that is in the set.
     pub(crate) fn first_in(&self, within: &Range<u64>) -> Option<Range<u64>> {
-        let set = self.0.as_ref()?;
-        let range = set.ranges.get(set.first_ending_after(within.start))?;
+        let range = self.0.as_ref()?.ending_after(within.start).next()?;
         let part = range.start.max(within.start)..range.end.min(within.end);
         (!part.is_empty()).then_some(part)
     }
 
     /// Whether a range of the set overlaps `range` or lies next to it.
     pub(crate) fn touches(&self, range: &Range<u64>) -> bool {
-        let Some(set) = &self.0 else {
-            return false;
-        };
-        let first = set.ranges.partition_point(|known| known.end < range.start);
-        set.ranges
-            .get(first)
-            .is_some_and(|known| known.start <= range.end)
+        let set = self.0.as_ref();
+        set.is_some_and(|set| set.last_touching(range).is_some())
     }
 
     /// Adds a range and returns how many of its bytes were new.
@@ -80,8 +74,8 @@ impl SeqRanges {
         let Some(set) = &mut self.0 else {
             return 0;
         };
-        let removed = set.remove(cut);
-        if set.ranges.is_empty() {
+        let removed = set.remove(&cut);
+        if set.ends.is_empty() {
             self.0 = None;
         }
         removed
@@ -98,20 +92,16 @@ impl SeqRanges {
 
     /// The parts of `within` that are not in the set, in order.
     pub(crate) fn gaps(&self, within: Range<u64>) -> impl Iterator<Item = Range<u64>> + '_ {
+        let sets = self.0.iter();
+        let mut known = sets.flat_map(move |set| set.ending_after(within.start));
         let mut at = within.start;
-        let mut index = self
-            .0
-            .as_ref()
-            .map_or(0, |set| set.first_ending_after(within.start));
         core::iter::from_fn(move || {
             while at < within.end {
-                let range = self.0.as_ref().and_then(|set| set.ranges.get(index));
-                let Some(range) = range.filter(|range| range.start < within.end) else {
+                let Some(range) = known.next().filter(|range| range.start < within.end) else {
                     let gap = at..within.end;
                     at = within.end;
                     return Some(gap);
                 };
-                index += 1;
                 let gap = at..range.start;
                 at = at.max(range.end);
                 if !gap.is_empty() {
@@ -124,74 +114,55 @@ impl SeqRanges {
 }
 
 impl Ranges {
+    /// The ranges that end after `position`, in ascending order.
+    fn ending_after(&self, position: u64) -> impl Iterator<Item = Range<u64>> + '_ {
+        let before = self.ends.range(..=position).next_back();
+        let holds = before.filter(|&(_, &end)| end > position);
+        let from = holds.map_or(position, |(&start, _)| start);
+        self.ends.range(from..).map(|(&start, &end)| start..end)
+    }
+
+    /// The last range that overlaps `range` or lies next to it.
+    fn last_touching(&self, range: &Range<u64>) -> Option<Range<u64>> {
+        let (&start, &end) = self.ends.range(..=range.end).next_back()?;
+        (end >= range.start).then_some(start..end)
+    }
+
     fn insert(&mut self, add: Range<u64>) -> u64 {
-        // `add` is merged with every range that it overlaps or touches.
-        let from = self.ranges.partition_point(|range| range.end < add.start);
-        let to = self.ranges.partition_point(|range| range.start <= add.end);
         let before = self.bytes;
         let mut merged = add;
-        for range in self.ranges.range(from..to) {
+        while let Some(range) = self.last_touching(&merged) {
+            self.ends.remove(&range.start);
+            self.bytes -= range.end - range.start;
             merged.start = merged.start.min(range.start);
             merged.end = merged.end.max(range.end);
-            self.bytes -= range.end - range.start;
         }
-        self.bytes += merged.end - merged.start;
-        self.replace(from, to, merged);
+        self.put(merged);
         self.bytes - before
     }
 
-    fn remove(&mut self, cut: Range<u64>) -> u64 {
-        if cut.is_empty() {
-            return 0;
-        }
-        let from = self.first_ending_after(cut.start);
-        let to = self.ranges.partition_point(|range| range.start < cut.end);
-        if from >= to {
-            return 0;
-        }
+    fn remove(&mut self, cut: &Range<u64>) -> u64 {
         let before = self.bytes;
-        let overlapped = self.ranges.range(from..to);
-        let (mut left, mut right) = (cut.start..cut.start, cut.end..cut.end);
-        for range in overlapped {
-            left.start = left.start.min(range.start);
-            right.end = right.end.max(range.end);
-            self.bytes -= range.end - range.start;
-        }
-        self.ranges.drain(from..to);
-        self.shrink();
-        for (offset, keep) in [left, right]
-            .into_iter()
-            .filter(|keep| !keep.is_empty())
-            .enumerate()
+        while let Some((&start, &end)) = self.ends.range(..cut.end).next_back()
+            && end > cut.start
+            && !cut.is_empty()
         {
-            self.bytes += keep.end - keep.start;
-            self.ranges.insert(from + offset, keep);
+            self.ends.remove(&start);
+            self.bytes -= end - start;
+            self.put(cut.end..end);
+            self.put(start..cut.start);
+            if start < cut.start {
+                break;
+            }
         }
         before - self.bytes
     }
 
-    fn first_ending_after(&self, position: u64) -> usize {
-        self.ranges.partition_point(|range| range.end <= position)
-    }
-
-    fn replace(&mut self, from: usize, to: usize, with: Range<u64>) {
-        if from < to
-            && let Some(slot) = self.ranges.get_mut(from)
-        {
-            *slot = with;
-            self.ranges.drain(from + 1..to);
-            self.shrink();
-        } else {
-            self.ranges.insert(from, with);
-        }
-    }
-
-    /// Frees memory after the set had many more ranges: the capacity is at most four times the
-    /// need.
-    fn shrink(&mut self) {
-        let needed = self.ranges.len().max(MIN_CAPACITY);
-        if self.ranges.capacity() > 4 * needed {
-            self.ranges.shrink_to(2 * needed);
+    /// Adds a range that touches no other, unless it is empty.
+    fn put(&mut self, range: Range<u64>) {
+        if !range.is_empty() {
+            self.bytes += range.end - range.start;
+            self.ends.insert(range.start, range.end);
         }
     }
 }

@@ -21,9 +21,13 @@ use crate::offload::FrameBuffer;
 /// Fixed cost of out-of-order data: the structures, and the unused slots in the first B-tree node.
 const GAP_OVERHEAD: usize = 640;
 /// Cost of a piece of out-of-order data beside its bytes: the smallest allocation (32), a slot in a
-/// B-tree with half-full nodes (100), and a range in a queue with twice the capacity (32); rounded
+/// B-tree with half-full nodes (100), and a range in another (35); rounded
 /// up. Measured for a piece of one byte: 150 in all.
 const PIECE_OVERHEAD: usize = 192;
+/// Cost of a gap and of a few pieces beside their bytes. A small buffer may hold it as well, up to
+/// the second figure in all.
+const FREE_OVERHEAD: usize = GAP_OVERHEAD + 8 * PIECE_OVERHEAD;
+const SMALL_BUFFER: usize = 8 * 1024;
 /// Runs whose order of arrival is remembered; SACK reports four, and some of them merge.
 const MAX_RECENT: usize = 8;
 
@@ -320,7 +324,7 @@ impl RecvBuffer {
         if cost > 0 {
             ooo.keep(at, payload);
         }
-        let run = ooo.ranges.containing(at).cloned().unwrap_or(at..end);
+        let run = ooo.ranges.containing(at).unwrap_or(at..end);
         ooo.recent.retain(|position| !run.contains(position));
         ooo.recent.push_front(at);
         ooo.recent.truncate(MAX_RECENT);

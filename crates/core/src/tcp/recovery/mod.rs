@@ -94,7 +94,7 @@ impl Recovery {
 
     /// The first range to send again.
     pub(crate) fn next_lost(&self) -> Option<Range<u64>> {
-        self.lost.first().cloned()
+        self.lost.first()
     }
 
     /// A segment with new sequence space was sent.
