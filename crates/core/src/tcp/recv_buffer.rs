@@ -315,7 +315,11 @@ impl RecvBuffer {
         let end = at + payload.len() as u64;
         let ooo = self.out_of_order.get_or_insert_default();
         let cost = ooo.cost_of(at..end);
-        if cost > 0 && ooo.cost().saturating_add(cost) > max_memory {
+        let max_cost = match max_memory {
+            0 => 0,
+            _ => max_memory.max((max_memory.saturating_add(FREE_OVERHEAD)).min(SMALL_BUFFER)),
+        };
+        if cost > 0 && ooo.cost().saturating_add(cost) > max_cost {
             if ooo.ranges.is_empty() {
                 self.out_of_order = None;
             }

@@ -134,3 +134,16 @@ fn single_bytes_out_of_order_stay_within_the_memory_of_the_window() {
     t.peer(seg(ACK).seq(at(2)).len(MSS as usize));
     assert_eq!(read_all(&mut t), 2 * MSS);
 }
+
+/// What out-of-order data costs beside its bytes does not use up a small buffer.
+#[test]
+fn a_small_receive_buffer_keeps_what_comes_out_of_order() {
+    for size in [400, 500, 2_000] {
+        let mut t = Tester::established_with(SACK, |config| {
+            config.tcp.recv_buffer = BufferSize::Fixed(size);
+        });
+        t.peer(seg(ACK).seq(51).len(size - 100));
+        assert_eq!(t.conn().info().out_of_order, size - 100, "of {size}");
+        assert_eq!(t.dropped(DropReason::NoMemory), 0);
+    }
+}
