@@ -294,3 +294,28 @@ fn blocks_that_join_runs_count_however_many_runs_there_are() {
     t.inject(seg(ACK).ack(1).sack(&[(at(3_000), at(3_990))]));
     assert_eq!(t.conn().info().sacked, cut + 990 * 1_460);
 }
+
+/// The whole segments of a write wait to grow, and its tail waits for Nagle: no window is in the way.
+#[test]
+fn a_frame_that_nagle_cut_is_not_limited_by_a_window() {
+    let mut t = Tester::listening(16, with_offload);
+    t.syn(Offer {
+        wscale: Some(7),
+        ..SACK
+    });
+    t.expect(seg(SYN_ACK));
+    t.advance(Duration::from_micros(100));
+    t.peer(seg(ACK).win(800));
+    t.accept();
+    t.conn()
+        .set_congestion(Algorithm::Custom(|_| Box::new(Wide)));
+    t.write(45 * MSS as usize + 100);
+    assert_eq!(t.drain().len(), 46);
+    t.write(2 * MSS as usize + 500);
+    let info = t.conn().info();
+    assert!(u64::from(info.snd_wnd) - info.unacked > info.unsent as u64);
+    assert!(t.sent.is_empty());
+    assert_eq!(info.limited_by, SendLimit::Coalescing);
+    t.advance(ms(1));
+    assert_eq!(t.drain().len(), 2, "the whole segments");
+}

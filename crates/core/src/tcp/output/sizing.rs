@@ -63,14 +63,20 @@ impl Connection {
         if len == 0 {
             return Err(blocked_by.into());
         }
+        // What a short segment waits for: a window, or more data.
+        let limit = if usable < unsent {
+            blocked_by
+        } else {
+            SendLimit::Coalescing
+        };
         let whole = len / mss * mss;
         // All data that is queued; a FIN that does not fit is sent separately.
         let tail_fits = len >= self.unsent_data().max(1) && self.may_send_small();
         if !tail_fits && whole == 0 {
-            return self.fill_small_window(len, unsent, usable, blocked_by);
+            return self.fill_small_window(len, usable, limit);
         }
         let len = if tail_fits { len } else { whole };
-        self.check_frame(now, len, room, windows.in_flight, blocked_by)?;
+        self.check_frame(now, len, room, windows.in_flight, limit)?;
         Ok(len)
     }
 
@@ -105,18 +111,7 @@ impl Connection {
 
     /// Sender SWS avoidance (RFC 9293 §3.8.6.2.1, MUST-38): part of the queued data, shorter than a
     /// segment, is sent only if it fills half of the peer's largest window.
-    fn fill_small_window(
-        &self,
-        len: u64,
-        unsent: u64,
-        usable: u64,
-        blocked_by: SendLimit,
-    ) -> Result<u64, Held> {
-        let limit = if usable < unsent {
-            blocked_by
-        } else {
-            SendLimit::Coalescing
-        };
+    fn fill_small_window(&self, len: u64, usable: u64, limit: SendLimit) -> Result<u64, Held> {
         let is_half = usable.saturating_mul(2) >= u64::from(self.snd.max_wnd);
         if limit == SendLimit::ReceiveWindow && is_half {
             Ok(len)
@@ -142,7 +137,7 @@ impl Connection {
         len: u64,
         room: u64,
         in_flight: u64,
-        blocked_by: SendLimit,
+        limit: SendLimit,
     ) -> Result<(), Held> {
         let is_short = |rtt| rtt <= SHORT_ROUND_TRIP;
         let may_wait = len < room
@@ -154,13 +149,13 @@ impl Connection {
         if !may_wait || now >= until {
             return Ok(());
         }
-        let (is_enough, limit) = if len == self.snd.end() - self.snd.nxt {
+        let is_enough = if limit == SendLimit::Coalescing {
             // All queued data: the application may write more.
-            (in_flight < room.max(LONGEST_FRAME), SendLimit::Coalescing)
+            in_flight < room.max(LONGEST_FRAME)
         } else {
             // All that a window allows: a quarter of the window is long enough for a frame.
             let window = self.congestion.cwnd().min(u64::from(self.snd.wnd));
-            (len >= window / 4 || in_flight < window / 2, blocked_by)
+            len >= window / 4 || in_flight < window / 2
         };
         if is_enough {
             return Ok(());
