@@ -156,3 +156,23 @@ fn syn_received_repeats_the_syn_ack_after_1_2_4_seconds_and_forgets() {
         None
     );
 }
+
+/// A simultaneous open whose peer never acknowledges our SYN, and goes on sending what has to be
+/// answered: it ends when the SYN was sent often enough, as without such segments.
+#[test]
+fn a_peer_that_asks_for_the_syn_ack_again_does_not_keep_a_simultaneous_open() {
+    let mut t = Tester::connecting(|_| {});
+    t.expect(seg(SYN).seq(0));
+    t.peer(seg(SYN).seq(0));
+    t.expect(seg(SYN_ACK));
+    for _ in 0..300 {
+        t.advance(ms(900));
+        t.sent.clear();
+        if t.state() == State::Closed {
+            return;
+        }
+        t.peer(seg(ACK).seq(1 << 24).len(10).ack(0));
+        t.flow.next = 1;
+    }
+    panic!("it goes on at {:?}", t.now);
+}

@@ -41,6 +41,7 @@ impl Connection {
 
     fn commit_handshake(&mut self, now: Instant) -> SegmentPlan {
         let first = self.snd.nxt == 0;
+        let is_timed_out = self.recovery.next_lost().is_some();
         let value = self.ts.value(now);
         let (flags, options) = if self.state == State::SynReceived {
             self.ack.on_sent();
@@ -60,7 +61,11 @@ impl Connection {
         }
         self.count_sent(0, !first);
         self.snd.last_sent = now;
-        self.arm_rto(now);
+        if first || is_timed_out {
+            // A SYN-ACK that only answers a segment leaves the timer alone: a peer that goes on
+            // asking must not keep the connection for ever.
+            self.arm_rto(now);
+        }
         SegmentPlan {
             seq: self.snd.seq(0),
             ack: self.rcv.seq(self.rcv.nxt),
