@@ -326,3 +326,21 @@ fn keep_alive_probes_of_many_peers_are_all_answered() {
     }
     assert_eq!(t.drain().len(), flows.len());
 }
+
+/// RFC 5961 §7: text that reaches out of the window does not make a SYN or a reset an exception from
+/// the limit of challenge ACKs.
+#[test]
+fn challenges_are_limited_for_segments_with_text_across_an_edge_too() {
+    for flags in [SYN, SYN_ACK, RST_ACK] {
+        let mut t = Tester::established(SACK);
+        t.peer(seg(ACK).len(100));
+        t.sent.clear();
+        let next = t.flow.next;
+        for _ in 0..20 {
+            t.advance(ms(1));
+            t.peer(seg(flags).seq(next - 5).len(10));
+            t.flow.next = next;
+        }
+        assert!(t.drain().len() <= 1, "{flags:?}");
+    }
+}

@@ -20,6 +20,8 @@ pub(super) struct Text {
     pub(super) data_start: u64,
     /// Position of the FIN, if there is one inside the window.
     pub(super) fin: Option<u64>,
+    /// Part of the segment is outside the window: an ACK tells the peer where the window is.
+    pub(super) is_cut: bool,
 }
 
 impl Connection {
@@ -69,12 +71,9 @@ impl Connection {
             .filter(|fin| (nxt..=edge).contains(fin));
         payload.truncate(usize::try_from(edge - data_start).unwrap_or(0));
         payload.skip(usize::try_from(nxt - data_start).unwrap_or(0));
-        if segment.len() > 0 && (end > edge || start < nxt) {
-            // Partly outside the window: the ACK tells the peer where the window is.
-            self.ack.send_now();
-        }
         ControlFlow::Continue(Text {
             start,
+            is_cut: segment.len() > 0 && (end > edge || start < nxt),
             data_start: data_start.max(nxt).cast_unsigned(),
             fin: fin.map(i64::cast_unsigned),
         })

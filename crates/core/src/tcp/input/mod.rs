@@ -104,6 +104,9 @@ impl Connection {
         self.on_heard(now);
         self.check_reset(now, segment, text.start)?;
         self.check_syn(now, segment)?;
+        if text.is_cut {
+            self.ack.send_now();
+        }
         if !segment.has(TcpFlags::ACK) {
             return drop_for(DropReason::BadFlags);
         }
