@@ -115,6 +115,10 @@ impl TimerTable {
         self.departure = Some(at);
     }
 
+    pub(crate) fn disarm_departure(&mut self) {
+        self.departure = None;
+    }
+
     /// Whether a paced or coalesced segment waits for its timer.
     pub(crate) fn awaits_departure(&self) -> bool {
         self.departure.is_some()

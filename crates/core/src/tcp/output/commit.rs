@@ -99,6 +99,7 @@ impl Connection {
         self.account_text(now, &range, u64::from(mss));
         self.count_sent(bytes, retransmission);
         self.note_pace(now, bytes);
+        self.timers.disarm_departure();
         self.snd.last_sent = now;
         if let Some(at) = self.rcv.data_at
             && now.duration_since(at) < self.config.delayed_ack

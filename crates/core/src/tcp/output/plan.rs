@@ -26,7 +26,10 @@ impl Connection {
         };
         // The limit of the retransmission describes the path better than that of the data behind
         // it.
-        self.plan_new(now, room).map_err(|_| held)
+        self.plan_new(now, room).map_err(|new| Held {
+            until: held.until.or(new.until),
+            ..held
+        })
     }
 
     /// A segment without sequence space, where one is due.
