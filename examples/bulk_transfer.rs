@@ -4,7 +4,8 @@
 //! nc -l -p 9000 > /dev/null      # on another host, 192.168.1.10
 //!
 //! cargo build -p tidewire-examples --examples
-//! sudo TIDEWIRE_IFACE=eth0 TIDEWIRE_ADDR=192.168.1.77/24 target/debug/examples/bulk_transfer 192.168.1.10:9000
+//! sudo TIDEWIRE_IFACE=eth0 TIDEWIRE_ADDR=192.168.1.77/24 \
+//!     target/debug/examples/bulk_transfer 192.168.1.10:9000
 //! ```
 //!
 //! The first `connect` starts the stack that the environment describes. The server may discard the

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! cargo build -p tidewire-examples --examples
-//! sudo TIDEWIRE_IFACE=eth0 TIDEWIRE_ADDR=192.168.1.77/24 target/debug/examples/http_client 192.168.1.10:80 / /missing
+//! sudo TIDEWIRE_IFACE=eth0 TIDEWIRE_ADDR=192.168.1.77/24 \
+//!     target/debug/examples/http_client 192.168.1.10:80 / /missing
 //! ```
 
 use std::env;

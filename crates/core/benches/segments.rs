@@ -1,8 +1,9 @@
 //! Cost of a segment with 10 and with 100,000 idle connections, which should be the same.
 //!
-//! `cargo bench -p tidewire-core --bench segments`. One process, virtual time for the stacks and real time for the
-//! figures; the two sizes take turns, and the medians are compared. Not a test: timings depend on the machine. Caches
-//! make a difference of a few per cent, as 100,000 connections do not fit into them.
+//! `cargo bench -p tidewire-core --bench segments`. One process, virtual time for the stacks and
+//! real time for the figures; the two sizes take turns, and the medians are compared. Not a test:
+//! timings depend on the machine. Caches make a difference of a few per cent, as 100,000
+//! connections do not fit into them.
 
 #[path = "../tests/cost/pair.rs"]
 mod pair;

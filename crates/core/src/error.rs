@@ -1,7 +1,7 @@
 //! Errors: one small enum per operation.
 //!
-//! `Blocked` is flow control, not a failure: the driver turns it into `Poll::Pending`. Bad packets are not errors at
-//! all, they are counted ([`DropReason`](crate::DropReason)).
+//! `Blocked` is flow control, not a failure: the driver turns it into `Poll::Pending`. Bad packets
+//! are not errors at all, they are counted ([`DropReason`](crate::DropReason)).
 
 use core::fmt;
 
@@ -13,7 +13,8 @@ pub enum ConnError {
     Refused,
     /// The peer reset an established connection (RFC 9293 §3.10.7.4): `ECONNRESET`.
     Reset,
-    /// The peer reset a connection after its FIN, in CLOSE-WAIT: it will read no more. `EPIPE`, as Linux has it.
+    /// The peer reset a connection after its FIN, in CLOSE-WAIT: it will read no more. `EPIPE`, as
+    /// Linux has it.
     BrokenPipe,
     /// Retransmissions went unanswered for too long (RFC 9293 §3.8.3, R2): `ETIMEDOUT`.
     TimedOut,
@@ -31,13 +32,15 @@ pub enum ConnError {
 pub enum WriteError {
     /// The send buffer is full, or the handshake is not over; wait for `WRITABLE`.
     Blocked,
-    /// The write side was shut down, or the connection ended and its error was already reported: `EPIPE`.
+    /// The write side was shut down, or the connection ended and its error was already reported:
+    /// `EPIPE`.
     Closed,
     /// The connection failed; reported once.
     Failed(ConnError),
 }
 
-/// Why a `read` gave no bytes. The end of the stream is not an error: `Ok(0)` (RFC 9293 §3.6, MUST-12).
+/// Why a `read` gave no bytes. The end of the stream is not an error: `Ok(0)` (RFC 9293 §3.6,
+/// MUST-12).
 #[derive(Copy, Clone, Debug, Eq, PartialEq, Hash)]
 #[non_exhaustive]
 pub enum ReadError {
@@ -68,8 +71,8 @@ pub enum ConnectError {
     AddrNotAvailable,
     /// No on-link prefix and no gateway leads to the destination: `ENETUNREACH`.
     NoRoute,
-    /// The destination cannot be a TCP peer (multicast, broadcast, port 0): `ENETUNREACH`, and for port 0
-    /// `ECONNREFUSED`.
+    /// The destination cannot be a TCP peer (multicast, broadcast, port 0): `ENETUNREACH`, and for
+    /// port 0 `ECONNREFUSED`.
     InvalidDestination,
     /// The stack's limit of connections is reached: `ENOBUFS`.
     TooManyConnections,
@@ -99,15 +102,18 @@ pub enum ListenError {
 pub enum ConfigError {
     /// The stack needs at least one address of its own.
     NoAddress,
-    /// This address cannot be a host's (unspecified, loopback, multicast, broadcast) or its prefix is out of range.
+    /// This address cannot be a host's (unspecified, loopback, multicast, broadcast) or its prefix
+    /// is out of range.
     BadAddress,
     /// No own address is on the gateway's link.
     GatewayOffLink,
-    /// The link's MTU is not within 128 to 65,535 bytes, or below 1,280 with an IPv6 address (RFC 8200 §5).
+    /// The link's MTU is not within 128 to 65,535 bytes, or below 1,280 with an IPv6 address
+    /// (RFC 8200 §5).
     BadMtu,
     /// The link's MAC address is a group address or all zeros.
     BadMac,
-    /// A limit or time in the configuration is zero, or a lower bound is above its upper one; the field is named.
+    /// A limit or time in the configuration is zero, or a lower bound is above its upper one; the
+    /// field is named.
     BadLimit(&'static str),
 }
 

@@ -1,12 +1,13 @@
 //! Instants and durations in nanoseconds, handed in by the driver.
 //!
-//! The core owns no clock. A driver maps its clock to [`Instant`] (zero is an epoch of its choice), a simulation
-//! invents one.
+//! The core owns no clock. A driver maps its clock to [`Instant`] (zero is an epoch of its choice),
+//! a simulation invents one.
 
 use core::fmt;
 use core::ops::{Add, AddAssign, Sub};
 
-/// A point in time: nanoseconds since the driver's epoch. It never goes backwards between two calls into a stack.
+/// A point in time: nanoseconds since the driver's epoch. It never goes backwards between two calls
+/// into a stack.
 #[derive(Copy, Clone, Debug, Default, Eq, PartialEq, Ord, PartialOrd, Hash)]
 pub struct Instant(u64);
 

@@ -1,10 +1,11 @@
-//! The ledger of RFC 9293's requirements (its Appendix B): each is implemented at a place that names it and tested by
-//! a test whose file names it, or listed as an exception with a reason.
+//! The ledger of RFC 9293's requirements (its Appendix B): each is implemented at a place that
+//! names it and tested by a test whose file names it, or listed as an exception with a reason.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-/// Columns: id, level, text, where implemented, where tested (file::function), exception with its reason.
+/// Columns: id, level, text, where implemented, where tested (file::function), exception with its
+/// reason.
 const LEDGER: &str = include_str!("rfc9293.tsv");
 
 struct Row<'a> {

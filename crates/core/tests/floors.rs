@@ -5,7 +5,8 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-/// Rooms from bottom to top, and those that each may know. Neither of `ip` and `tcp` knows the other.
+/// Rooms from bottom to top, and those that each may know. Neither of `ip` and `tcp` knows the
+/// other.
 const FLOORS: [(&str, &[&str]); 7] = [
     ("time", &[]),
     ("error", &[]),

@@ -51,7 +51,9 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 /// use tidewire::axum::PeerAddr;
 ///
 /// # async fn serve(listener: tidewire::net::TcpListener) -> std::io::Result<()> {
-/// let hello = |ConnectInfo(PeerAddr(peer)): ConnectInfo<PeerAddr>| async move { format!("hello {peer}\n") };
+/// async fn hello(ConnectInfo(PeerAddr(peer)): ConnectInfo<PeerAddr>) -> String {
+///     format!("hello {peer}\n")
+/// }
 /// let app = Router::new().route("/", get(hello));
 /// axum::serve(listener, app.into_make_service_with_connect_info::<PeerAddr>()).await
 /// # }

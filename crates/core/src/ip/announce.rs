@@ -8,8 +8,8 @@ use super::network::Network;
 use crate::time::Instant;
 
 impl Network {
-    /// Asks the link whether another host uses `address` (RFC 5227 §2.1.1, RFC 4862 §5.4.2), which is tentative from
-    /// now on where it is an own one.
+    /// Asks the link whether another host uses `address` (RFC 5227 §2.1.1, RFC 4862 §5.4.2), which
+    /// is tentative from now on where it is an own one.
     pub(crate) fn probe_address(&mut self, address: IpAddr) {
         if self.is_own(address) && !self.announcer.tentative.contains(&address) {
             self.announcer.tentative.push(address);

@@ -1,4 +1,5 @@
-//! Announcer: when the own addresses are announced again, and what the link said of them (RFC 5227, RFC 4862).
+//! Announcer: when the own addresses are announced again, and what the link said of them (RFC 5227,
+//! RFC 4862).
 
 use alloc::vec::Vec;
 use core::net::IpAddr;
@@ -7,7 +8,8 @@ use tidewire_wire::MacAddr;
 
 use crate::time::{Duration, Instant};
 
-/// Announcements of an address, and the time between them (RFC 5227 §1.1; RFC 4861 §7.2.6 allows three, a second apart).
+/// Announcements of an address, and the time between them (RFC 5227 §1.1; RFC 4861 §7.2.6 allows
+/// three, a second apart).
 const ANNOUNCE_NUM: u8 = 2;
 const ANNOUNCE_INTERVAL: Duration = Duration::from_secs(2);
 

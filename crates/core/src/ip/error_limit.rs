@@ -2,7 +2,8 @@
 
 use crate::time::{Duration, Instant};
 
-/// Errors that may be sent in a row, and the time in which one more may (RFC 4443 §2.4 (f), a token bucket).
+/// Errors that may be sent in a row, and the time in which one more may (RFC 4443 §2.4 (f), a token
+/// bucket).
 const BURST: u8 = 10;
 const INTERVAL: Duration = Duration::from_millis(100);
 

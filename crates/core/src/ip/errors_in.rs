@@ -71,7 +71,8 @@ pub(super) fn report_of_icmpv6<'a>(message: &Icmpv6Message<'a>) -> Option<(Repor
     })
 }
 
-/// The TCP segment at the start of `packet`, one of ours, which may be cut anywhere behind the sequence number.
+/// The TCP segment at the start of `packet`, one of ours, which may be cut anywhere behind the
+/// sequence number.
 fn quoted_segment(packet: &[u8]) -> Option<Quoted> {
     let (src, dst, len, segment): (IpAddr, IpAddr, u32, &[u8]) = match packet.first()? >> 4 {
         4 => {
@@ -106,8 +107,8 @@ fn quoted_segment(packet: &[u8]) -> Option<Quoted> {
     })
 }
 
-/// An ICMP error that quotes `packet`. It counts where that is a TCP segment of ours, which TCP then has to find in
-/// flight (RFC 9293 §3.9.2.2, MUST-54; RFC 5927 §4.1).
+/// An ICMP error that quotes `packet`. It counts where that is a TCP segment of ours, which TCP
+/// then has to find in flight (RFC 9293 §3.9.2.2, MUST-54; RFC 5927 §4.1).
 pub(super) fn icmp_error(report: Report, packet: &[u8]) -> Received {
     let quoted = quoted_segment(packet).ok_or(DropReason::IcmpIgnored)?;
     Ok(Upcall::IcmpError { report, quoted })

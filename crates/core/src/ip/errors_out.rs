@@ -72,7 +72,8 @@ impl Network {
         let byte = |at: usize| packet.get(at).copied().unwrap_or_default();
         let mut answers_groups = false;
         let problem = match what {
-            // RFC 8200 §4.2: the two high bits of the option's type say whether, and whether to groups too.
+            // RFC 8200 §4.2: the two high bits of the option's type say whether, and whether to
+            // groups too.
             Malformed::UnrecognizedOption if byte(at) >> 6 > 1 => {
                 answers_groups = byte(at) >> 6 == 2;
                 (UNKNOWN_OPTION, at)

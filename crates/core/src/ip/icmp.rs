@@ -78,7 +78,8 @@ impl Network {
                 self.send_icmp(now, ends, ip.traffic_class, IcmpMessage::V6(reply));
                 Ok(Upcall::None)
             }
-            // Router advertisements and redirects are ignored, as prefixes and gateways are configured.
+            // Router advertisements and redirects are ignored, as prefixes and gateways are
+            // configured.
             _ => match report_of_icmpv6(&message) {
                 Some((report, packet)) => icmp_error(report, packet),
                 None => Err(DropReason::IcmpIgnored),
@@ -95,7 +96,8 @@ impl Network {
     ) {
         let len = message.len();
         if ip_header_len(ends.dst) + len > self.link.ip_mtu as usize {
-            // A reply longer than the link carries would need fragments, which this stack does not send.
+            // A reply longer than the link carries would need fragments, which this stack does not
+            // send.
             return self.stats.count_drop(DropReason::Fragment);
         }
         let fields = IpFields {

@@ -15,7 +15,8 @@ impl Network {
     /// Handles a received frame as far as it is the network layer's, and returns what is TCP's.
     pub(crate) fn receive(&mut self, now: Instant, bytes: &[u8]) -> Received {
         let (ethernet, at) = EthernetHeader::parse(bytes).map_err(|_| DropReason::Malformed)?;
-        // A tag may carry a priority; another VLAN is another link (IEEE 802.1Q 9.6: VID 0 is no VLAN).
+        // A tag may carry a priority; another VLAN is another link (IEEE 802.1Q 9.6: VID 0 is no
+        // VLAN).
         let is_of_vlan = ethernet.vlan.is_some_and(|tag| tag.id() != 0);
         if ethernet.dst != self.link.mac && !ethernet.dst.is_multicast()
             || ethernet.src.is_multicast()
@@ -27,7 +28,8 @@ impl Network {
         match ethernet.ether_type {
             EtherType::ARP => self.handle_arp(now, rest),
             EtherType::IPV4 => {
-                // RFC 1122 §3.3.6 (MUST-57): a unicast IP packet in a link-layer broadcast is dropped.
+                // RFC 1122 §3.3.6 (MUST-57): a unicast IP packet in a link-layer broadcast is
+                // dropped.
                 if ethernet.dst.is_multicast() {
                     return Err(DropReason::NotForUs);
                 }
@@ -45,8 +47,8 @@ impl Network {
             return Err(DropReason::NotForUs);
         }
         let source = ip.src;
-        // RFC 1122 §3.2.1.3 (MUST-63): addresses that are never a host's. An own address from the wire is spoofed or
-        // looped (LAND attack).
+        // RFC 1122 §3.2.1.3 (MUST-63): addresses that are never a host's. An own address from the
+        // wire is spoofed or looped (LAND attack).
         if source.is_unspecified()
             || source.is_multicast()
             || source.is_broadcast()
@@ -92,8 +94,8 @@ impl Network {
             return Err(DropReason::NotForUs);
         }
         let source = ip.src;
-        // RFC 4291 §2.5.2, §2.5.3, §2.7: addresses that no host on a wire has. One that stands for an IPv4 address
-        // (2.5.5.2) would make an IPv6 peer look like an IPv4 one.
+        // RFC 4291 §2.5.2, §2.5.3, §2.7: addresses that no host on a wire has. One that stands for
+        // an IPv4 address (2.5.5.2) would make an IPv6 peer look like an IPv4 one.
         if source.is_multicast() || source.is_loopback() || source.to_ipv4_mapped().is_some() {
             return Err(DropReason::BadSource);
         }
@@ -135,7 +137,8 @@ impl Network {
         }
     }
 
-    /// Whether an IPv6 packet in a frame to `mac` is to one of our addresses, or to a group that we are in.
+    /// Whether an IPv6 packet in a frame to `mac` is to one of our addresses, or to a group that we
+    /// are in.
     fn is_for_us(&self, ip: &Ipv6Header, mac: MacAddr) -> bool {
         let is_unicast_frame = mac == self.link.mac;
         if ip.dst.is_multicast() {

@@ -15,10 +15,12 @@ use tidewire_wire::MacAddr;
 use crate::time::{Duration, Instant};
 use crate::types::ConnId;
 
-/// How long a confirmation is good for (RFC 4861 §10, REACHABLE_TIME). DEVIATION(RFC 4861 §6.3.2): not drawn at random,
-/// which keeps hosts from asking in step; here each entry starts with its own traffic, and traffic confirms it.
+/// How long a confirmation is good for (RFC 4861 §10, REACHABLE_TIME). DEVIATION(RFC 4861 §6.3.2):
+/// not drawn at random, which keeps hosts from asking in step; here each entry starts with its own
+/// traffic, and traffic confirms it.
 const REACHABLE_TIME: Duration = Duration::from_secs(30);
-/// How long traffic to a stale neighbour may confirm it before it is asked (RFC 4861 §10, DELAY_FIRST_PROBE_TIME).
+/// How long traffic to a stale neighbour may confirm it before it is asked (RFC 4861 §10,
+/// DELAY_FIRST_PROBE_TIME).
 const DELAY_FIRST_PROBE_TIME: Duration = Duration::from_secs(5);
 /// Time between requests (RFC 4861 §10, RETRANS_TIMER; RFC 1122 §2.3.2.1 allows one a second).
 const RETRANS_TIMER: Duration = Duration::from_secs(1);
@@ -165,8 +167,9 @@ impl NeighborCache {
         self.requests.pop_front()
     }
 
-    /// The link address of `ip`; asks for it where it is unknown or doubtful. `progress` is when the
-    /// newest of what is known to have arrived there was sent: it confirms the neighbour (RFC 4861 §7.3.1).
+    /// The link address of `ip`; asks for it where it is unknown or doubtful. `progress` is when
+    /// the newest of what is known to have arrived there was sent: it confirms the neighbour
+    /// (RFC 4861 §7.3.1).
     pub(crate) fn resolve(
         &mut self,
         now: Instant,
@@ -353,8 +356,8 @@ impl NeighborCache {
         };
         entry.solicits = entry.solicits.saturating_add(1);
         let state = entry.state;
-        // At most one a second for each entry: there is room for as many as there are entries, so that what was
-        // counted is sent, unless the link is down.
+        // At most one a second for each entry: there is room for as many as there are entries, so
+        // that what was counted is sent, unless the link is down.
         if self.requests.len() < self.capacity {
             let to = state.mac();
             self.requests.push_back(Request { target: ip, to });
@@ -393,7 +396,8 @@ impl NeighborCache {
         self.incomplete < (self.capacity / 2).max(1)
     }
 
-    /// Makes room for one entry: the stale neighbour that was used longest ago goes. Neighbours in use stay.
+    /// Makes room for one entry: the stale neighbour that was used longest ago goes. Neighbours in
+    /// use stay.
     fn make_room(&mut self) -> bool {
         if self.entries.len() < self.capacity {
             return true;

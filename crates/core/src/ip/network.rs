@@ -116,8 +116,8 @@ impl Network {
 
     // ---- Sending ----
 
-    /// The link address of the next hop to `remote`; `None` where there is no route. `progress` is when the newest of
-    /// what is known to have arrived there was sent (RFC 4861 §7.3.1).
+    /// The link address of the next hop to `remote`; `None` where there is no route. `progress` is
+    /// when the newest of what is known to have arrived there was sent (RFC 4861 §7.3.1).
     pub(crate) fn resolve(
         &mut self,
         now: Instant,
@@ -177,7 +177,8 @@ impl Network {
         }
     }
 
-    /// Sends a packet to an own address; `segment_len` is the payload of each TCP segment where it is several.
+    /// Sends a packet to an own address; `segment_len` is the payload of each TCP segment where it
+    /// is several.
     pub(crate) fn loop_back(&mut self, packet: Bytes, segment_len: Option<u16>) {
         if !self.loopback.push(packet, segment_len) {
             self.stats.count_drop(DropReason::NoMemory);

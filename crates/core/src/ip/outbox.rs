@@ -31,7 +31,8 @@ impl Outbox {
         has_room
     }
 
-    /// Takes the oldest frame, to be read by [`current`](Self::current); says whether there was one.
+    /// Takes the oldest frame, to be read by [`current`](Self::current); says whether there was
+    /// one.
     pub(crate) fn advance(&mut self) -> bool {
         let Some(frame) = self.frames.pop_front() else {
             return false;

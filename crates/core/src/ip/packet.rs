@@ -43,8 +43,8 @@ pub(crate) fn ip_header_len(address: IpAddr) -> usize {
     }
 }
 
-/// Writes the IP header in front of `payload_len` bytes and returns its length; `None` where that is more than a packet
-/// holds, or the ends are of two versions.
+/// Writes the IP header in front of `payload_len` bytes and returns its length; `None` where that
+/// is more than a packet holds, or the ends are of two versions.
 pub(crate) fn emit_ip(
     ends: Ends,
     protocol: IpProtocol,

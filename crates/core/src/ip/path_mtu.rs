@@ -13,8 +13,8 @@ use crate::time::{Duration, Instant};
 const LIFETIME: Duration = Duration::from_secs(600);
 /// Destinations remembered; past it the oldest report is forgotten.
 const CAPACITY: usize = 1024;
-/// Least path MTU over IPv4: fixed headers, 40 bytes of options, and the least MSS that this TCP uses. (RFC 1191 §3 has
-/// 68, where a segment would carry next to nothing.)
+/// Least path MTU over IPv4: fixed headers, 40 bytes of options, and the least MSS that this TCP
+/// uses. (RFC 1191 §3 has 68, where a segment would carry next to nothing.)
 const MIN_IPV4: u32 = 128;
 /// Least path MTU over IPv6 (RFC 8201 §4: never less than the minimum link MTU).
 const MIN_IPV6: u32 = 1280;
@@ -57,9 +57,10 @@ impl PathMtuCache {
         (path.until > now).then_some(*path)
     }
 
-    /// A router says that a packet of `len` bytes to `destination` was larger than `mtu`, the next hop's, where 0 means
-    /// that it does not know. `link_mtu` is what we know where nothing was reported. Says whether that lowered the path
-    /// MTU; larger ones, and impossible ones, change nothing (RFC 8201 §4).
+    /// A router says that a packet of `len` bytes to `destination` was larger than `mtu`, the next
+    /// hop's, where 0 means that it does not know. `link_mtu` is what we know where nothing was
+    /// reported. Says whether that lowered the path MTU; larger ones, and impossible ones, change
+    /// nothing (RFC 8201 §4).
     pub(crate) fn report(
         &mut self,
         now: Instant,

@@ -18,7 +18,8 @@ impl Network {
         self.addresses.iter().any(|cidr| cidr.address == address)
     }
 
-    /// Whether this is a group that we are in: all nodes, or the solicited-node group of an own address (RFC 4291 §2.8).
+    /// Whether this is a group that we are in: all nodes, or the solicited-node group of an own
+    /// address (RFC 4291 §2.8).
     pub(crate) fn is_own_group(&self, group: Ipv6Addr) -> bool {
         if group == ALL_NODES {
             return self.speaks_ipv6();
@@ -63,8 +64,9 @@ impl Network {
         })
     }
 
-    /// The own address to use towards `remote` (RFC 6724 §5, as far as own addresses differ): itself where it is our
-    /// own, else one on its prefix, else one of its scope, else the first of its version.
+    /// The own address to use towards `remote` (RFC 6724 §5, as far as own addresses differ):
+    /// itself where it is our own, else one on its prefix, else one of its scope, else the first of
+    /// its version.
     pub(crate) fn source_for(&self, remote: IpAddr) -> Option<IpAddr> {
         if self.is_own(remote) {
             return Some(remote);
@@ -91,15 +93,16 @@ impl Network {
         self.gateways.to(remote)
     }
 
-    /// Largest segment that the link brings us: MTU less fixed headers (RFC 9293 §3.7.1, MUST-67). One link
-    /// has one MTU (SHLD-6).
+    /// Largest segment that the link brings us: MTU less fixed headers (RFC 9293 §3.7.1, MUST-67).
+    /// One link has one MTU (SHLD-6).
     pub(crate) fn link_mss(&self, local: IpAddr) -> u16 {
         let headers = ip_header_len(local) + TcpHeader::MIN_LEN;
         let mss = (self.link.ip_mtu as usize).saturating_sub(headers);
         u16::try_from(mss).unwrap_or(u16::MAX)
     }
 
-    /// Payload that one frame to `remote` may carry with TCP's largest header; 0 where the device does not segment.
+    /// Payload that one frame to `remote` may carry with TCP's largest header; 0 where the device
+    /// does not segment.
     pub(crate) fn max_payload(&self, remote: IpAddr) -> usize {
         let most_headers = EthernetHeader::LEN + ip_header_len(remote) + TcpHeader::MAX_LEN;
         // The IP total length is 16 bits, of which the Ethernet header is no part.
@@ -127,7 +130,8 @@ impl Network {
         (mtu.saturating_sub(headers), path.map(|path| path.until))
     }
 
-    /// A router says that a packet of ours was larger than `mtu`, the next hop's; 0 where it does not know.
+    /// A router says that a packet of ours was larger than `mtu`, the next hop's; 0 where it does
+    /// not know.
     pub(crate) fn on_too_big(&mut self, now: Instant, quoted: &Quoted, mtu: u32) {
         let (remote, link_mtu) = (quoted.tuple.remote, self.link.ip_mtu);
         if self.paths.report(now, remote, (mtu, quoted.len), link_mtu) {

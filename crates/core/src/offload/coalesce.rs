@@ -1,7 +1,8 @@
 //! Software receive coalescing: consecutive segments of a flow become one super-frame.
 //!
-//! The rules are those of generic receive offload: what is merged must be what segmentation would cut again into the
-//! same frames. Anything else passes unchanged, and the order within a flow is kept.
+//! The rules are those of generic receive offload: what is merged must be what segmentation would
+//! cut again into the same frames. Anything else passes unchanged, and the order within a flow is
+//! kept.
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
@@ -18,7 +19,8 @@ use super::{RxChecksum, RxMeta};
 
 /// Gathers received frames into super-frames.
 ///
-/// Between [`push`](Self::push) and [`flush`](Self::flush) frames are held back: flush at the end of every batch.
+/// Between [`push`](Self::push) and [`flush`](Self::flush) frames are held back: flush at the end
+/// of every batch.
 #[derive(Debug, Default)]
 pub struct Coalescer {
     /// Oldest first; one entry per flow at most.
@@ -37,8 +39,8 @@ impl Coalescer {
     /// Takes a frame as it was on the wire, Ethernet header first, and hands to `emit` the frames
     /// that cannot grow any more.
     ///
-    /// A merged frame is [`RxChecksum::Partial`]: each checksum was verified, its own field holds the pseudo-header
-    /// sum. `segment_len` is the payload length of its segments.
+    /// A merged frame is [`RxChecksum::Partial`]: each checksum was verified, its own field holds
+    /// the pseudo-header sum. `segment_len` is the payload length of its segments.
     pub fn push(&mut self, frame: Bytes, emit: &mut impl FnMut(Bytes, RxMeta)) {
         let Some(segment) = Segment::parse(&frame) else {
             // A reset, or a bare ACK, must not overtake the data before it.
@@ -285,7 +287,8 @@ impl Held {
         true
     }
 
-    /// Whether `next` has the headers that segmentation would give it, lengths, checksums and sequence number aside.
+    /// Whether `next` has the headers that segmentation would give it, lengths, checksums and
+    /// sequence number aside.
     fn same_headers(&self, next: &Segment, frame: &[u8]) -> bool {
         let first = &self.segment;
         let stays = TcpFlags::ECE | TcpFlags::AE;

@@ -32,7 +32,8 @@ pub enum RxChecksum {
 pub struct RxMeta {
     /// The checksum's state.
     pub checksum: RxChecksum,
-    /// For a super-frame, the payload bytes of each wire segment but the last; `None` for a frame as it was on the wire.
+    /// For a super-frame, the payload bytes of each wire segment but the last; `None` for a frame
+    /// as it was on the wire.
     pub segment_len: Option<u16>,
 }
 
@@ -42,15 +43,16 @@ pub enum TxOffload {
     /// Nothing, the frame is complete.
     #[default]
     None,
-    /// Complete the checksum: sum from `start` to the end of the frame, store it at `start + offset`. The field holds
-    /// the folded pseudo-header sum.
+    /// Complete the checksum: sum from `start` to the end of the frame, store it at
+    /// `start + offset`. The field holds the folded pseudo-header sum.
     Checksum {
         /// Offset of the transport header in the frame.
         start: u16,
         /// Offset of the checksum field in the transport header.
         offset: u16,
     },
-    /// Cut the TCP payload into pieces of `mss` bytes and complete each piece's headers and checksum.
+    /// Cut the TCP payload into pieces of `mss` bytes and complete each piece's headers and
+    /// checksum.
     Tcp {
         /// IPv6 (true) or IPv4.
         v6: bool,
@@ -83,8 +85,8 @@ impl From<TxOffload> for RxMeta {
 
 /// A received frame and the buffer that holds it.
 ///
-/// The stack parses [`bytes`](Self::bytes) and, when a payload is large enough to be worth the memory it pins, keeps it
-/// by reference through [`adopt`](Self::adopt) instead of copying it.
+/// The stack parses [`bytes`](Self::bytes) and, when a payload is large enough to be worth the
+/// memory it pins, keeps it by reference through [`adopt`](Self::adopt) instead of copying it.
 pub trait FrameBuffer {
     /// The frame, from the Ethernet header on.
     fn bytes(&self) -> &[u8];
@@ -92,7 +94,8 @@ pub trait FrameBuffer {
     /// Bytes of memory that an adopted part keeps alive: what the receive buffer is charged for it.
     fn truesize(&self) -> usize;
 
-    /// Hands over `range` of the frame by reference. Called at most once per frame, with a range inside it.
+    /// Hands over `range` of the frame by reference. Called at most once per frame, with a range
+    /// inside it.
     fn adopt(&mut self, range: Range<usize>) -> Bytes;
 }
 

@@ -1,7 +1,8 @@
 //! Software segmentation: the offloads of a device, done in software.
 //!
-//! A driver falls back to it where its device cannot segment, a simulation uses it to put frames of the link's MTU on
-//! a wire. The rules are those of Linux' generic segmentation offload; the inverse is [`Coalescer`](super::Coalescer).
+//! A driver falls back to it where its device cannot segment, a simulation uses it to put frames of
+//! the link's MTU on a wire. The rules are those of Linux' generic segmentation offload; the
+//! inverse is [`Coalescer`](super::Coalescer).
 
 use alloc::vec::Vec;
 use core::net::IpAddr;
@@ -12,15 +13,16 @@ use tidewire_wire::{
 
 use super::TxOffload;
 
-/// Does in software what `offload` asks for and hands every frame that results to `emit`, in order; returns how many
-/// there were.
+/// Does in software what `offload` asks for and hands every frame that results to `emit`, in order;
+/// returns how many there were.
 ///
-/// A TCP super-frame is cut into pieces of `mss` payload bytes, the last may be shorter: sequence numbers advance, the
-/// IPv4 identification counts up, lengths and checksums are completed, CWR stays on the first piece only (RFC 3168
-/// §6.1.2), PSH and FIN on the last only; options are the same on all. `frame` starts at the Ethernet header.
+/// A TCP super-frame is cut into pieces of `mss` payload bytes, the last may be shorter: sequence
+/// numbers advance, the IPv4 identification counts up, lengths and checksums are completed, CWR
+/// stays on the first piece only (RFC 3168 §6.1.2), PSH and FIN on the last only; options are the
+/// same on all. `frame` starts at the Ethernet header.
 ///
-/// Nothing is emitted, and 0 returned, where `offload` contradicts the frame: offsets beyond its end, an MSS of 0,
-/// another IP version.
+/// Nothing is emitted, and 0 returned, where `offload` contradicts the frame: offsets beyond its
+/// end, an MSS of 0, another IP version.
 pub fn segment(frame: &[u8], offload: TxOffload, mut emit: impl FnMut(&[u8])) -> usize {
     match offload {
         TxOffload::None => {
@@ -53,7 +55,8 @@ pub fn segment(frame: &[u8], offload: TxOffload, mut emit: impl FnMut(&[u8])) ->
     }
 }
 
-/// The frame with its transport checksum filled in; the field holds the pseudo-header sum up to now.
+/// The frame with its transport checksum filled in; the field holds the pseudo-header sum up to
+/// now.
 fn complete_checksum(frame: &[u8], start: usize, offset: usize) -> Option<Vec<u8>> {
     let mut sum = Checksum::new();
     sum.add_bytes(frame.get(start..)?);

@@ -8,8 +8,9 @@ use super::Stack;
 use crate::time::Instant;
 
 impl Stack {
-    /// Asks the link whether another host uses `address`: an ARP probe (RFC 5227 §2.1.1), or a Neighbor Solicitation
-    /// from the unspecified address (RFC 4862 §5.4.2). See [`address_conflict`](Self::address_conflict).
+    /// Asks the link whether another host uses `address`: an ARP probe (RFC 5227 §2.1.1), or a
+    /// Neighbor Solicitation from the unspecified address (RFC 4862 §5.4.2). See
+    /// [`address_conflict`](Self::address_conflict).
     ///
     /// From then until [`announce_addresses`](Self::announce_addresses) an own address is
     /// tentative: the stack does not answer for it, and another host that probes it is in conflict

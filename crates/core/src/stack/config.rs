@@ -12,7 +12,8 @@ use crate::types::LinkCaps;
 /// The whole stack's configuration.
 #[derive(Clone, Debug)]
 pub struct StackConfig {
-    /// Own addresses, of both IP versions; the stack answers ARP and Neighbor Solicitations for these and no others.
+    /// Own addresses, of both IP versions; the stack answers ARP and Neighbor Solicitations for
+    /// these and no others.
     pub addresses: Vec<IpCidr>,
     /// Next hops for destinations off every own prefix.
     pub gateways: Gateways,
@@ -26,22 +27,24 @@ pub struct StackConfig {
     pub max_connections: usize,
     /// Most half-open passive connections at once, over all listeners (RFC 4987).
     pub max_half_open: usize,
-    /// Answer SYNs beyond that, or beyond a listener's backlog, with cookies, when most half-open connections are not
-    /// answered and the accept queue has room (RFC 4987 §3.6; Linux: tcp_syncookies). They cost no memory; without
-    /// timestamps such connections have neither window scaling nor SACK.
+    /// Answer SYNs beyond that, or beyond a listener's backlog, with cookies, when most half-open
+    /// connections are not answered and the accept queue has room (RFC 4987 §3.6; Linux:
+    /// tcp_syncookies). They cost no memory; without timestamps such connections have neither
+    /// window scaling nor SACK.
     pub syn_cookies: bool,
     /// Most TIME-WAIT records; past it the oldest is dropped.
     pub max_time_wait: usize,
-    /// Most connections without a handle that still have data or FINs to exchange; one more is reset when its handle
-    /// is given back (Linux: tcp_max_orphans).
+    /// Most connections without a handle that still have data or FINs to exchange; one more is
+    /// reset when its handle is given back (Linux: tcp_max_orphans).
     pub max_orphans: usize,
     /// Most challenge ACKs in a second, over all connections, half-open and TIME-WAIT ones included
     /// (RFC 5961 §7). Each second a secret part of them, up to a half, is withheld. Each connection
     /// has a limit of its own as well.
     pub challenge_acks_per_second: u32,
-    /// Bytes that connections may hold together: buffers, out-of-order data, handshakes under way, and the control
-    /// blocks themselves (about 700 bytes each). Near it windows and buffers shrink, and what is not acknowledged yet is
-    /// dropped; see [`Stack::memory_used`](crate::Stack::memory_used). Default: 256 MiB.
+    /// Bytes that connections may hold together: buffers, out-of-order data, handshakes under way,
+    /// and the control blocks themselves (about 700 bytes each). Near it windows and buffers
+    /// shrink, and what is not acknowledged yet is dropped; see
+    /// [`Stack::memory_used`](crate::Stack::memory_used). Default: 256 MiB.
     pub memory: usize,
     /// Most entries of the neighbour cache.
     pub max_neighbors: usize,
@@ -56,7 +59,8 @@ impl StackConfig {
             gateways: Gateways::default(),
             link,
             tcp: TcpConfig::default(),
-            // RFC 6335 dynamic range start, as Linux' default upper part; RFC 6056 §3.2 asks for as many as possible.
+            // RFC 6335 dynamic range start, as Linux' default upper part; RFC 6056 §3.2 asks for as
+            // many as possible.
             ephemeral_ports: 32_768..=65_535,
             max_connections: 1 << 20,
             max_half_open: 4_096,

@@ -19,12 +19,13 @@ pub struct Conn<'a> {
 }
 
 impl Conn<'_> {
-    /// SEND (RFC 9293 §3.10.2): queues the start of `data`, as much as the send buffer has room for, and returns how
-    /// many bytes that is.
+    /// SEND (RFC 9293 §3.10.2): queues the start of `data`, as much as the send buffer has room
+    /// for, and returns how many bytes that is.
     ///
     /// # Errors
-    /// [`WriteError::Blocked`] while the buffer is full or the handshake not over, [`WriteError::Closed`] after
-    /// [`shutdown_write`](Self::shutdown_write), [`WriteError::Failed`] once when the connection failed.
+    /// [`WriteError::Blocked`] while the buffer is full or the handshake not over,
+    /// [`WriteError::Closed`] after [`shutdown_write`](Self::shutdown_write),
+    /// [`WriteError::Failed`] once when the connection failed.
     pub fn write(&mut self, now: Instant, data: &[u8]) -> Result<usize, WriteError> {
         let room = self.room_to_write(now)?;
         let data = data.get(..room.min(data.len())).unwrap_or_default();
@@ -36,7 +37,8 @@ impl Conn<'_> {
         Ok(data.len())
     }
 
-    /// As [`write`](Self::write), by reference: takes what there is room for off the front of `data`.
+    /// As [`write`](Self::write), by reference: takes what there is room for off the front of
+    /// `data`.
     ///
     /// # Errors
     /// As [`write`](Self::write).
@@ -52,12 +54,12 @@ impl Conn<'_> {
         Ok(len)
     }
 
-    /// RECEIVE (RFC 9293 §3.10.3): copies the oldest bytes received to `into`. `Ok(0)` is the end of the stream, or an
-    /// empty `into`.
+    /// RECEIVE (RFC 9293 §3.10.3): copies the oldest bytes received to `into`. `Ok(0)` is the end
+    /// of the stream, or an empty `into`.
     ///
     /// # Errors
-    /// [`ReadError::Blocked`] when nothing is there yet, [`ReadError::Failed`] when the connection failed and
-    /// everything received before was read.
+    /// [`ReadError::Blocked`] when nothing is there yet, [`ReadError::Failed`] when the connection
+    /// failed and everything received before was read.
     pub fn read(&mut self, now: Instant, into: &mut [u8]) -> Result<usize, ReadError> {
         let max = into.len();
         let mut at = 0;
@@ -94,7 +96,8 @@ impl Conn<'_> {
         Ok(read.unwrap_or(0))
     }
 
-    /// As [`read`](Self::read), without copying: the next piece, at most `max` bytes. Empty at the end of the stream.
+    /// As [`read`](Self::read), without copying: the next piece, at most `max` bytes. Empty at the
+    /// end of the stream.
     ///
     /// # Errors
     /// As [`read`](Self::read).
@@ -210,7 +213,8 @@ impl Conn<'_> {
         self.stack.settle(self.id);
     }
 
-    /// ABORT (RFC 9293 §3.10.5), giving the handle back: the peer gets a reset, nothing queued is sent.
+    /// ABORT (RFC 9293 §3.10.5), giving the handle back: the peer gets a reset, nothing queued is
+    /// sent.
     pub fn abort(mut self, now: Instant) {
         self.stack.advance(now);
         let now = self.stack.now;
@@ -227,7 +231,8 @@ impl Conn<'_> {
         self.stack.settle(self.id);
     }
 
-    /// The error that the connection failed with, whether or not it was taken, and whatever is left to be read.
+    /// The error that the connection failed with, whether or not it was taken, and whatever is left
+    /// to be read.
     #[must_use]
     pub fn error(&self) -> Option<ConnError> {
         self.get().and_then(|conn| conn.app.error)
@@ -342,7 +347,8 @@ impl Conn<'_> {
         if conn.rcv.buffer.len() > 0 {
             return Ok(true);
         }
-        // A stream that was received to its end is complete, whatever happened to the connection afterwards.
+        // A stream that was received to its end is complete, whatever happened to the connection
+        // afterwards.
         if conn.rcv.finished() {
             return Ok(false);
         }

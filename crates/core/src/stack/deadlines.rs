@@ -49,8 +49,8 @@ impl Deadlines {
         self.sift_up(place);
     }
 
-    /// Removes and returns an owner whose entry is due at `now`. The owner is asked for its true deadline, which goes
-    /// back in by [`no_later_than`](Self::no_later_than).
+    /// Removes and returns an owner whose entry is due at `now`. The owner is asked for its true
+    /// deadline, which goes back in by [`no_later_than`](Self::no_later_than).
     pub(crate) fn pop_due(&mut self, now: Instant) -> Option<u32> {
         let &(at, owner) = self.heap.first()?;
         if at > now {
@@ -146,8 +146,9 @@ mod tests {
     use alloc::collections::BTreeMap;
     use proptest::prelude::*;
 
-    /// A busy owner restarts its timer with every segment. Beside 10 as beside 100,000 owners that wait for something
-    /// far away, that neither moves nor adds an entry; when it comes up, it moves by the height of the heap at most.
+    /// A busy owner restarts its timer with every segment. Beside 10 as beside 100,000 owners that
+    /// wait for something far away, that neither moves nor adds an entry; when it comes up, it
+    /// moves by the height of the heap at most.
     #[test]
     fn restarting_a_timer_costs_the_same_beside_any_number_of_others() {
         for others in [10, 100_000_u32] {

@@ -75,7 +75,8 @@ impl Stack {
         self.settle(id);
     }
 
-    /// Whether the stack as a whole may answer another suspicious segment now; counts as an answer if so.
+    /// Whether the stack as a whole may answer another suspicious segment now; counts as an answer
+    /// if so.
     pub(super) fn challenge_budget_allows(&mut self, now: Instant) -> bool {
         let allowed = self.challenge_budget.allow(now);
         self.net.stats.challenges_withheld += u64::from(!allowed);
@@ -148,7 +149,8 @@ impl Stack {
         }
     }
 
-    /// The third segment of the handshake: the record becomes a connection, which processes the segment in full.
+    /// The third segment of the handshake: the record becomes a connection, which processes the
+    /// segment in full.
     pub(super) fn complete_handshake(
         &mut self,
         now: Instant,

@@ -142,8 +142,8 @@ impl Stack {
         }
     }
 
-    /// The next segment cannot be sent, and counts as lost on the way: the retransmission timer, and
-    /// its limit, apply to it.
+    /// The next segment cannot be sent, and counts as lost on the way: the retransmission timer,
+    /// and its limit, apply to it.
     pub(super) fn lose_next_segment(&mut self, now: Instant, id: ConnId) {
         if let Some(conn) = self.conns.get_mut(id)
             && conn.next_segment(now, 0).is_some()
@@ -196,7 +196,8 @@ impl Stack {
 
     // ---- Segments of no connection ----
 
-    /// Sends a segment without payload that belongs to no connection: SYN-ACK, reset, TIME-WAIT's ACK.
+    /// Sends a segment without payload that belongs to no connection: SYN-ACK, reset, TIME-WAIT's
+    /// ACK.
     pub(super) fn send_control_segment(
         &mut self,
         now: Instant,

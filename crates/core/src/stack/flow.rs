@@ -25,8 +25,8 @@ struct Entry {
     target: Target,
 }
 
-/// An open-addressing table from 4-tuple to [`Target`]. It stores hashes only; the tuple is in the target, and the
-/// caller compares it.
+/// An open-addressing table from 4-tuple to [`Target`]. It stores hashes only; the tuple is in the
+/// target, and the caller compares it.
 #[derive(Debug)]
 pub(crate) struct FlowTable {
     key: HashKey,
@@ -201,8 +201,8 @@ mod tests {
         (0..len).map(looked_at).sum::<usize>() as f64 / len as f64
     }
 
-    /// Removal leaves nothing behind: after any number of connections came and went, looking one up costs no more
-    /// than it did with as many that stayed.
+    /// Removal leaves nothing behind: after any number of connections came and went, looking one up
+    /// costs no more than it did with as many that stayed.
     #[test]
     fn a_look_up_costs_the_same_after_many_came_and_went() {
         let mut table = FlowTable::new(HashKey::derive(&Secret::new([7; 16]), 0));

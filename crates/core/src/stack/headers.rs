@@ -11,7 +11,8 @@ use crate::offload::TxOffload;
 use crate::tcp::segment::SegmentPlan;
 use crate::types::{FourTuple, LinkCaps};
 
-/// The checksum field's offset in a TCP header. It is always filled in, here or by the device (MUST-2).
+/// The checksum field's offset in a TCP header. It is always filled in, here or by the device
+/// (MUST-2).
 const TCP_CHECKSUM: u16 = 16;
 
 /// A complete set of headers.
@@ -22,8 +23,8 @@ pub(super) struct Headers {
 }
 
 impl Headers {
-    /// The headers of a segment; `to` is the next hop's link address, and `tx_checksum` leaves the checksum to the
-    /// device.
+    /// The headers of a segment; `to` is the next hop's link address, and `tx_checksum` leaves the
+    /// checksum to the device.
     pub(super) fn new(
         link: &LinkCaps,
         to: MacAddr,
@@ -103,8 +104,8 @@ fn emit_tcp(tuple: &FourTuple, plan: &SegmentPlan, into: &mut [u8]) -> Option<us
         .ok()
 }
 
-/// What the device must do with a frame to `to` whose TCP header is at `tcp_at` and whose payload begins at
-/// `header_len`.
+/// What the device must do with a frame to `to` whose TCP header is at `tcp_at` and whose payload
+/// begins at `header_len`.
 fn offload(
     to: IpAddr,
     plan: &SegmentPlan,

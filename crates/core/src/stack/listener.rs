@@ -43,7 +43,8 @@ impl Listener {
         self.queue.len() >= self.backlog
     }
 
-    /// Half-open connections are bounded by the backlog too, so that each can be accepted once it is complete.
+    /// Half-open connections are bounded by the backlog too, so that each can be accepted once it
+    /// is complete.
     pub(crate) fn is_full(&self) -> bool {
         self.queue_is_full() || self.half_open >= self.backlog
     }

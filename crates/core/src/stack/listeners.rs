@@ -14,12 +14,12 @@ use crate::time::Instant;
 use crate::types::{ConnId, FourTuple, ListenerId};
 
 impl Stack {
-    /// Opens a listener (RFC 9293 §3.10.1, passive), whatever connections have its port (MUST-41, MUST-42). An
-    /// unspecified address stands for all own ones, port 0 for an ephemeral port.
+    /// Opens a listener (RFC 9293 §3.10.1, passive), whatever connections have its port (MUST-41,
+    /// MUST-42). An unspecified address stands for all own ones, port 0 for an ephemeral port.
     ///
-    /// `[::]` serves IPv4 as well, as a Linux socket does that is not `IPV6_V6ONLY`: such connections show both ends as
-    /// IPv4-mapped addresses, `::ffff:192.0.2.1` (RFC 4291 §2.5.5.2). A mapped address serves IPv4 alone, and shows the
-    /// same.
+    /// `[::]` serves IPv4 as well, as a Linux socket does that is not `IPV6_V6ONLY`: such
+    /// connections show both ends as IPv4-mapped addresses, `::ffff:192.0.2.1` (RFC 4291 §2.5.5.2).
+    /// A mapped address serves IPv4 alone, and shows the same.
     ///
     /// # Errors
     /// [`ListenError`].
@@ -71,7 +71,8 @@ impl Stack {
         Some(Arc::make_mut(&mut listener.config))
     }
 
-    /// The next connection of a listener's accept queue, which the peer may have closed or reset already.
+    /// The next connection of a listener's accept queue, which the peer may have closed or reset
+    /// already.
     pub fn accept(&mut self, id: ListenerId) -> Option<(ConnId, SocketAddr)> {
         let listener = self.locals.listener_mut(id)?;
         while let Some(conn_id) = listener.queue.pop_front() {

@@ -87,7 +87,8 @@ impl Locals {
         one_of(true).or_else(|| one_of(false))
     }
 
-    /// Whether a listener or a binding that does not share has this address, or one that includes it.
+    /// Whether a listener or a binding that does not share has this address, or one that includes
+    /// it.
     pub(super) fn is_taken(&self, addr: SocketAddr, options: BindOptions) -> bool {
         let ids = self.by_port.get(&addr.port()).into_iter().flatten();
         ids.filter_map(|&id| self.listener(id))

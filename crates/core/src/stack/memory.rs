@@ -190,7 +190,8 @@ impl Stack {
     }
 }
 
-/// Drops the ids of connections that are gone before a queue becomes longer than it could be without them.
+/// Drops the ids of connections that are gone before a queue becomes longer than it could be
+/// without them.
 fn keep_bounded(queue: &mut VecDeque<ConnId>, conns: usize, is_there: impl Fn(&ConnId) -> bool) {
     if queue.len() > 2 * conns + 64 {
         queue.retain(is_there);

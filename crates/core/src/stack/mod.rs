@@ -93,13 +93,14 @@ impl Default for ListenOptions {
 /// - **Outputs** say what the driver has to do: [`poll_transmit`](Stack::poll_transmit) (until
 ///   `None`), [`poll_timeout`](Stack::poll_timeout), [`poll_event`](Stack::poll_event) (until
 ///   `None`).
-/// - **Application calls**: [`listen`](Stack::listen), [`bind`](Stack::bind), [`accept`](Stack::accept), [`connect`](Stack::connect), and those
-///   of [`Conn`].
+/// - **Application calls**: [`listen`](Stack::listen), [`bind`](Stack::bind),
+///   [`accept`](Stack::accept), [`connect`](Stack::connect), and those of [`Conn`].
 /// - **Views**: [`stats`](Stack::stats), [`Conn::info`], [`poll_trace`](Stack::poll_trace).
 ///
-/// Any order is correct. After an input or an application call, the driver polls transmits, then events, then the
-/// timeout; several inputs may come before that, and their ACKs are then sent together. `now` must not go backwards;
-/// should it, the stack uses the latest instant it has seen. A spurious timeout does nothing. A stale id finds `None`.
+/// Any order is correct. After an input or an application call, the driver polls transmits, then
+/// events, then the timeout; several inputs may come before that, and their ACKs are then sent
+/// together. `now` must not go backwards; should it, the stack uses the latest instant it has seen.
+/// A spurious timeout does nothing. A stale id finds `None`.
 ///
 /// # Example
 ///
@@ -113,7 +114,8 @@ impl Default for ListenOptions {
 /// stack.connect(Instant::ZERO, "10.0.0.1:80".parse().unwrap(), Default::default()).unwrap();
 /// // Before the SYN can leave, the stack asks for the link address of 10.0.0.1 (ARP).
 /// let mut frame = [0; 64];
-/// let len = stack.poll_transmit(Instant::ZERO).and_then(|transmit| transmit.copy_to(&mut frame)).unwrap();
+/// let transmit = stack.poll_transmit(Instant::ZERO).unwrap();
+/// let len = transmit.copy_to(&mut frame).unwrap();
 /// assert_eq!((len, &frame[12..14]), (42, &[0x08, 0x06][..]));
 /// # Ok::<(), tidewire_core::ConfigError>(())
 /// ```
@@ -190,8 +192,9 @@ impl Stack {
 
     // ---- Inputs ----
 
-    /// The link changed: MTU, offloads, up or down. Connections keep the MSS that they negotiated, and cut smaller
-    /// segments where the MTU is now below it: what is in flight in larger ones is sent again.
+    /// The link changed: MTU, offloads, up or down. Connections keep the MSS that they negotiated,
+    /// and cut smaller segments where the MTU is now below it: what is in flight in larger ones is
+    /// sent again.
     ///
     /// The change from down to up is the one input that visits every connection, idle ones
     /// included.
@@ -315,7 +318,8 @@ impl Stack {
         }
     }
 
-    /// Keeps the newest `capacity` segments for [`poll_trace`](Self::poll_trace); 0 turns tracing off.
+    /// Keeps the newest `capacity` segments for [`poll_trace`](Self::poll_trace); 0 turns tracing
+    /// off.
     pub fn set_trace(&mut self, capacity: usize) {
         self.trace.set_capacity(capacity);
     }

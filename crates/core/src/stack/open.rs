@@ -12,7 +12,8 @@ use crate::types::{ConnId, FourTuple};
 /// Options of an active open.
 #[derive(Clone, Debug, Default)]
 pub struct ConnectOptions {
-    /// The local end (RFC 9293 §3.9.1.1, MUST-43). An unspecified address or port 0, like `None`, lets the stack choose.
+    /// The local end (RFC 9293 §3.9.1.1, MUST-43). An unspecified address or port 0, like `None`,
+    /// lets the stack choose.
     pub local: Option<SocketAddr>,
     /// What the connection uses; `None`: the stack's defaults.
     pub tcp: Option<TcpConfig>,
@@ -32,7 +33,8 @@ impl Stack {
         options: ConnectOptions,
     ) -> Result<ConnId, ConnectError> {
         self.advance(now);
-        // An IPv4-mapped address is an IPv4 peer that the application sees through IPv6 (RFC 4291 §2.5.5.2).
+        // An IPv4-mapped address is an IPv4 peer that the application sees through IPv6
+        // (RFC 4291 §2.5.5.2).
         let mapped = remote.is_ipv6() && remote.ip().to_canonical().is_ipv4();
         let plain = |addr: SocketAddr| match addr.ip().to_canonical() {
             IpAddr::V6(ip) if mapped && ip.is_unspecified() => {
@@ -92,7 +94,8 @@ impl Stack {
         Ok(SocketAddr::new(here, remote.port()))
     }
 
-    /// Both ends of an active open (RFC 9293 §3.9.1.1: the source address is chosen now, MUST-44, and stays, MUST-45).
+    /// Both ends of an active open (RFC 9293 §3.9.1.1: the source address is chosen now, MUST-44,
+    /// and stays, MUST-45).
     fn choose_tuple(
         &mut self,
         remote: SocketAddr,

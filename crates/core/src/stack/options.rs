@@ -25,8 +25,8 @@ impl Conn<'_> {
         self.get().is_some_and(|conn| conn.app.nodelay)
     }
 
-    /// How long [`close`](Self::close) tries to deliver what is queued before it resets: `None` for as long as it
-    /// takes, zero for not at all (SO_LINGER). It never blocks.
+    /// How long [`close`](Self::close) tries to deliver what is queued before it resets: `None` for
+    /// as long as it takes, zero for not at all (SO_LINGER). It never blocks.
     pub fn set_linger(&mut self, linger: Option<Duration>) {
         self.connection(|conn| conn.app.linger = linger);
     }
@@ -42,8 +42,8 @@ impl Conn<'_> {
         self.connection(|conn| conn.congestion = Controller::new(algorithm, conn.eff_snd_mss()));
     }
 
-    /// Turns keep-alive on with these times, or off (RFC 9293 §3.8.4, MUST-24). Times of zero and a count of zero are
-    /// raised to the least that works: 1 ns, one probe.
+    /// Turns keep-alive on with these times, or off (RFC 9293 §3.8.4, MUST-24). Times of zero and a
+    /// count of zero are raised to the least that works: 1 ns, one probe.
     pub fn set_keepalive(&mut self, now: Instant, keepalive: Option<KeepAlive>) {
         let least = Duration::from_nanos(1);
         let keepalive = keepalive.map(|given| KeepAlive {
@@ -101,7 +101,8 @@ impl Conn<'_> {
         self.ip_fields().map_or(0, |fields| fields.hop_limit)
     }
 
-    /// Sets the TOS or traffic class byte of the packets that follow (MUST-48, SHLD-21). The two ECN bits stay zero.
+    /// Sets the TOS or traffic class byte of the packets that follow (MUST-48, SHLD-21). The two
+    /// ECN bits stay zero.
     pub fn set_traffic_class(&mut self, traffic_class: u8) {
         let traffic_class = traffic_class & !3;
         if self.traffic_class() != traffic_class {
@@ -115,8 +116,9 @@ impl Conn<'_> {
         self.ip_fields().map_or(0, |fields| fields.traffic_class)
     }
 
-    /// Acknowledges the next segments, and what waits for its ACK now, at once (true), or goes back to delayed ACKs
-    /// (false). It is not permanent, as TCP_QUICKACK is not: the usual rules take over again.
+    /// Acknowledges the next segments, and what waits for its ACK now, at once (true), or goes back
+    /// to delayed ACKs (false). It is not permanent, as TCP_QUICKACK is not: the usual rules take
+    /// over again.
     pub fn set_quickack(&mut self, now: Instant, quick: bool) {
         self.stack.advance(now);
         self.connection(|conn| conn.ack.set_quick(quick));

@@ -45,8 +45,8 @@ impl Stack {
         Ok(Serving::new(id, listener))
     }
 
-    /// RFC 9293 §3.10.7.2: a SYN for a listener. `after` is the sequence number that a previous connection of this
-    /// tuple ended with.
+    /// RFC 9293 §3.10.7.2: a SYN for a listener. `after` is the sequence number that a previous
+    /// connection of this tuple ended with.
     pub(super) fn open_passively(
         &mut self,
         now: Instant,
@@ -130,7 +130,8 @@ impl Stack {
         self.send_control_segment(now, &tuple, &plan, State::SynReceived);
     }
 
-    /// Answers a suspicious segment of a half-open connection with an ACK, unless one was answered just now.
+    /// Answers a suspicious segment of a half-open connection with an ACK, unless one was answered
+    /// just now.
     pub(super) fn challenge_half_open(&mut self, now: Instant, key: Key) {
         let Some(record) = self.handshakes.get_mut(key) else {
             return self.net.stats.count_broken("a challenge of no record");
@@ -175,7 +176,8 @@ impl Stack {
         }
     }
 
-    /// Makes a half-open connection a full one; `None` when there is no room for it in the accept queue or the stack.
+    /// Makes a half-open connection a full one; `None` when there is no room for it in the accept
+    /// queue or the stack.
     pub(super) fn promote(&mut self, now: Instant, key: Key) -> Option<(ConnId, ListenerId)> {
         let record = self.handshakes.get(key)?;
         let listener = self.locals.listener(record.listener)?;

@@ -63,8 +63,9 @@ impl Ports {
         }
     }
 
-    /// A port towards `to` that `is_free`, or `None` when no port of the range is. Each is tried once. The search
-    /// changes nothing; its outcome is handed to [`take`](Self::take) or [`note_exhausted`](Self::note_exhausted).
+    /// A port towards `to` that `is_free`, or `None` when no port of the range is. Each is tried
+    /// once. The search changes nothing; its outcome is handed to [`take`](Self::take) or
+    /// [`note_exhausted`](Self::note_exhausted).
     pub(super) fn find(
         &self,
         now: Instant,
@@ -93,8 +94,9 @@ impl Ports {
         })
     }
 
-    /// The port of a choice is used now. The counter moves past it, and up to seven further: how far
-    /// apart two ports are does not tell how many connections lie between them (RFC 6056 §3.3.5).
+    /// The port of a choice is used now. The counter moves past it, and up to seven further: how
+    /// far apart two ports are does not tell how many connections lie between them
+    /// (RFC 6056 §3.3.5).
     pub(super) fn take(&mut self, to: Destination, choice: Choice) {
         if let Some(known) = self.exhausted.get_mut(&to) {
             known.freed.retain(|&port| port != choice.port);

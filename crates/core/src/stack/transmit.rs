@@ -10,8 +10,8 @@ pub(crate) const MAX_HEADER: usize = EthernetHeader::LEN + 40 + 60;
 
 /// One frame to send: headers, and slices of the send buffer for the payload.
 ///
-/// It borrows the stack, so that a driver hands the pieces to a gathering write without copying them; a driver whose
-/// device refuses the frame for now keeps a copy ([`copy_to`](Self::copy_to)).
+/// It borrows the stack, so that a driver hands the pieces to a gathering write without copying
+/// them; a driver whose device refuses the frame for now keeps a copy ([`copy_to`](Self::copy_to)).
 #[derive(Debug)]
 pub struct Transmit<'a> {
     pub(crate) header: [u8; MAX_HEADER],
@@ -56,7 +56,8 @@ impl Transmit<'_> {
         self.conn
     }
 
-    /// Copies the whole frame to the start of `into` and returns its length, or `None` when `into` is too short.
+    /// Copies the whole frame to the start of `into` and returns its length, or `None` when `into`
+    /// is too short.
     pub fn copy_to(&self, into: &mut [u8]) -> Option<usize> {
         let mut at = 0;
         for piece in core::iter::once(self.header()).chain(self.payload().iter().copied()) {

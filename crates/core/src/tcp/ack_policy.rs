@@ -6,7 +6,8 @@
 //! A connection is interactive while the application answers what it reads: the answer carries the
 //! ACK. Interactive connections have no quick start, until an ACK has waited for the whole delay.
 
-/// Segments acknowledged at once when a connection starts, so that the peer's slow start is not slowed by delays.
+/// Segments acknowledged at once when a connection starts, so that the peer's slow start is not
+/// slowed by delays.
 const QUICK_START: u8 = 16;
 /// Duplicate ACKs that one batch of segments may still owe a peer without SACK.
 const MAX_OWED: u8 = 8;
@@ -14,7 +15,8 @@ const MAX_OWED: u8 = 8;
 /// The ACKs that are due to the peer.
 #[derive(Copy, Clone, Debug)]
 pub(crate) struct AckPolicy {
-    /// ACKs to send at once: one, or more where a peer without SACK counts duplicates (RFC 5681 §3.2).
+    /// ACKs to send at once: one, or more where a peer without SACK counts duplicates
+    /// (RFC 5681 §3.2).
     owed: u8,
     /// Bytes received in order since the last ACK left: one ACK covers them all (MUST-58, MUST-59).
     unacked: u32,

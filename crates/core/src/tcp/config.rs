@@ -14,8 +14,9 @@ pub struct KeepAlive {
     pub idle: Duration,
     /// Time between probes that are not answered. Default: 75 s, as Linux has it.
     pub interval: Duration,
-    /// Unanswered probes that end the connection with [`ConnError::TimedOut`](crate::ConnError::TimedOut); one alone
-    /// should not (MUST-29). Default: 9, as Linux has it.
+    /// Unanswered probes that end the connection with
+    /// [`ConnError::TimedOut`](crate::ConnError::TimedOut); one alone should not (MUST-29).
+    /// Default: 9, as Linux has it.
     pub count: u8,
 }
 
@@ -68,11 +69,13 @@ pub struct TcpConfig {
     /// default it follows the data that the application reads in a round trip, from 64 KiB up to 4
     /// MiB.
     pub recv_buffer: BufferSize,
-    /// Send small segments at once (true) or gather them while data is in flight (false: Nagle, RFC 9293 §3.7.4).
+    /// Send small segments at once (true) or gather them while data is in flight (false: Nagle,
+    /// RFC 9293 §3.7.4).
     pub nodelay: bool,
     /// The congestion controller of new connections.
     pub congestion: Algorithm,
-    /// Longest delay of an ACK (SHLD-18); RFC 9293 §3.8.6.3 allows 500 ms (MUST-40), Linux uses 40 ms.
+    /// Longest delay of an ACK (SHLD-18); RFC 9293 §3.8.6.3 allows 500 ms (MUST-40), Linux uses 40
+    /// ms.
     pub delayed_ack: Duration,
     /// RTO before the first measurement, RFC 6298 §2.1: 1 s.
     pub initial_rto: Duration,
@@ -94,10 +97,11 @@ pub struct TcpConfig {
     /// TCP_USER_TIMEOUT). With `None`, `data_retries` and [`KeepAlive::count`] apply, and a peer
     /// that answers may keep its window closed for ever.
     pub user_timeout: Option<Duration>,
-    /// TTL or hop limit of every packet (RFC 9293 §3.9.2, MUST-49). Default: 64 (RFC 1700). At least 1.
+    /// TTL or hop limit of every packet (RFC 9293 §3.9.2, MUST-49). Default: 64 (RFC 1700). At
+    /// least 1.
     pub hop_limit: u8,
-    /// The IPv4 TOS or IPv6 traffic class byte of every packet (RFC 9293 §3.9.1.9, MUST-48): the DiffServ code point in
-    /// the upper six bits. The lower two are ECN's and count as 0.
+    /// The IPv4 TOS or IPv6 traffic class byte of every packet (RFC 9293 §3.9.1.9, MUST-48): the
+    /// DiffServ code point in the upper six bits. The lower two are ECN's and count as 0.
     pub traffic_class: u8,
     /// How long TIME-WAIT lasts (2 MSL). Linux: 60 s.
     pub time_wait: Duration,

@@ -16,7 +16,8 @@ use crate::time::Instant;
 use crate::types::{DropReason, FourTuple, ListenerId};
 use alloc::sync::Arc;
 
-/// A connection in SYN-RECEIVED after a passive open; after an active one it is a full connection (MUST-11).
+/// A connection in SYN-RECEIVED after a passive open; after an active one it is a full connection
+/// (MUST-11).
 #[derive(Clone, Debug)]
 pub(crate) struct HalfOpen {
     pub(crate) tuple: FourTuple,

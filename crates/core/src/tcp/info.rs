@@ -90,7 +90,8 @@ pub struct TcpInfo {
     pub duplicates_received: u32,
     /// Reports of the peer that it received data of ours twice (RFC 2883).
     pub duplicates_reported: u32,
-    /// Times that data was acknowledged later than data sent after it, without having been sent again.
+    /// Times that data was acknowledged later than data sent after it, without having been sent
+    /// again.
     pub reordered: u32,
     /// Payload bytes known to have arrived: `bytes_acked`, and those selectively acknowledged.
     pub bytes_delivered: u64,

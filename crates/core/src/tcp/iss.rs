@@ -18,7 +18,8 @@ impl IssGenerator {
         Self { iss, timestamps }
     }
 
-    /// ISN = M + F(4-tuple, secret), where M is a clock of 4 us (RFC 6528 §3; RFC 9293 §3.4.1, MUST-8 and SHLD-1).
+    /// ISN = M + F(4-tuple, secret), where M is a clock of 4 us (RFC 6528 §3; RFC 9293 §3.4.1,
+    /// MUST-8 and SHLD-1).
     pub(crate) fn iss(&self, tuple: &FourTuple, now: Instant) -> SeqNum {
         let clock = (now.as_nanos() / 4_000) as u32;
         SeqNum::new(clock.wrapping_add(self.iss.hash(tuple) as u32))

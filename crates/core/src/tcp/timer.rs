@@ -1,7 +1,7 @@
 //! Timers of a connection: one slot for each purpose, with the reason of its deadline.
 //!
-//! Slots are independent, so that arming one never disarms another; within `Retransmit` the kinds exclude each other
-//! (RFC 8985 §8).
+//! Slots are independent, so that arming one never disarms another; within `Retransmit` the kinds
+//! exclude each other (RFC 8985 §8).
 
 use crate::time::Instant;
 

@@ -10,7 +10,8 @@ use siphasher::sip::{SipHasher13, SipHasher24};
 pub struct Secret([u8; 16]);
 
 impl Secret {
-    /// A secret of these bytes. They come from the operating system's random source, or from a simulation's seed.
+    /// A secret of these bytes. They come from the operating system's random source, or from a
+    /// simulation's seed.
     #[must_use]
     pub const fn new(bytes: [u8; 16]) -> Self {
         Self(bytes)

@@ -17,7 +17,8 @@ pub struct LinkCaps {
     pub mac: MacAddr,
     /// Largest IP packet on the wire, in bytes.
     pub ip_mtu: u32,
-    /// Largest frame the device takes for segmentation, Ethernet header included, in bytes; 0 when it cannot segment.
+    /// Largest frame the device takes for segmentation, Ethernet header included, in bytes; 0 when
+    /// it cannot segment.
     pub max_superframe: u32,
     /// Whether the device completes TCP checksums. Needed for super-frames.
     pub tx_checksum: bool,
@@ -38,8 +39,8 @@ impl LinkCaps {
         }
     }
 
-    /// The same link with segmentation and checksum offload, as veth with `PACKET_VNET_HDR` gives: frames of up to
-    /// 65,535 bytes in all.
+    /// The same link with segmentation and checksum offload, as veth with `PACKET_VNET_HDR` gives:
+    /// frames of up to 65,535 bytes in all.
     #[must_use]
     pub const fn with_offload(self) -> Self {
         Self {

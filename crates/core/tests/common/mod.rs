@@ -102,8 +102,8 @@ pub(crate) fn secs(secs: u64) -> Duration {
     Duration::from_secs(secs)
 }
 
-/// The configuration of a test's stack: as shipped, without offload, with the congestion control whose numbers
-/// RFC 5681 gives, and a send buffer of 1 MiB.
+/// The configuration of a test's stack: as shipped, without offload, with the congestion control
+/// whose numbers RFC 5681 gives, and a send buffer of 1 MiB.
 pub(crate) fn config() -> StackConfig {
     let link = LinkCaps::ethernet(STACK_MAC, 1500);
     let mut config = StackConfig::new(IpCidr::new(STACK_IP.into(), 24), link);
@@ -303,7 +303,8 @@ impl Tester {
         self.pump();
     }
 
-    /// Reads up to `max` bytes, which must continue the peer's test pattern, and sends. 0 at the end of the stream.
+    /// Reads up to `max` bytes, which must continue the peer's test pattern, and sends. 0 at the
+    /// end of the stream.
     pub(crate) fn read(&mut self, max: usize) -> Result<usize, ReadError> {
         let mut bytes = vec![0; max];
         let now = self.now;
@@ -351,7 +352,8 @@ impl Tester {
         (counts.connections, counts.half_open, counts.time_wait)
     }
 
-    /// Uses up the ACKs that a connection sends at once when it starts: 16 segments of `len` bytes, all of them read.
+    /// Uses up the ACKs that a connection sends at once when it starts: 16 segments of `len` bytes,
+    /// all of them read.
     pub(crate) fn end_quick_start(&mut self, len: usize) {
         for _ in 0..16 {
             self.peer(seg(ACK).len(len));

@@ -115,7 +115,8 @@ impl Pair {
     }
 }
 
-/// Moves `len` bytes of the pattern from one connection to the other, and says how many frames that took.
+/// Moves `len` bytes of the pattern from one connection to the other, and says how many frames that
+/// took.
 pub(crate) fn transfer(pair: &mut Pair, client: ConnId, server: ConnId, len: usize) -> usize {
     let data: Vec<u8> = (0..len as u64).map(pattern).collect();
     let (mut written, mut read) = (0, Vec::new());

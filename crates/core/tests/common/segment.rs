@@ -1,6 +1,7 @@
 //! Test segments: to inject, or to compare with the segments sent.
 //!
-//! Sequence numbers are relative to the ISN of the side that counts them, as in RFC 9293: 0 is the SYN, 1 the first byte.
+//! Sequence numbers are relative to the ISN of the side that counts them, as in RFC 9293: 0 is the
+//! SYN, 1 the first byte.
 
 use tidewire_core::wire::TcpFlags;
 
@@ -122,7 +123,8 @@ impl Segment {
     }
 }
 
-/// The byte at a place of either stream: 1 is the first. Neighbouring segments differ, so that a misplaced one shows.
+/// The byte at a place of either stream: 1 is the first. Neighbouring segments differ, so that a
+/// misplaced one shows.
 pub(crate) fn pattern(position: u64) -> u8 {
     (position.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as u8
 }

@@ -13,7 +13,8 @@ impl Tester {
         Self::with(|_| {})
     }
 
-    /// A stack with a changed configuration, one second after its epoch, which knows its peer's address.
+    /// A stack with a changed configuration, one second after its epoch, which knows its peer's
+    /// address.
     pub(crate) fn with(change: impl FnOnce(&mut StackConfig)) -> Self {
         let mut config = config();
         change(&mut config);

@@ -8,10 +8,11 @@ use crate::{allocations, bytes_held, measured};
 const CONNECTIONS: usize = 100_000;
 const MOST: usize = 1024;
 
-/// Counted, for each connection and stack: everything that the two stacks hold more than when they were empty. That is
-/// the control block with its congestion controller, its share of the tables (slots, which double and so are up to half
-/// empty; the flow table; deadlines), and what the stack keeps for reuse. Each connection was opened over the wire,
-/// carried a byte each way, and has been silent for two minutes.
+/// Counted, for each connection and stack: everything that the two stacks hold more than when they
+/// were empty. That is the control block with its congestion controller, its share of the tables
+/// (slots, which double and so are up to half empty; the flow table; deadlines), and what the stack
+/// keeps for reuse. Each connection was opened over the wire, carried a byte each way, and has been
+/// silent for two minutes.
 pub(crate) fn costs_less_than_1024_bytes() {
     let mut pair = Pair::new(false);
     let mut all: Vec<Ends> = Vec::with_capacity(CONNECTIONS);

@@ -1,7 +1,8 @@
 //! Memory and allocations, counted by the allocator of the process. So these tests run one after
 //! the other, in the main thread.
 //!
-//! Bytes are those asked for; what the system's allocator adds to each block (8 to 16 bytes) is not among them.
+//! Bytes are those asked for; what the system's allocator adds to each block (8 to 16 bytes) is not
+//! among them.
 
 mod budget;
 mod idle;

@@ -1,7 +1,8 @@
 //! Allocations per segment, once everything is warm: none.
 //!
-//! Counted is every call of the allocator by both stacks: the application's writes and reads, planning, headers,
-//! delivery, ACKs, timers and events. Frames travel in one buffer and are copied on arrival.
+//! Counted is every call of the allocator by both stacks: the application's writes and reads,
+//! planning, headers, delivery, ACKs, timers and events. Frames travel in one buffer and are copied
+//! on arrival.
 
 use tidewire_core::Duration;
 

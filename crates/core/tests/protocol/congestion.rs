@@ -79,7 +79,8 @@ fn slow_start_doubles_the_window_every_round_trip() {
 
 #[test]
 fn acks_of_parts_of_a_segment_grow_the_window_by_no_more_than_the_segment() {
-    // RFC 5681 §3.1: many ACKs of a part of a segment each (ACK division) grow the window no faster.
+    // RFC 5681 §3.1: many ACKs of a part of a segment each (ACK division) grow the window no
+    // faster.
     let mut t = Tester::established(PLAIN);
     t.write(500_000);
     t.drain();
@@ -347,7 +348,8 @@ fn acks_that_only_report_what_is_out_of_order_do_not_grow_the_window() {
     assert_eq!(t.drain().len(), 2, "one for each that arrived");
 }
 
-/// RFC 5681 §3.1 and RFC 6928 §2, as Linux has it: a path on which two SYNs were lost gets one segment to begin with.
+/// RFC 5681 §3.1 and RFC 6928 §2, as Linux has it: a path on which two SYNs were lost gets one
+/// segment to begin with.
 #[test]
 fn a_handshake_that_lost_two_syns_begins_with_one_segment() {
     for (wait, segments) in [(0, 10), (1_000, 10), (3_000, 1)] {

@@ -7,8 +7,8 @@ use tidewire_core::{ConnError, ConnectOptions, DropReason, ReadError, State};
 
 use crate::common::*;
 
-/// The start of the stack's segment with this relative sequence number, in a packet of `len` bytes, as a router quotes
-/// it.
+/// The start of the stack's segment with this relative sequence number, in a packet of `len` bytes,
+/// as a router quotes it.
 fn quote(t: &Tester, seq: i64, len: u16) -> Vec<u8> {
     let mut quoted = vec![0; Ipv4Header::MIN_LEN];
     let ip = Ipv4Header {
@@ -278,7 +278,8 @@ fn headers_that_are_not_understood_are_pointed_at() {
     assert_eq!(answer_to(60, &options(0x9e, 6), true), Some((2, 42)));
     assert_eq!(answer_to(60, &options(0xde, 6), false), Some((2, 42)));
     assert_eq!(answer_to(60, &options(0xde, 6), true), None);
-    // Routing headers with segments left, of type 0 and of an unknown type; and hop-by-hop options that are not first.
+    // Routing headers with segments left, of type 0 and of an unknown type; and hop-by-hop options
+    // that are not first.
     assert_eq!(
         answer_to(43, &[6, 0, 0, 1, 0, 0, 0, 0], false),
         Some((0, 42))

@@ -97,7 +97,8 @@ fn one_lost_answer_does_not_end_the_connection_but_all_of_them_do() {
 
 #[test]
 fn keep_alive_is_a_matter_of_each_connection() {
-    // MUST-24: of two connections only one asked for it; turning it off in the middle stops the probes.
+    // MUST-24: of two connections only one asked for it; turning it off in the middle stops the
+    // probes.
     let mut t = kept_alive(TEN);
     let probed = (t.flow, t.id);
     t.flow = flow(1_002, PORT);

@@ -75,7 +75,8 @@ fn listen_syn_of_a_peer_without_extensions_makes_none() {
 
 #[test]
 fn listen_syn_with_data_acknowledges_the_syn_alone() {
-    // RFC 9293 §3.10.7.2: the data is kept or left unacknowledged; it is never delivered before the handshake is complete.
+    // RFC 9293 §3.10.7.2: the data is kept or left unacknowledged; it is never delivered before the
+    // handshake is complete.
     let mut t = Tester::listening(16, |_| {});
     t.peer(seg(SYN).seq(0).len(100).mss(1460));
     let sent = t.expect(seg(SYN_ACK).seq(0));

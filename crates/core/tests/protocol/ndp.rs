@@ -1,4 +1,5 @@
-//! Neighbor Discovery: RFC 4861 (resolution, reachability) and RFC 4862 (duplicate address detection).
+//! Neighbor Discovery: RFC 4861 (resolution, reachability) and RFC 4862 (duplicate address
+//! detection).
 
 use tidewire_core::wire::{
     Icmpv6Message, IpProtocol, MacAddr, NeighborAdvert, NeighborSolicit, solicited_node,

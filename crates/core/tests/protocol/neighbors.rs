@@ -1,4 +1,5 @@
-//! The link around the stack: ARP (RFC 826, RFC 1122 §2.3.2, RFC 5227), routes, and ICMP echo (RFC 1122 §3.2.2.6).
+//! The link around the stack: ARP (RFC 826, RFC 1122 §2.3.2, RFC 5227), routes, and ICMP echo
+//! (RFC 1122 §3.2.2.6).
 
 use std::net::{Ipv4Addr, SocketAddr};
 

@@ -246,7 +246,8 @@ fn a_lost_retransmission_is_repaired_by_the_timer() {
 
 #[test]
 fn what_was_sacked_and_thrown_away_before_a_closed_window_is_sent_again() {
-    // RFC 2018 §8: the receiver had no memory, dropped what it had out of order, and closed the window over it.
+    // RFC 2018 §8: the receiver had no memory, dropped what it had out of order, and closed the
+    // window over it.
     for probed in [false, true] {
         let mut t = ten_in_flight(SACK);
         t.peer(seg(ACK).ack(1).sack(&[(at(1), at(10))]));
@@ -320,7 +321,8 @@ fn three_acks_with_news_of_small_segments_send_the_hole_again() {
     assert_eq!(t.conn().info().recoveries, 1);
 }
 
-/// A loss beyond the recovery point is another window's, and lowers the window once more (RFC 5681 §4.3).
+/// A loss beyond the recovery point is another window's, and lowers the window once more
+/// (RFC 5681 §4.3).
 #[test]
 fn losses_in_two_successive_windows_lower_the_window_twice() {
     let mut t = ten_in_flight(SACK);

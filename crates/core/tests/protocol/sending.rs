@@ -19,7 +19,8 @@ fn with_offload(config: &mut StackConfig) {
     config.link = LinkCaps::ethernet(config.link.mac, 1500).with_offload();
 }
 
-/// An accepted connection over a link with offload, after a handshake that took `rtt_us` microseconds.
+/// An accepted connection over a link with offload, after a handshake that took `rtt_us`
+/// microseconds.
 fn over_offload(rtt_us: u64) -> Tester {
     let mut t = Tester::listening(16, with_offload);
     t.syn(Offer {
@@ -33,7 +34,8 @@ fn over_offload(rtt_us: u64) -> Tester {
     t
 }
 
-/// Acknowledges all that has left after `rtt_us`, a full segment at a time, until `segments` leave in one go.
+/// Acknowledges all that has left after `rtt_us`, a full segment at a time, until `segments` leave
+/// in one go.
 fn grow(t: &mut Tester, segments: usize, rtt_us: u64) {
     t.write(1_000_000);
     for _ in 0..50 {
@@ -159,8 +161,8 @@ fn the_timer_counts_from_the_retransmission_of_the_head() {
     assert_eq!(t.conn().info().timeouts, 1);
 }
 
-/// RFC 3042: the first two duplicate ACKs release a new segment each, on links with offload as well, where a frame could
-/// be larger.
+/// RFC 3042: the first two duplicate ACKs release a new segment each, on links with offload as
+/// well, where a frame could be larger.
 #[test]
 fn limited_transmit_is_not_held_back_for_a_larger_frame() {
     for rtt_us in [100, 50_000] {
@@ -199,7 +201,8 @@ fn no_frame_waits_to_grow_where_the_round_trip_is_long() {
     }
 }
 
-/// Where the round trip is short a frame waits for the ACKs of its predecessors, and no longer than a short round trip.
+/// Where the round trip is short a frame waits for the ACKs of its predecessors, and no longer than
+/// a short round trip.
 #[test]
 fn a_frame_that_waits_to_grow_waits_for_a_millisecond_at_most() {
     let mut t = over_offload(100);
@@ -252,8 +255,8 @@ impl CongestionControl for Wide {
     }
 }
 
-/// A peer that cuts its reports to pieces is not followed for ever (CVE-2019-11478), but what lengthens a run, and every
-/// run of whole segments, counts.
+/// A peer that cuts its reports to pieces is not followed for ever (CVE-2019-11478), but what
+/// lengthens a run, and every run of whole segments, counts.
 #[test]
 fn blocks_that_join_runs_count_however_many_runs_there_are() {
     let mut t = Tester::established_with(
@@ -295,7 +298,8 @@ fn blocks_that_join_runs_count_however_many_runs_there_are() {
     assert_eq!(t.conn().info().sacked, cut + 990 * 1_460);
 }
 
-/// The whole segments of a write wait to grow, and its tail waits for Nagle: no window is in the way.
+/// The whole segments of a write wait to grow, and its tail waits for Nagle: no window is in the
+/// way.
 #[test]
 fn a_frame_that_nagle_cut_is_not_limited_by_a_window() {
     let mut t = Tester::listening(16, with_offload);

@@ -7,7 +7,8 @@ use crate::common::*;
 
 const WINDOW: i64 = 4_000;
 
-/// Established with a receive window of [`WINDOW`] bytes and 10 bytes of the stack's unacknowledged.
+/// Established with a receive window of [`WINDOW`] bytes and 10 bytes of the stack's
+/// unacknowledged.
 fn with_small_window() -> Tester {
     let mut t = Tester::established_with(PLAIN, |config| {
         config.tcp.recv_buffer = BufferSize::Fixed(WINDOW as usize);
@@ -327,8 +328,8 @@ fn keep_alive_probes_of_many_peers_are_all_answered() {
     assert_eq!(t.drain().len(), flows.len());
 }
 
-/// RFC 5961 §7: text that reaches out of the window does not make a SYN or a reset an exception from
-/// the limit of challenge ACKs.
+/// RFC 5961 §7: text that reaches out of the window does not make a SYN or a reset an exception
+/// from the limit of challenge ACKs.
 #[test]
 fn challenges_are_limited_for_segments_with_text_across_an_edge_too() {
     for flags in [SYN, SYN_ACK, RST_ACK] {

@@ -92,7 +92,8 @@ fn syn_received_rst_outside_the_window_is_ignored() {
 
 #[test]
 fn syn_received_unacceptable_sequence_is_acknowledged() {
-    // RFC 9293 §3.10.7.4, first check: <SEQ=SND.NXT><ACK=RCV.NXT><CTL=ACK>, and the segment is dropped.
+    // RFC 9293 §3.10.7.4, first check: <SEQ=SND.NXT><ACK=RCV.NXT><CTL=ACK>, and the segment is
+    // dropped.
     for seq in [1 + 65_535, -1_000] {
         let mut t = syn_received(PLAIN);
         t.peer(seg(ACK).seq(seq).ack(1).len(10));

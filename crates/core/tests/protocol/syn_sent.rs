@@ -334,8 +334,8 @@ fn a_tuple_in_use_is_refused_and_free_again_after_time_wait() {
 
 #[test]
 fn an_active_open_names_its_own_address_and_keeps_to_it() {
-    // RFC 9293: MUST-44.
-    // RFC 9293 §3.9.1.1, MUST-43 to MUST-45: the one asked for, else the one on the destination's link.
+    // RFC 9293: MUST-44. RFC 9293 §3.9.1.1, MUST-43 to MUST-45: the one asked for, else the one on
+    // the destination's link.
     let second = Ipv4Addr::new(10, 9, 0, 1);
     let mut t = Tester::with(|config| {
         config.addresses.push(IpCidr::new(second.into(), 24));

@@ -79,7 +79,8 @@ fn every_segment_out_of_order_earns_its_own_duplicate_without_sack() {
 
 #[test]
 fn sack_reports_the_newest_block_first() {
-    // RFC 2018 §4: the first block is the one that triggered this ACK, then those reported most recently.
+    // RFC 2018 §4: the first block is the one that triggered this ACK, then those reported most
+    // recently.
     let mut t = Tester::established(SACK);
     let block = |n: i64| (n * 1_000 + 1, n * 1_000 + 101);
     let [a, b, c, d, e] = [1, 3, 5, 7, 9].map(block);
@@ -175,7 +176,8 @@ fn data_larger_than_the_window_is_taken_up_to_it() {
 
 #[test]
 fn many_tiny_islands_are_bounded_and_the_stream_survives() {
-    // One byte in two, then the whole: memory is bounded, and nothing that was acknowledged is lost.
+    // One byte in two, then the whole: memory is bounded, and nothing that was acknowledged is
+    // lost.
     let mut t = Tester::established(SACK);
     for n in 0..5_000 {
         t.peer(seg(ACK).seq(2 + 2 * n).len(1));

@@ -31,7 +31,8 @@ impl Connection {
             if segment.has(TcpFlags::SYN) {
                 return ControlFlow::Continue(());
             }
-            // RFC 7323 §3.2: a segment without the negotiated option is dropped and must not end the connection.
+            // RFC 7323 §3.2: a segment without the negotiated option is dropped and must not end
+            // the connection.
             return drop_for(DropReason::MissingTimestamp);
         };
         let valid = now.duration_since(self.ts.recent_at) < RECENT_EXPIRES;

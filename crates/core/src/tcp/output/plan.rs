@@ -9,8 +9,8 @@ use crate::tcp::tcb::Connection;
 use crate::time::Instant;
 
 impl Connection {
-    /// The next segment with sequence space, in the order of urgency: handshake, retransmission, new data and FIN.
-    /// `room` is the payload that one frame may carry, at least one segment.
+    /// The next segment with sequence space, in the order of urgency: handshake, retransmission,
+    /// new data and FIN. `room` is the payload that one frame may carry, at least one segment.
     pub(super) fn plan(&self, now: Instant, room: usize) -> Result<Plan, Held> {
         match self.state {
             State::SynSent | State::SynReceived => return self.plan_handshake(),

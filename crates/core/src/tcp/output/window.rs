@@ -30,7 +30,8 @@ impl Connection {
             .min(u64::from(self.pressure.cap(u32::MAX)))
     }
 
-    /// The right edge that free memory allows. Out-of-order data lies inside the window, so it is not deducted.
+    /// The right edge that free memory allows. Out-of-order data lies inside the window, so it is
+    /// not deducted.
     fn free_edge(&self) -> u64 {
         self.rcv.nxt
             + self

@@ -151,10 +151,12 @@ impl Recovery {
         true
     }
 
-    /// The peer selectively acknowledged a range inside (SND.UNA, SND.NXT]. Returns what is news of it.
+    /// The peer selectively acknowledged a range inside (SND.UNA, SND.NXT]. Returns what is news of
+    /// it.
     ///
-    /// A range that would be a run of its own is ignored where there are `segments` runs, as many as the whole window
-    /// has segments: only a peer that cuts them to pieces reports more (CVE-2019-11478). One that joins a run counts.
+    /// A range that would be a run of its own is ignored where there are `segments` runs, as many
+    /// as the whole window has segments: only a peer that cuts them to pieces reports more
+    /// (CVE-2019-11478). One that joins a run counts.
     pub(crate) fn on_sack(&mut self, range: Range<u64>, segments: u64) -> Delivered {
         let known = self
             .sacked
