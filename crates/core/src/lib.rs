@@ -72,6 +72,7 @@
 //! ip/outbox              Frames of no connection that wait for the driver
 //! ip/loopback            Packets to own addresses
 //! ip/neighbor            Neighbour cache and its states
+//! ip/neighbor/tests      Its tests
 //! ip/arp                 ARP
 //! ip/ndp                 NDP
 //! ip/announce            Address probes, conflicts, announcements
