@@ -119,21 +119,7 @@ impl fmt::Display for StackError {
             Self::NoSuchInterface {
                 interface,
                 available,
-            } if available.is_empty() => write!(
-                f,
-                "there is no interface `{interface}`, nor any other but the loopback; \
-                 make a pair with `ip link add veth0 type veth peer name veth1`"
-            ),
-            Self::NoSuchInterface {
-                interface,
-                available,
-            } => {
-                write!(
-                    f,
-                    "there is no interface `{interface}`; there are: {}",
-                    available.join(", ")
-                )
-            }
+            } => fmt_no_such_interface(f, interface, available),
             Self::LinkDown { interface } => write!(
                 f,
                 "interface {interface} is down: `ip link set {interface} up`"
@@ -198,6 +184,25 @@ impl fmt::Display for StackError {
             }
         }
     }
+}
+
+fn fmt_no_such_interface(
+    f: &mut fmt::Formatter<'_>,
+    interface: &str,
+    available: &[String],
+) -> fmt::Result {
+    if available.is_empty() {
+        return write!(
+            f,
+            "there is no interface `{interface}`, nor any other but the loopback; \
+             make a pair with `ip link add veth0 type veth peer name veth1`"
+        );
+    }
+    let available = available.join(", ");
+    write!(
+        f,
+        "there is no interface `{interface}`; there are: {available}"
+    )
 }
 
 impl std::error::Error for StackError {
