@@ -46,7 +46,9 @@ impl Scheduler {
 
     /// Connections that waited for the link are ready again.
     pub(super) fn retry_link(&mut self) {
-        self.ready.append(&mut self.await_link);
+        if !self.await_link.is_empty() {
+            self.ready.append(&mut self.await_link);
+        }
     }
 
     // ---- Timers ----

@@ -21,8 +21,11 @@ impl Connection {
                 self.recovery.use_exemption();
                 self.commit_text(now, range)
             }
-            Plan::New(range) => {
-                self.note_cwnd_limit();
+            Plan::New {
+                range,
+                cwnd_limited_to,
+            } => {
+                self.note_cwnd_limit(cwnd_limited_to);
                 self.commit_text(now, range)
             }
             Plan::WindowProbe(range) => {

@@ -15,7 +15,7 @@ impl Connection {
             return;
         }
         self.snd.limited_by = why.limit;
-        self.note_cwnd_limit();
+        self.note_cwnd_limit(why.cwnd_limited_to);
         if let Some(until) = why.until {
             self.timers.arm_departure(until);
         }
@@ -23,8 +23,8 @@ impl Connection {
     }
 
     /// A cwnd that holds data back counts as used: acknowledgements may widen it (RFC 7661 §4).
-    pub(super) fn note_cwnd_limit(&mut self) {
-        if let Some(position) = self.cwnd_limited_to() {
+    pub(super) fn note_cwnd_limit(&mut self, cwnd_limited_to: Option<u64>) {
+        if let Some(position) = cwnd_limited_to {
             self.snd.cwnd_limited_to = position;
         }
     }

@@ -36,7 +36,11 @@ enum Plan {
     /// Lost data, and perhaps new data that fills up its segment.
     Retransmit(Range<u64>),
     /// New data.
-    New(Range<u64>),
+    New {
+        range: Range<u64>,
+        /// The position up to which the congestion window holds data back, if it does.
+        cwnd_limited_to: Option<u64>,
+    },
     /// A probe of a closed window. Also data for a small window that stayed small for a whole
     /// persist interval.
     WindowProbe(Range<u64>),
@@ -52,18 +56,24 @@ struct Held {
     limit: SendLimit,
     /// When to plan again, if no other event comes first.
     until: Option<Instant>,
+    /// The position up to which the congestion window holds data back, if it does.
+    cwnd_limited_to: Option<u64>,
 }
 
 impl Held {
     const NOTHING_TO_SEND: Self = Self {
         limit: SendLimit::Application,
         until: None,
+        cwnd_limited_to: None,
     };
 }
 
 impl From<SendLimit> for Held {
     fn from(limit: SendLimit) -> Self {
-        Self { limit, until: None }
+        Self {
+            limit,
+            ..Self::NOTHING_TO_SEND
+        }
     }
 }
 

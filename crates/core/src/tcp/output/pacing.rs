@@ -21,8 +21,8 @@ impl Connection {
             return Ok(());
         }
         Err(Held {
-            limit: SendLimit::Pacing,
             until: Some(self.snd.pace_at),
+            ..SendLimit::Pacing.into()
         })
     }
 

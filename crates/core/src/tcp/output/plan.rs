@@ -28,6 +28,7 @@ impl Connection {
         // it.
         self.plan_new(now, room).map_err(|new| Held {
             until: held.until.or(new.until),
+            cwnd_limited_to: new.cwnd_limited_to.or(held.cwnd_limited_to),
             ..held
         })
     }
@@ -71,7 +72,10 @@ impl Connection {
         let mss = u64::from(self.segment_size());
         let allowed = self.retransmission_room(mss);
         if allowed < mss {
-            return Err(SendLimit::Congestion.into());
+            return Err(Held {
+                cwnd_limited_to: Some(self.snd.nxt),
+                ..SendLimit::Congestion.into()
+            });
         }
         self.check_pace(now)?;
         let room = (room as u64).max(mss);
@@ -104,7 +108,10 @@ impl Connection {
         if nxt < self.snd.buffer.end() {
             self.check_pace(now)?;
         }
-        let len = self.sendable(now, unsent, room)?;
-        Ok(Plan::New(nxt..self.cut_to_slices(nxt..nxt + len)))
+        let (len, cwnd_limited_to) = self.sendable(now, unsent, room)?;
+        Ok(Plan::New {
+            range: nxt..self.cut_to_slices(nxt..nxt + len),
+            cwnd_limited_to,
+        })
     }
 }

@@ -47,12 +47,39 @@ impl Connection {
         }
     }
 
-    /// How many of the `unsent` bytes may be sent in one frame now.
-    pub(super) fn sendable(&self, now: Instant, unsent: u64, room: usize) -> Result<u64, Held> {
+    /// How many of the `unsent` bytes may be sent in one frame now, and the position up to which the
+    /// congestion window holds data back, if it does.
+    pub(super) fn sendable(
+        &self,
+        now: Instant,
+        unsent: u64,
+        room: usize,
+    ) -> Result<(u64, Option<u64>), Held> {
         let mss = u64::from(self.segment_size());
+        let windows = self.window_room(mss);
+        let usable = self.usable(windows);
+        let is_cwnd_limited = usable < unsent && windows.congestion <= windows.peer;
+        let cwnd_limited_to = is_cwnd_limited.then_some(self.snd.nxt + usable);
         let room = ((room as u64).max(mss) / mss * mss)
             .min(u64::from(self.congestion.send_quantum()).max(mss));
-        let windows = self.window_room(mss);
+        match self.frame_len(now, unsent, room, mss, windows) {
+            Ok(len) => Ok((len, cwnd_limited_to)),
+            Err(held) => Err(Held {
+                cwnd_limited_to,
+                ..held
+            }),
+        }
+    }
+
+    /// The length of a frame that may be sent now: windows, whole segments, Nagle, SWS avoidance.
+    fn frame_len(
+        &self,
+        now: Instant,
+        unsent: u64,
+        room: u64,
+        mss: u64,
+        windows: WindowRoom,
+    ) -> Result<u64, Held> {
         let usable = self.usable(windows);
         let blocked_by = if windows.peer < windows.congestion || self.snd.wnd == 0 {
             SendLimit::ReceiveWindow
@@ -161,22 +188,9 @@ impl Connection {
             return Ok(());
         }
         Err(Held {
-            limit,
             until: Some(until),
+            ..limit.into()
         })
-    }
-
-    /// The position up to which the congestion window holds data back, if it does.
-    pub(super) fn cwnd_limited_to(&self) -> Option<u64> {
-        let mss = u64::from(self.segment_size());
-        let unsent = self.snd.end() - self.snd.nxt;
-        let windows = self.window_room(mss);
-        let usable = self.usable(windows);
-        if usable < unsent && windows.congestion <= windows.peer {
-            return Some(self.snd.nxt + usable);
-        }
-        let is_lost = self.recovery.next_lost().is_some();
-        (is_lost && self.snd.wnd > 0 && self.retransmission_room(mss) < mss).then_some(self.snd.nxt)
     }
 
     /// The end of `range`, or of the slices of the send buffer that one frame can take; the FIN
