@@ -51,6 +51,13 @@ impl Wakes {
         self.to_wake.is_empty()
     }
 
+    /// Takes everything, if there is anything: after most calls there is not.
+    pub(crate) fn take(&mut self) -> Option<Self> {
+        let has_work =
+            !(self.to_wake.is_empty() && self.to_drop.is_empty() && self.notes.is_empty());
+        has_work.then(|| std::mem::take(self))
+    }
+
     /// Wakes, logs and drops. No lock may be held.
     pub(crate) fn finish(self) {
         self.to_wake.into_iter().for_each(Waker::wake);

@@ -44,11 +44,13 @@ impl Shard {
         let on_panic = StopOnPanic(self);
         let mut state = self.lock();
         let result = f(&mut state);
-        let wakes = std::mem::take(&mut state.wakes);
+        let wakes = state.wakes.take();
         let must_release = state.must_release();
         drop(state);
         std::mem::forget(on_panic);
-        wakes.finish();
+        if let Some(wakes) = wakes {
+            wakes.finish();
+        }
         if must_release {
             self.drop_released();
         }
