@@ -47,8 +47,8 @@ impl Connection {
         }
     }
 
-    /// How many of the `unsent` bytes may be sent in one frame now, and the position up to which the
-    /// congestion window holds data back, if it does.
+    /// How many of the `unsent` bytes may be sent in one frame now, and the position up to which
+    /// the congestion window holds data back, if it does.
     pub(super) fn sendable(
         &self,
         now: Instant,
