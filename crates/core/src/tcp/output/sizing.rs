@@ -23,6 +23,8 @@ struct WindowRoom {
     in_flight: u64,
     congestion: u64,
     peer: u64,
+    /// Bytes that both windows allow.
+    usable: u64,
 }
 
 impl Connection {
@@ -57,9 +59,8 @@ impl Connection {
     ) -> Result<(u64, Option<u64>), Held> {
         let mss = u64::from(self.segment_size());
         let windows = self.window_room(mss);
-        let usable = self.usable(windows);
-        let is_cwnd_limited = usable < unsent && windows.congestion <= windows.peer;
-        let cwnd_limited_to = is_cwnd_limited.then_some(self.snd.nxt + usable);
+        let is_cwnd_limited = windows.usable < unsent && windows.congestion <= windows.peer;
+        let cwnd_limited_to = is_cwnd_limited.then_some(self.snd.nxt + windows.usable);
         let room = ((room as u64).max(mss) / mss * mss)
             .min(u64::from(self.congestion.send_quantum()).max(mss));
         match self.frame_len(now, unsent, room, mss, windows) {
@@ -80,7 +81,7 @@ impl Connection {
         mss: u64,
         windows: WindowRoom,
     ) -> Result<u64, Held> {
-        let usable = self.usable(windows);
+        let usable = windows.usable;
         let blocked_by = if windows.peer < windows.congestion || self.snd.wnd == 0 {
             SendLimit::ReceiveWindow
         } else {
@@ -114,26 +115,25 @@ impl Connection {
             // At any cwnd, one segment in flight keeps the ACK clock running.
             congestion = congestion.max(mss);
         }
+        let peer = self.snd.window_edge().saturating_sub(self.snd.nxt);
+        // Congestion control does not hold back a FIN without data, which takes almost no
+        // bandwidth.
+        let usable = if self.unsent_data() == 0 {
+            peer
+        } else {
+            congestion.min(peer)
+        };
         WindowRoom {
             in_flight,
             congestion,
-            peer: self.snd.window_edge().saturating_sub(self.snd.nxt),
+            peer,
+            usable,
         }
     }
 
     /// Data bytes that were never sent, the FIN excepted.
     fn unsent_data(&self) -> u64 {
         self.snd.buffer.end().saturating_sub(self.snd.nxt)
-    }
-
-    /// Bytes that both windows allow. Congestion control does not hold back a FIN without data,
-    /// which takes almost no bandwidth.
-    fn usable(&self, windows: WindowRoom) -> u64 {
-        if self.unsent_data() == 0 {
-            windows.peer
-        } else {
-            windows.congestion.min(windows.peer)
-        }
     }
 
     /// Sender SWS avoidance (RFC 9293 §3.8.6.2.1, MUST-38): part of the queued data, shorter than a
